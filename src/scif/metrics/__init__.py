@@ -1,0 +1,34 @@
+"""Scores of denoised counts, with and without ground truth, as functions of arrays."""
+
+from __future__ import annotations
+
+from scif.metrics._baselines import pooled_profile, truncated_svd
+from scif.metrics._composition import composition_error
+from scif.metrics._held_out import held_out_scores
+from scif.metrics._open_problems import open_problems_mse, open_problems_poisson
+from scif.metrics._poisson import poisson_nll
+from scif.metrics._smoothing import (
+    VarianceKept,
+    gene_correlation_error,
+    mean_absolute_correlation,
+    permute_genes,
+    variance_kept,
+)
+from scif.metrics._split import CountSplit, split_counts
+
+__all__ = [
+    "CountSplit",
+    "VarianceKept",
+    "composition_error",
+    "gene_correlation_error",
+    "held_out_scores",
+    "mean_absolute_correlation",
+    "open_problems_mse",
+    "open_problems_poisson",
+    "permute_genes",
+    "pooled_profile",
+    "poisson_nll",
+    "split_counts",
+    "truncated_svd",
+    "variance_kept",
+]

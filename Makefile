@@ -1,0 +1,65 @@
+# The torch build to install, first of all, so that nothing pulls another one. For example
+#   make demo TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+TORCH ?= torch==2.13.0
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet
+
+.PHONY: help demo test slow lint format types docs notebooks benchmark-counts clean
+
+help:
+	@echo "make demo                       denoise scanpy's bundled blood cells; writes demo/"
+	@echo "make test                       lint, types, unit tests and docstring examples"
+	@echo "make slow                       the tests that take minutes"
+	@echo "make docs                       build the documentation; warnings are errors"
+	@echo "make notebooks                  run the tutorials and store their output"
+	@echo "make benchmark-counts DATA=dir  compare with published methods on a folder of .h5ad and .h5 files"
+
+demo: $(VENV)/run.stamp
+	$(BIN)/scif demo --out demo
+
+test: lint types
+	$(BIN)/python -m pytest
+
+slow: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(VENV)/dev.stamp
+	$(BIN)/mypy
+
+docs: $(VENV)/dev.stamp
+	$(BIN)/sphinx-build -M html docs docs/_build -n -W --keep-going --quiet
+
+notebooks: $(VENV)/dev.stamp
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace tutorials/*.ipynb
+
+benchmark-counts: $(VENV)/dev.stamp
+	$(BIN)/python -m benchmarks.counts $(if $(DATA),--data $(DATA))
+
+clean:
+	rm -rf $(VENV) docs/_build docs/generated demo
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade "pip>=25.1"
+
+$(VENV)/torch.stamp: | $(BIN)/python
+	$(PIP) $(TORCH)
+	@touch $@
+
+$(VENV)/run.stamp: pyproject.toml $(VENV)/torch.stamp
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml $(VENV)/torch.stamp
+	$(PIP) --editable . --group dev
+	@touch $@ $(VENV)/run.stamp

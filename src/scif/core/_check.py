@@ -1,0 +1,66 @@
+"""Argument checks shared by the core: each error names the argument, the value and the mend."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+__all__ = ["batch_times", "check_fraction", "check_positive", "check_same_shape", "check_time", "expand_time"]
+
+
+def check_same_shape(a: Tensor, b: Tensor, *, names: tuple[str, str]) -> None:
+    """Raise ``ValueError`` unless two tensors have the same shape."""
+    if a.shape != b.shape:
+        msg = f"{names[0]} has shape {tuple(a.shape)} but {names[1]} has shape {tuple(b.shape)}; pass equal shapes."
+        raise ValueError(msg)
+
+
+def check_time(t: Tensor, *, name: str = "t") -> None:
+    """Raise ``ValueError`` unless every time lies in [0, 1] (0 is clean, 1 is observed)."""
+    if torch.compiler.is_compiling():
+        return
+    low, high = (float(v) for v in torch.aminmax(t.detach()))
+    if not (low >= 0.0 and high <= 1.0):
+        msg = f"{name} has values in [{low:g}, {high:g}]; times must lie in [0, 1] (0 is clean, 1 is observed)."
+        raise ValueError(msg)
+
+
+def check_positive(value: float | Tensor, *, name: str, strict: bool = True) -> None:
+    """Raise ``ValueError`` unless a number or every entry of a tensor is finite and positive."""
+    low = float(torch.as_tensor(value).detach().min())
+    high = float(torch.as_tensor(value).detach().max())
+    if not (math.isfinite(low) and math.isfinite(high)) or low < 0.0 or (strict and low == 0.0):
+        wanted = "positive" if strict else "non-negative"
+        msg = f"{name} has values in [{low:g}, {high:g}]; it must be finite and {wanted}."
+        raise ValueError(msg)
+
+
+def check_fraction(fraction: float | Tensor, *, name: str = "fraction") -> None:
+    """Raise ``ValueError`` unless a share lies strictly between 0 and 1."""
+    value = torch.as_tensor(fraction).detach()
+    low, high = float(value.min()), float(value.max())
+    if not (0.0 < low and high < 1.0):
+        msg = f"{name} has values in [{low:g}, {high:g}]; it must lie strictly between 0 and 1."
+        raise ValueError(msg)
+
+
+def expand_time(t: Tensor, like: Tensor) -> Tensor:
+    """Reshape times ``(batch,)`` (or a scalar) so that they broadcast over ``like`` ``(batch, ...)``."""
+    if t.ndim == 0:
+        return t
+    if t.shape[0] != like.shape[0]:
+        msg = f"t has {t.shape[0]} entries but the batch has {like.shape[0]} samples; pass one time per sample."
+        raise ValueError(msg)
+    return t.reshape(t.shape[0], *([1] * (like.ndim - 1)))
+
+
+def batch_times(t: float | Tensor, x: Tensor, *, name: str = "t") -> Tensor:
+    """Times as ``(batch,)`` in the dtype and on the device of ``x`` ``(batch, ...)``; one number serves all samples."""
+    t = torch.as_tensor(t, dtype=x.dtype, device=x.device)
+    if t.ndim > 1 or (t.ndim == 1 and t.shape[0] != x.shape[0]):
+        msg = f"{name} has shape {tuple(t.shape)}; pass one number or one time per sample, shape ({x.shape[0]},)."
+        raise ValueError(msg)
+    check_time(t, name=name)
+    return t.expand(x.shape[0])

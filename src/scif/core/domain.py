@@ -1,0 +1,100 @@
+"""The sets that clean and observed signals live in."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+__all__ = ["Domain"]
+
+
+class Domain(Enum):
+    """The support of a signal.
+
+    A domain knows its members, how to bring a stray value back (:meth:`project`) and how to map an unconstrained
+    network output into itself (:meth:`from_real`) and back (:meth:`to_real`).
+
+    Examples
+    --------
+    >>> import torch
+    >>> from scif.core import Domain
+    >>> Domain.POSITIVE.contains(torch.tensor([0.0, 2.5]))
+    True
+    >>> Domain.UNIT.project(torch.tensor([-0.5, 0.5, 2.0])).tolist()
+    [0.0, 0.5, 1.0]
+    """
+
+    REAL = "real"
+    """Any finite number."""
+    POSITIVE = "positive"
+    """Finite and not below zero (intensities, expected counts)."""
+    UNIT = "unit interval"
+    """Between zero and one inclusive."""
+    COUNTS = "counts"
+    """Whole numbers from zero on."""
+
+    def contains(self, x: Tensor) -> bool:
+        """Whether every entry of ``x`` is finite and inside the domain."""
+        if not bool(torch.isfinite(x).all()):
+            return False
+        if self is Domain.REAL:
+            return True
+        if bool((x < 0).any()):
+            return False
+        if self is Domain.UNIT:
+            return not bool((x > 1).any())
+        if self is Domain.COUNTS:
+            return bool((x == x.round()).all())
+        return True
+
+    def check(self, x: Tensor, *, name: str) -> None:
+        """Raise ``ValueError`` naming the first offending value unless ``x`` is inside the domain."""
+        if torch.compiler.is_compiling() or self.contains(x):
+            return
+        bad = ~torch.isfinite(x)
+        if self is not Domain.REAL:
+            bad = bad | (x < 0)
+        if self is Domain.UNIT:
+            bad = bad | (x > 1)
+        if self is Domain.COUNTS:
+            bad = bad | (x != x.round())
+        value = float(x[bad].flatten()[0])
+        msg = f"{name} contains {value:g} ({int(bad.sum())} such entries), outside its support: {self.value}."
+        raise ValueError(msg)
+
+    def project(self, x: Tensor) -> Tensor:
+        """The nearest member of the domain (counts are *not* rounded: their expectation is any positive number)."""
+        if self is Domain.REAL:
+            return x
+        if self is Domain.UNIT:
+            return x.clamp(0.0, 1.0)
+        return x.clamp_min(0.0)
+
+    def from_real(self, x: Tensor) -> Tensor:
+        """Map an unconstrained tensor smoothly into the domain (softplus, logistic or identity)."""
+        if self is Domain.REAL:
+            return x
+        if self is Domain.UNIT:
+            return torch.sigmoid(x)
+        return F.softplus(x)
+
+    def to_real(self, x: Tensor) -> Tensor:
+        """The inverse of :meth:`from_real`; members at or next to the edge are taken as a millionth inside it.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from scif.core import Domain
+        >>> x = torch.tensor([0.2, 0.9])
+        >>> torch.allclose(Domain.UNIT.from_real(Domain.UNIT.to_real(x)), x)
+        True
+        """
+        if self is Domain.REAL:
+            return x
+        if self is Domain.UNIT:
+            return torch.logit(x, eps=1e-6)
+        x = x.clamp_min(1e-6)
+        return x + torch.log(-torch.expm1(-x))

@@ -1,0 +1,40 @@
+"""Adaptive integration by torchdiffeq."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["integrate_adaptively"]
+
+
+def integrate_adaptively(
+    velocity: Callable[..., Tensor],
+    x: Tensor,
+    t_start: float,
+    t_end: float,
+    *,
+    rtol: float,
+    atol: float,
+    condition: dict[str, Any],
+) -> tuple[Tensor, int]:
+    """State at ``t_end`` by Dormand-Prince steps of order 5, and the number of velocity evaluations."""
+    from torchdiffeq import odeint  # brings scipy's integrators along: only for those who use it
+
+    count = 0
+    low, high = min(t_start, t_end), max(t_start, t_end)
+
+    def field(t: Tensor, state: Tensor) -> Tensor:
+        nonlocal count
+        count += 1
+        # the trial step that sets the first step size may look past the end
+        return velocity(state, t.clamp(low, high).to(state).expand(state.shape[0]), **condition)
+
+    # MPS has no double precision; elsewhere times are kept in it
+    times = torch.tensor([t_start, t_end], dtype=torch.float32 if x.device.type == "mps" else torch.float64)
+    options = {"step_t": times[1:].to(x.device), "dtype": times.dtype}  # the last step ends at t_end, not past it
+    end: Tensor = odeint(field, x, times.to(x.device), rtol=rtol, atol=atol, method="dopri5", options=options)[-1]
+    return end, count

@@ -1,0 +1,16 @@
+"""What the plots of this package share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["new_axes"]
+
+
+def new_axes(ax: Any = None) -> Any:
+    """``ax``, or the axes of a new small figure."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=(4.5, 3.2), layout="constrained")[1]

@@ -1,0 +1,102 @@
+"""Which kind of noise is it: the decision behind ``noise="auto"``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from scif.fields.images.calibration._planes import as_planes
+from scif.fields.images.calibration.correlated import CorrelatedCalibration, calibrate_correlated
+from scif.fields.images.calibration.gaussian import GaussianCalibration, calibrate_gaussian
+from scif.fields.images.calibration.poisson_gaussian import PoissonGaussianCalibration, calibrate_poisson_gaussian
+
+__all__ = ["Calibration", "calibrate"]
+
+Kind = Literal["gaussian", "correlated_gaussian", "poisson", "poisson_gaussian"]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The kind of noise found in images, and the measurements behind the decision.
+
+    A measurement that the images do not allow (too small, of one brightness) is ``None``.
+    """
+
+    kind: Kind
+    gaussian: GaussianCalibration
+    poisson_gaussian: PoissonGaussianCalibration | None
+    correlated: CorrelatedCalibration | None
+
+    def __str__(self) -> str:
+        if self.kind == "gaussian":
+            return str(self.gaussian)
+        if self.kind == "correlated_gaussian":
+            return str(self.correlated)
+        if self.kind == "poisson" and self.poisson_gaussian is not None:
+            return f"Poisson noise: gain {self.poisson_gaussian.gain:.4g}"
+        return str(self.poisson_gaussian)
+
+    def plot(self) -> Any:
+        """One panel for each measurement; returns the figure."""
+        import matplotlib.pyplot as plt
+
+        parts = [part for part in (self.gaussian, self.poisson_gaussian, self.correlated) if part is not None]
+        figure, axes = plt.subplots(1, len(parts), figsize=(4.2 * len(parts), 3.2), layout="constrained", squeeze=False)
+        for part, ax in zip(parts, axes[0], strict=True):
+            part.plot(ax)
+        figure.suptitle(str(self))
+        return figure
+
+
+def calibrate(images: ArrayLike | Sequence[ArrayLike], *, offset: float | None = None) -> Calibration:
+    """Measure the noise of images and decide of which kind it is.
+
+    Correlated, if neighbouring pixels of the background correlate by more than 0.2; else Poisson or Poisson-Gaussian,
+    if the variance grows with the mean (by more than five standard errors, and by half its median over the range of
+    brightness); else white Gaussian. Poisson means that the rest of the variance (read noise and offset) is below a
+    tenth of the median.
+
+    Parameters
+    ----------
+    images
+        An array ``(..., height, width)`` or a list of such, of one channel.
+    offset
+        What the camera reports in the dark, if known.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> print(calibrate(np.linspace(0, 100, 256) + rng.normal(scale=5.0, size=(256, 256))))
+    Gaussian noise: sigma ...
+    """
+    planes = as_planes(images)
+    gaussian = calibrate_gaussian(planes)
+    try:
+        camera = calibrate_poisson_gaussian(planes, offset=offset)
+    except ValueError:
+        camera = None
+    try:
+        correlated = calibrate_correlated(planes)
+    except ValueError:
+        correlated = None
+    return Calibration(_decide(camera, correlated), gaussian, camera, correlated)
+
+
+def _decide(camera: PoissonGaussianCalibration | None, correlated: CorrelatedCalibration | None) -> Kind:
+    if correlated is not None and abs(correlated.neighbours) > 0.2:
+        return "correlated_gaussian"
+    if camera is None:
+        return "gaussian"
+    typical = float(np.median(camera.variances))
+    growth = camera.gain * float(np.ptp(camera.means))
+    if camera.gain < 5 * camera.gain_error or growth < 0.5 * typical:
+        return "gaussian"
+    return (
+        "poisson"
+        if abs(camera.intercept) < 0.1 * typical and camera.offset < 0.1 * np.median(camera.means)
+        else "poisson_gaussian"
+    )

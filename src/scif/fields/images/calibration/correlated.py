@@ -1,0 +1,141 @@
+"""The power spectrum of noise that is correlated between neighbouring pixels, from empty background."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scif.fields.images._plot import new_axes
+from scif.fields.images.calibration._planes import Plane, as_planes
+
+__all__ = ["CorrelatedCalibration", "calibrate_correlated"]
+
+
+@dataclass(frozen=True)
+class CorrelatedCalibration:
+    """Noise with standard deviation ``sigma`` and correlation ``autocorrelation`` between pixels at a distance.
+
+    ``autocorrelation`` is ``(2 * reach + 1, 2 * reach + 1)`` with distance zero in the centre, where it is one;
+    ``tiles`` is the number of pieces of background that it was averaged over.
+    """
+
+    sigma: float
+    autocorrelation: NDArray[np.float64] = field(repr=False)
+    tiles: int
+
+    @property
+    def reach(self) -> int:
+        """Largest distance, in pixels along an axis, at which the correlation was measured."""
+        return self.autocorrelation.shape[0] // 2
+
+    @property
+    def neighbours(self) -> float:
+        """Correlation with the next pixel, vertically or horizontally, whichever is further from zero."""
+        k = self.reach
+        return float(max(self.autocorrelation[k + 1, k], self.autocorrelation[k, k + 1], key=abs))
+
+    def spectrum(self, shape: Sequence[int]) -> NDArray[np.float64]:
+        """Power spectrum on the FFT grid of an image of ``shape``: its mean is ``sigma**2``.
+
+        The periodogram of white noise is flat; :func:`numpy.fft.fftn` gives the order of frequencies.
+        """
+        canvas = np.zeros(tuple(shape))
+        distances = np.arange(-self.reach, self.reach + 1)
+        np.add.at(canvas, np.ix_(distances % shape[0], distances % shape[1]), self.autocorrelation)
+        power = np.maximum(np.fft.fft2(canvas).real, 0.0)
+        return self.sigma**2 * power / power.mean()
+
+    def __str__(self) -> str:
+        return (
+            f"Gaussian noise correlated between pixels: sigma {self.sigma:.4g}, "
+            f"{self.neighbours:+.2f} between neighbours (from {self.tiles} pieces of background)"
+        )
+
+    def plot(self, ax: Any = None) -> Any:
+        """Map of the correlation by distance; returns the axes."""
+        ax = new_axes(ax)
+        extent = (-self.reach - 0.5, self.reach + 0.5, self.reach + 0.5, -self.reach - 0.5)
+        image = ax.imshow(self.autocorrelation, vmin=-1, vmax=1, cmap="RdBu_r", extent=extent)
+        ax.set(
+            xlabel="distance (pixels)", ylabel="distance (pixels)", title=f"noise correlation, sigma {self.sigma:.3g}"
+        )
+        ax.figure.colorbar(image, ax=ax)
+        return ax
+
+
+def calibrate_correlated(
+    images: ArrayLike | Sequence[ArrayLike],
+    *,
+    background: tuple[slice, slice] | None = None,
+    reach: int = 8,
+) -> CorrelatedCalibration:
+    """Measure the noise and its correlation where an image shows nothing.
+
+    Parameters
+    ----------
+    images
+        An array ``(..., height, width)`` or a list of such.
+    background
+        Rows and columns of a region without structure. If not given, the twentieth of all tiles with the least
+        variance is taken for background, which is a guess: look at the plot.
+    reach
+        Largest distance in pixels; correlations beyond it are taken for zero.
+
+    Raises
+    ------
+    ValueError
+        If the background is smaller than three times the reach.
+
+    Examples
+    --------
+    >>> white = np.random.default_rng(0).normal(scale=2.0, size=(200, 201))
+    >>> found = calibrate_correlated((white[:, 1:] + white[:, :-1]) / 2**0.5)
+    >>> abs(found.sigma - 2) < 0.1, abs(found.neighbours - 0.5) < 0.05
+    (True, True)
+    """
+    side = 4 * reach
+    planes = as_planes(images, least=side if background is None else 2)
+    if background is None:
+        candidates = [tile for plane in planes for tile in _tiles(plane, side)]
+        quietest = np.argsort([tile.var() for tile in candidates])
+        tiles = [candidates[k] for k in quietest[: max(len(candidates) // 20, 8)]]
+    else:
+        tiles = [_detrend(plane[background]) for plane in planes]
+        if min(tiles[0].shape) < 3 * reach:
+            msg = f"background covers {tiles[0].shape} pixels; it must be at least {3 * reach} a side, or lower reach."
+            raise ValueError(msg)
+    covariance = np.mean([_autocovariance(tile, reach) for tile in tiles], axis=0)
+    variance = float(covariance[reach, reach])
+    if not variance > 0:
+        msg = "the background is constant, so that it shows no noise; choose another region or give the noise by hand."
+        raise ValueError(msg)
+    return CorrelatedCalibration(float(np.sqrt(variance)), covariance / variance, len(tiles))
+
+
+def _tiles(plane: Plane, side: int) -> list[Plane]:
+    """Tiles of an image, not overlapping, each without its linear trend."""
+    rows, columns = (n // side for n in plane.shape)
+    cut = plane[: rows * side, : columns * side].reshape(rows, side, columns, side).swapaxes(1, 2)
+    return [_detrend(tile) for tile in cut.reshape(-1, side, side)]
+
+
+def _detrend(tile: Plane) -> Plane:
+    """Remove the best-fitting plane."""
+    rows, columns = (np.linspace(-1, 1, n) for n in tile.shape)
+    tile = tile - tile.mean()
+    tile = tile - rows[:, None] * (rows @ tile.mean(axis=1)) / (rows @ rows)
+    return tile - columns * (columns @ tile.mean(axis=0)) / (columns @ columns)
+
+
+def _autocovariance(tile: Plane, reach: int) -> Plane:
+    """Mean product of pixels at each distance, over the pairs inside the tile."""
+    shape = [n + reach for n in tile.shape]
+    power = np.abs(np.fft.rfft2(tile, s=shape)) ** 2
+    products = np.fft.irfft2(power, s=shape)
+    distances = np.arange(-reach, reach + 1)
+    pairs = np.outer(*(n - np.abs(distances) for n in tile.shape))
+    return products[np.ix_(distances, distances)] / pairs

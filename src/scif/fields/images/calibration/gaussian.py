@@ -1,0 +1,68 @@
+"""The standard deviation of white Gaussian noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scif.fields.images._plot import new_axes
+from scif.fields.images.calibration._planes import as_planes
+
+__all__ = ["GaussianCalibration", "calibrate_gaussian"]
+
+
+@dataclass(frozen=True)
+class GaussianCalibration:
+    """Standard deviation ``sigma`` in the units of the image; ``details`` are the wavelet coefficients behind it."""
+
+    sigma: float
+    details: NDArray[np.float32] = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"Gaussian noise: sigma {self.sigma:.4g}"
+
+    def plot(self, ax: Any = None) -> Any:
+        """Histogram of the finest diagonal details against the density of the noise alone; returns the axes."""
+        ax = new_axes(ax)
+        edges = np.linspace(-5, 5, 101) * self.sigma
+        ax.hist(self.details, bins=edges, density=True, color="0.8", label="finest details")
+        density = np.exp(-0.5 * (edges / self.sigma) ** 2) / (self.sigma * np.sqrt(2 * np.pi))
+        ax.plot(edges, density, label=f"noise, sigma {self.sigma:.3g}")
+        ax.set(xlabel="wavelet coefficient", ylabel="density")
+        ax.legend(frameon=False)
+        return ax
+
+
+def calibrate_gaussian(images: ArrayLike | Sequence[ArrayLike]) -> GaussianCalibration:
+    """Estimate the standard deviation of white Gaussian noise by scikit-image's wavelet estimator.
+
+    Parameters
+    ----------
+    images
+        An array ``(..., height, width)`` or a list of such. Texture adds to an estimate and never subtracts, so that of
+        many planes the tenth percentile is taken.
+
+    References
+    ----------
+    Donoho & Johnstone, Biometrika 81 (1994): median absolute deviation of the finest wavelet details.
+
+    Examples
+    --------
+    >>> noise = np.random.default_rng(0).normal(scale=3.0, size=(128, 128))
+    >>> abs(calibrate_gaussian(noise).sigma - 3) < 0.1
+    True
+    """
+    import pywt
+    from skimage.restoration import estimate_sigma
+
+    planes = as_planes(images)
+    sigma = float(np.quantile([estimate_sigma(plane) for plane in planes], 0.1))
+    if not sigma > 1e-9 * max(float(np.abs(plane).max()) for plane in planes):
+        msg = "the images hold no noise that can be seen (their finest details are all zero); give the noise by hand."
+        raise ValueError(msg)
+    details = np.concatenate([pywt.dwt2(plane, "db2")[1][2].ravel() for plane in planes])
+    return GaussianCalibration(sigma, details[:: max(len(details) // 100_000, 1)].astype(np.float32))

@@ -1,0 +1,1 @@
+"""Count denoisers compared on held-out molecules, on simulated truth, and in seconds and bytes."""

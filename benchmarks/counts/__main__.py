@@ -1,0 +1,47 @@
+"""``python -m benchmarks.counts --data DIR --out DIR``: run what is missing, then write the table and the figures."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks.counts.data import available
+from benchmarks.counts.figures import draw
+from benchmarks.counts.methods import METHODS
+from benchmarks.counts.run import read_results, run
+from benchmarks.counts.table import write_tables
+from benchmarks.counts.task import KINDS
+
+
+def main() -> int:
+    """Parse, run, report."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.counts", description=__doc__)
+    parser.add_argument("--data", type=Path, help="directory of .h5ad, .h5 (X, Y) and .count.csv.gz files")
+    parser.add_argument("--out", type=Path, default=Path("build/benchmarks/counts"), help="a second run resumes there")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds of the split and of the method")
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS), metavar="METHOD")
+    parser.add_argument("--datasets", nargs="+", help="names; default: all of --data, pbmc68k and the simulated ones")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--report-only", action="store_true", help="only the tables and figures of what has been run")
+    options = parser.parse_args()
+    failures = 0
+    if not options.report_only:
+        failures = run(
+            options.datasets or list(available(options.data)),
+            options.methods,
+            directory=options.data,
+            out=options.out,
+            seeds=options.seeds,
+            kinds=options.kinds,
+            report=lambda line: sys.stdout.write(f"{line}\n") and sys.stdout.flush(),
+        )
+    results = read_results(options.out)
+    if results:
+        write_tables(results, options.out)
+        draw(results, options.out)
+    return min(failures, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

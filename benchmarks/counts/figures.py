@@ -1,0 +1,115 @@
+"""Figures of all results: accuracy per data set, accuracy against cost, and the truth on simulations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from benchmarks.counts.methods import METHODS
+from benchmarks.counts.table import runs
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+__all__ = ["draw"]
+
+_KIND_COLOURS = {"baseline": "#9a9a9a", "peer": "#4477aa", "ablation": "#ccaa33", "model": "#cc3311"}
+
+
+def draw(results: Sequence[dict[str, Any]], out: Path) -> None:
+    """Write ``gain.png``, ``cost.png`` and, where there are simulated data, ``truth.png``."""
+    table = runs(results)
+    held_out = table[table["kind"] == "held-out"]
+    if held_out["gain"].notna().any():
+        _draw_gain(held_out).savefig(out / "gain.png", dpi=150)
+        _draw_cost(held_out).savefig(out / "cost.png", dpi=150)
+    if "composition_error" in held_out:
+        _draw_truth(held_out.dropna(subset="composition_error")).savefig(out / "truth.png", dpi=150)
+
+
+def _panels(number: int, *, width: float = 3.6, height: float = 4.2) -> tuple[Figure, list[Axes]]:
+    columns = min(number, 3)
+    rows = -(-number // columns)
+    figure = Figure(figsize=(width * columns + 1.6, height * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+    for axis in axes[number:]:
+        axis.set_axis_off()
+    return figure, list(axes[:number])
+
+
+def _order(table: pd.DataFrame) -> list[str]:
+    present = set(table["method"])
+    return [method for method in METHODS if method in present]
+
+
+def _dots(axis: Axes, table: pd.DataFrame, column: str, methods: Sequence[str]) -> None:
+    """One dot per seed and a bar at their mean, methods from top to bottom."""
+    for place, method in enumerate(methods):
+        values = table.loc[table["method"] == method, column].to_numpy()
+        colour = _KIND_COLOURS[METHODS[method].kind]
+        axis.plot(values, np.full(values.size, place), "o", color=colour, alpha=0.6, markersize=4, clip_on=True)
+        if values.size:
+            axis.plot([values.mean()] * 2, [place - 0.3, place + 0.3], color=colour, linewidth=2)
+    axis.set_yticks(range(len(methods)), [METHODS[method].label for method in methods], fontsize=7)
+    axis.set_ylim(len(methods) - 0.5, -0.5)
+    axis.grid(axis="x", linewidth=0.4)
+
+
+def _draw_gain(table: pd.DataFrame) -> Figure:
+    table = table[table["gain"].notna()]
+    figure, axes = _panels(table["dataset"].nunique())
+    for axis, (name, part) in zip(axes, table.groupby("dataset"), strict=True):
+        methods = [method for method in _order(part) if part.loc[part["method"] == method, "gain"].mean() >= 0.0]
+        _dots(axis, part, "gain", methods)
+        axis.axvline(1.0, color="black", linewidth=0.8)
+        worse = [METHODS[method].label for method in _order(part) if method not in methods]
+        axis.set_title(f"{name}\n{part['cells'].iloc[0]} cells x {part['genes'].iloc[0]} genes", fontsize=8)
+        axis.set_xlabel("gain over the pooled profile\n(1: best peer)", fontsize=8)
+        if worse:
+            axis.text(0.02, 0.01, "below 0: " + "\n".join(worse), transform=axis.transAxes, fontsize=6, va="bottom")
+    return figure
+
+
+def _draw_cost(table: pd.DataFrame) -> Figure:
+    table = table[table["gain"] > 0.0]
+    figure, axes = _panels(table["dataset"].nunique())
+    for axis, (name, part) in zip(axes, table.groupby("dataset"), strict=True):
+        means = part.groupby("method")[["seconds", "gain", "peak_mb"]].mean()
+        for method, row in means.iterrows():
+            spec = METHODS[str(method)]
+            axis.scatter(row["seconds"], row["gain"], s=row["peak_mb"] / 20, color=_KIND_COLOURS[spec.kind], alpha=0.6)
+            axis.annotate(str(method), (row["seconds"], row["gain"]), fontsize=6, ha="center", va="center")
+        axis.set_xscale("log")
+        axis.margins(0.15)
+        axis.set_title(f"{name} (area: peak memory)", fontsize=8)
+        axis.set_xlabel("seconds to fit and denoise", fontsize=8)
+        axis.set_ylabel("gain over the pooled profile", fontsize=8)
+    return figure
+
+
+def _draw_truth(table: pd.DataFrame) -> Figure:
+    columns = {
+        "composition_error": "composition error",
+        "gene_correlation_error": "gene-gene correlation error",
+        "variance_between": "variance between types / true",
+        "variance_within": "variance within types / true",
+    }
+    names = sorted(table["dataset"].unique(), key=lambda name: (len(name), name))
+    figure = Figure(figsize=(3.2 * len(columns) + 1.6, 3.2 * len(names)), layout="constrained")
+    axes = figure.subplots(len(names), len(columns), squeeze=False, sharey="row")
+    for row, name in zip(axes, names, strict=True):
+        part = table[table["dataset"] == name]
+        for axis, (column, label) in zip(row, columns.items(), strict=True):
+            _dots(axis, part, column, _order(part))
+            axis.spines[["top", "right"]].set_visible(False)
+            axis.set_title(f"{name}: {label}", fontsize=8)
+            if column.startswith("variance"):
+                axis.set_xscale("log")
+                axis.axvline(1.0, color="black", linewidth=0.8)
+                axis.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    return figure

@@ -1,0 +1,55 @@
+"""The methods compared: one file each, one line each in :data:`METHODS`.
+
+A method's module has ``fit(counts, *, seed, **options)``, which takes training counts (CSR, cells x genes) and returns
+a function that gives the expected counts (dense, cells x genes) at the depth of the training counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, Literal
+
+__all__ = ["METHODS", "Method"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """What the benchmark knows of a method before it is imported."""
+
+    module: str
+    label: str
+    kind: Literal["baseline", "peer", "ablation", "model"]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    environment: Literal["ours", "magic"] = "ours"
+
+    def load(self) -> Callable[..., Any]:
+        """Import the method's module and return its ``fit``."""
+        return import_module(f"{__name__}.{self.module}").fit
+
+
+METHODS: dict[str, Method] = {
+    "none": Method("none", "no denoising", "baseline"),
+    "pooled": Method("pooled", "pooled profile", "baseline"),
+    "svd-sqrt": Method("svd", "SVD sqrt, rank 20", "peer", {"transform": "sqrt"}),
+    "svd-log": Method("svd", "SVD log, rank 20", "peer", {"transform": "log"}),
+    "svd-tuned": Method("svd", "SVD log, rank by held-out molecules", "peer", {"transform": "log", "rank": None}),
+    "knn-smoothing": Method("knn_smoothing", "kNN-smoothing", "peer"),
+    "alra": Method("alra", "ALRA", "peer"),
+    "dca-style": Method("dca_style", "DCA-style autoencoder", "peer"),
+    "magic-log": Method("magic", "MAGIC log", "peer", {"transform": "log"}, environment="magic"),
+    "magic-sqrt": Method("magic", "MAGIC sqrt", "peer", {"transform": "sqrt"}, environment="magic"),
+    "scvi": Method("scvi", "scVI", "peer"),
+    "svd-residual": Method("svd_residual", "tuned SVD + gamma residual", "ablation"),
+    "svd-mixed-residual": Method(
+        "svd_residual", "tuned SVD mixed with pooled + gamma residual", "ablation", {"mix": None}
+    ),
+    "icm": Method("icm", "ICM", "model"),
+    "icm-transport": Method("icm", "ICM, transport estimator", "model", {"estimator": "transport"}),
+    "icm-no-consistency": Method(
+        "icm", "ICM without consistency term", "ablation", {"train": {"consistency_weight": 0.0}}
+    ),
+    "icm-no-residual": Method("icm", "ICM without residual", "ablation", {"model": {"residual": False}}),
+    "icm-no-svd-start": Method("icm", "ICM without SVD start", "ablation", {"model": {"start": "pooled"}}),
+}

@@ -63,4 +63,4 @@ def batch_times(t: float | Tensor, x: Tensor, *, name: str = "t") -> Tensor:
         msg = f"{name} has shape {tuple(t.shape)}; pass one number or one time per sample, shape ({x.shape[0]},)."
         raise ValueError(msg)
     check_time(t, name=name)
-    return t.expand(x.shape[0])
+    return t.expand(x.shape[0]).contiguous()

@@ -119,7 +119,7 @@ class ConsistencyFunction(nn.Module):
             data_scale=scaling.data_scale,
             data_mean=domain.project(scaling.data_mean),
             skip=skip,
-        ).to(x1.device)
+        )
 
     def forward(self, x: Tensor, t: float | Tensor, **condition: Any) -> Tensor:
         """The clean end of the path through ``x`` at time ``t``.

@@ -113,7 +113,7 @@ class Scaling(nn.Module):
 
     def spread(self, t: Tensor, x: Tensor) -> Tensor:
         """Standard deviation of ``x_t``, broadcasting over ``x``."""
-        return torch.hypot(self.data_scale.to(x.dtype).expand_as(scale := self.noise_at(t, x)), scale)
+        return (self.data_scale.to(x.dtype).square() + self.noise_at(t, x).square()).sqrt()
 
     def normalize(self, x: Tensor, t: Tensor) -> Tensor:
         """``x_t`` brought to mean zero and variance one: the network's input."""

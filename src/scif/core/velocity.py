@@ -63,9 +63,7 @@ class Velocity(nn.Module):
     def calibrated(cls, net: nn.Module, x1: Tensor, noise: NoiseModel, *, per_feature: bool = False) -> Velocity:
         """A velocity whose scales come from observations and the channel's moments, see :meth:`Scaling.calibrated`."""
         scaling = Scaling.calibrated(x1, noise, per_feature=per_feature)
-        return cls(
-            net, noise_scale=scaling.noise_scale, data_scale=scaling.data_scale, data_mean=scaling.data_mean
-        ).to(x1.device)
+        return cls(net, noise_scale=scaling.noise_scale, data_scale=scaling.data_scale, data_mean=scaling.data_mean)
 
     def forward(self, x: Tensor, t: float | Tensor, **condition: Any) -> Tensor:
         """The velocity ``dx/dt`` at points ``x`` ``(batch, ...)`` and times in [0, 1], one or ``(batch,)``.

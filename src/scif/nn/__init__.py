@@ -1,8 +1,21 @@
-"""Networks, to be wrapped by :class:`scif.core.ConsistencyFunction` or :class:`scif.core.Velocity`."""
+"""Networks: general ones to be wrapped by the core's functions, and those of the count model."""
 
 from __future__ import annotations
 
+from scif.nn.count_consistency import CountConsistency
+from scif.nn.count_network import CountNetwork, CountStart
 from scif.nn.mlp import TimeMLP
+from scif.nn.multinomial import multinomial_nll
+from scif.nn.sparse_counts import SparseCounts, Thinned
 from scif.nn.time import TimeEmbedding
 
-__all__ = ["TimeEmbedding", "TimeMLP"]
+__all__ = [
+    "CountConsistency",
+    "CountNetwork",
+    "CountStart",
+    "SparseCounts",
+    "Thinned",
+    "TimeEmbedding",
+    "TimeMLP",
+    "multinomial_nll",
+]

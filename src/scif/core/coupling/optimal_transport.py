@@ -49,5 +49,5 @@ class MinibatchOT(Coupling):
             # with equal uniform masses the optimum is a permutation
             return Coupled(x0, x1[ot.emd(uniform, uniform, cost).argmax(1).to(x1.device)])
         scale = self.regularization * float(cost.mean())
-        plan = ot.sinkhorn(uniform, uniform, cost, scale, method="sinkhorn_log")
+        plan = ot.sinkhorn(uniform, uniform, cost, scale, method="sinkhorn_log", stopThr=1e-6)
         return Coupled(x0, x1[torch.multinomial(plan.to(x1), 1, generator=generator).squeeze(1)])

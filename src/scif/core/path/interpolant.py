@@ -98,8 +98,8 @@ def _bump(t: Tensor, height: float) -> Tensor:
 
 
 def _value_and_slope(f: TimeFunction, t: Tensor) -> tuple[Tensor, Tensor]:
-    value, slope = torch.func.jvp(f, (t,), (torch.ones_like(t),))
-    return value, slope
+    out = torch.func.jvp(f, (t,), (torch.ones_like(t),))
+    return out[0], out[1]
 
 
 def _check_ends(f: TimeFunction, name: str, wanted: tuple[float, float]) -> None:

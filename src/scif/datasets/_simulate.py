@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -50,7 +50,7 @@ def simulate_counts(
     n_batches
         Number of batches, each with cells of every type.
     trajectory
-        Whether the first three types form a branching continuum (needs ``n_types >= 3``).
+        Whether the first three types form a continuum, a stem and two branches (needs ``n_types >= 3``).
     depth
         Mean expected molecules per cell.
     depth_spread
@@ -85,6 +85,33 @@ def simulate_counts(
     """
     from anndata import AnnData
 
+    _check_arguments(n_cells, n_genes, n_types, n_batches, trajectory, depth, inverse_dispersion)
+    rng = np.random.default_rng(seed)
+    genes = _draw_programmes(rng, n_genes, n_types=n_types, n_batches=n_batches, batch_effect=batch_effect)
+    cells = _draw_cells(rng, n_cells, n_types=n_types, n_batches=n_batches, trajectory=trajectory)
+    library_size = depth * np.exp(rng.normal(-0.5 * depth_spread**2, depth_spread, n_cells))
+
+    expected = np.empty((n_cells, n_genes), np.float32) if truth else None
+    counts = _draw_counts(rng, cells, genes, library_size, inverse_dispersion=inverse_dispersion, expected=expected)
+
+    obs = pd.DataFrame({"cell_type": cells.type_names, "batch": cells.batch_names, "library_size": library_size})
+    if trajectory:
+        obs["pseudotime"] = cells.pseudotime
+    obs.index = "cell" + obs.index.astype(str)
+    var = pd.DataFrame(index=[f"gene{i}" for i in range(n_genes)])
+    layers = None if expected is None else {"truth": expected}
+    return AnnData(counts, obs=obs, var=var, layers=layers)
+
+
+def _check_arguments(
+    n_cells: int,
+    n_genes: int,
+    n_types: int,
+    n_batches: int,
+    trajectory: bool,
+    depth: float,
+    inverse_dispersion: float | None,
+) -> None:
     for name, value, least in (
         ("n_cells", n_cells, 1),
         ("n_genes", n_genes, 1),
@@ -98,29 +125,6 @@ def simulate_counts(
         if number is not None and not (np.isfinite(number) and number > 0):
             msg = f"{name} is {number:g}; it must be finite and positive."
             raise ValueError(msg)
-
-    rng = np.random.default_rng(seed)
-    genes = _draw_programmes(rng, n_genes, n_types=n_types, n_batches=n_batches, batch_effect=batch_effect)
-    cells = _draw_cells(rng, n_cells, n_types=n_types, n_batches=n_batches, trajectory=trajectory)
-    library_size = depth * np.exp(rng.normal(-0.5 * depth_spread**2, depth_spread, n_cells))
-
-    blocks: list[sparse.csr_matrix] = []
-    expected = np.empty((n_cells, n_genes), np.float32) if truth else None
-    for rows, composition in _compositions(cells, genes):
-        mean = library_size[rows, None] * composition
-        if expected is not None:
-            expected[rows] = mean
-        if inverse_dispersion is not None:
-            mean = rng.gamma(inverse_dispersion, mean / inverse_dispersion)
-        blocks.append(sparse.csr_matrix(rng.poisson(mean).astype(np.int32)))
-
-    obs = pd.DataFrame({"cell_type": cells.type_names, "batch": cells.batch_names, "library_size": library_size})
-    if trajectory:
-        obs["pseudotime"] = cells.pseudotime
-    obs.index = [f"cell{i}" for i in range(n_cells)]
-    var = pd.DataFrame(index=[f"gene{i}" for i in range(n_genes)])
-    layers: dict[str, Any] = {} if expected is None else {"truth": expected}
-    return AnnData(sparse.vstack(blocks, format="csr"), obs=obs, var=var, layers=layers)
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,7 @@ def _draw_programmes(
         abundance=rng.normal(0.0, 1.8, n_genes),
         types=families[np.arange(n_types) // 3] + own,
         within=_sparse_programmes(rng, 3, n_genes, share=0.1, size=0.4),
-        transient=_sparse_programmes(rng, 2, n_genes, share=0.05, size=1.0),
+        transient=_sparse_programmes(rng, 1, n_genes, share=0.05, size=1.0),
         batches=rng.normal(0.0, batch_effect, (n_batches, n_genes)) if n_batches > 1 else np.zeros((1, n_genes)),
     )
 
@@ -171,17 +175,20 @@ def _draw_programmes(
 def _draw_cells(rng: np.random.Generator, n_cells: int, *, n_types: int, n_batches: int, trajectory: bool) -> _Cells:
     kind = rng.choice(n_types, n_cells, p=rng.dirichlet(np.full(n_types, 5.0)))
     identity = np.eye(n_types)
-    types, transient = identity[kind], np.zeros((n_cells, 2))
+    types, transient = identity[kind], np.zeros((n_cells, 1))
     pseudotime = np.full(n_cells, np.nan)
     if trajectory:
-        # Progenitors are in the first half of pseudotime, on their way to a fate they do not show yet.
+        # A stem from the progenitor to the branch point in the first half of pseudotime, then two branches.
         lineage = np.flatnonzero(kind < 3)
-        early = kind[lineage] == 0
-        fate = np.where(early, rng.integers(1, 3, lineage.size), kind[lineage])
-        s = 0.5 * (rng.random(lineage.size) + ~early)
+        committed = kind[lineage] > 0
+        s = 0.5 * (rng.random(lineage.size) + committed)
+        branch_point = np.tile(0.4 * identity[0] + 0.3 * (identity[1] + identity[2]), (lineage.size, 1))
+        begin = np.where(committed[:, None], branch_point, identity[0])
+        end = np.where(committed[:, None], identity[kind[lineage]], branch_point)
+        along = (2.0 * s - committed)[:, None]
+        types[lineage] = (1.0 - along) * begin + along * end
+        transient[lineage, 0] = np.sin(np.pi * s)
         pseudotime[lineage] = s
-        types[lineage] = (1.0 - s)[:, None] * identity[0] + s[:, None] * identity[fate]
-        transient[lineage, fate - 1] = np.sin(np.pi * s)
     batch = rng.integers(n_batches, size=n_cells)
     return _Cells(
         types=types,
@@ -192,6 +199,27 @@ def _draw_cells(rng: np.random.Generator, n_cells: int, *, n_types: int, n_batch
         type_names=_categorical(kind, n_types, "type"),
         batch_names=_categorical(batch, n_batches, "batch"),
     )
+
+
+def _draw_counts(
+    rng: np.random.Generator,
+    cells: _Cells,
+    genes: _Programmes,
+    library_size: np.ndarray,
+    *,
+    inverse_dispersion: float | None,
+    expected: np.ndarray | None,
+) -> sparse.csr_matrix:
+    """Counts, some cells at a time; their expectation is written into ``expected`` where wanted."""
+    blocks = []
+    for rows, composition in _compositions(cells, genes):
+        mean = library_size[rows, None] * composition
+        if expected is not None:
+            expected[rows] = mean
+        if inverse_dispersion is not None:
+            mean = rng.gamma(inverse_dispersion, mean / inverse_dispersion)
+        blocks.append(sparse.csr_matrix(rng.poisson(mean).astype(np.int32)))
+    return sparse.vstack(blocks, format="csr")
 
 
 def _categorical(codes: np.ndarray, n: int, stem: str) -> pd.Categorical:

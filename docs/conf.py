@@ -1,0 +1,137 @@
+"""Configuration of the documentation. It builds without a network: see ``nitpick_ignore_regex``."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+from pathlib import Path
+
+from sphinx.ext.napoleon.docstring import NumpyDocstring
+
+import scif
+
+HERE = Path(__file__).parent
+
+project = "scif"
+author = "The scif developers"
+copyright = f"2026, {author}"
+version = release = scif.__version__
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "_templates"]
+nitpicky = True
+
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+nb_execution_mode = "off"  # notebooks are committed as they ran: `make notebooks`
+suppress_warnings = ["mystnb.unknown_mime_type"]
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+autosummary_generate = True
+autosummary_imported_members = True
+autosummary_ignore_module_all = False  # every name in __all__, and no other, has a page
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+autodoc_typehints_format = "short"
+autodoc_inherit_docstrings = True
+napoleon_google_docstring = False
+napoleon_use_rtype = True
+
+html_theme = "sphinx_book_theme"
+html_title = "scif"
+html_static_path = ["_static"]
+html_css_files = ["scif.css"]
+html_theme_options = {"show_navbar_depth": 1, "show_toc_level": 2}
+
+intersphinx_mapping = {}
+if "READTHEDOCS" in os.environ:  # inventories need a network
+    intersphinx_mapping = {
+        "anndata": ("https://anndata.readthedocs.io/en/stable/", None),
+        "lightning": ("https://lightning.ai/docs/pytorch/stable/", None),
+        "matplotlib": ("https://matplotlib.org/stable/", None),
+        "numpy": ("https://numpy.org/doc/stable/", None),
+        "pandas": ("https://pandas.pydata.org/docs/", None),
+        "python": ("https://docs.python.org/3/", None),
+        "scanpy": ("https://scanpy.readthedocs.io/en/stable/", None),
+        "scipy": ("https://docs.scipy.org/doc/scipy/", None),
+        "scvi-tools": ("https://docs.scvi-tools.org/en/stable/", None),
+        "torch": ("https://docs.pytorch.org/docs/stable/", None),
+    }
+
+# Names of other projects, which resolve through their inventories where a network is there.
+_FOREIGN = "anndata|collections|dask|lightning|matplotlib|np|numpy|os|pandas|pathlib|pd|scipy|scvi|sparse|torch|typing"
+_BUILTIN = "[a-z]+|[A-Z][a-z]+(Error|Warning|Exception)|optional|default.*"
+nitpick_ignore_regex = [
+    (r"py:.*", rf"({_FOREIGN})\..*"),
+    (r"py:.*", rf"({_BUILTIN})"),
+    (
+        r"py:.*",
+        r"(AnnData|Any|ArrayLike|Axes|Callable|DTypeLike|Figure|Generator|Iterable|Iterator|Mapping|Module|NDArray)",
+    ),
+    (r"py:.*", r"(DataFrame|Series|Sequence|Tensor|device|dtype|csr_matrix|Path|PathLike|Self)"),
+]
+
+MODULES = [
+    "core",
+    "nn",
+    "model",
+    "fields.images",
+    "fields.fluids",
+    "datasets",
+    "metrics",
+    "pl",
+    "cli",
+]
+
+
+def _public_names() -> dict[str, str]:
+    """Where each public class and function is documented, by its bare name."""
+    names = {}
+    for module in (f"scif.{name}" for name in MODULES):
+        loaded = importlib.import_module(module)
+        names |= {name: f"{module}.{name}" for name in loaded.__all__ if callable(getattr(loaded, name))}
+    return names
+
+
+def _resolve(app, env, node, contnode):
+    """Lead a reference by bare name, or to where a class is defined, to the page of its public name."""
+    *_, owner, name = ("", *node.get("reftarget", "").split("."))
+    public = f"{_PUBLIC[owner]}.{name}" if owner in _PUBLIC else _PUBLIC.get(name)
+    if public is None:
+        return None
+    return env.get_domain("py").resolve_xref(env, node["refdoc"], app.builder, "obj", public, node, contnode)
+
+
+def _prose_returns(self, preprocess_types=False):
+    """What a function returns is told in prose; its type stands in the signature."""
+    lines = self._dedent(self._consume_to_next_section())
+    return [("", "", self.__class__(lines, self._config).lines())]
+
+
+def _prose_attribute(self):
+    """The same for a property, whose first line may contain a colon."""
+    return "", self.__class__(self._dedent(self._consume_to_end()), self._config).lines()
+
+
+NumpyDocstring._consume_returns_section = _prose_returns
+NumpyDocstring._consume_inline_attribute = _prose_attribute
+_PUBLIC = _public_names()
+shutil.copytree(HERE.parent / "tutorials", HERE / "tutorials" / "notebooks", dirs_exist_ok=True)
+
+
+def setup(app) -> None:
+    """Register the resolution of names."""
+    app.connect("missing-reference", _resolve)

@@ -1,0 +1,11 @@
+"""The command line: ``scif demo``, ``scif denoise``, ``scif image``.
+
+Each command is a module of this package with ``add_arguments(parser)`` and ``run(arguments)``; a new command is one
+such file and one line in ``COMMANDS``.
+"""
+
+from __future__ import annotations
+
+from scif.cli._main import COMMANDS, main
+
+__all__ = ["COMMANDS", "main"]

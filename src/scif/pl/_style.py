@@ -1,0 +1,63 @@
+"""Colours and axes shared by the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+__all__ = ["EXPRESSION", "bare", "category_colours", "style"]
+
+EXPRESSION: Colormap = LinearSegmentedColormap.from_list(
+    "expression", ["#dcdce4", "#b3bfe6", "#7b7fcf", "#6a3d9a", "#3a0f4f"]
+)
+"""From light grey (nothing) to dark violet."""
+
+_CATEGORIES = (
+    *("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#ee7733", "#009988", "#9977cc", "#886644"),
+    *("#bbbbbb", "#222255", "#225555", "#666633", "#663333", "#cc99bb", "#88bb77", "#ddaa88", "#334499", "#555555"),
+)
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Small sans-serif type and light axes, for the duration of a figure."""
+    settings = {
+        "font.size": 8,
+        "axes.titlesize": 9,
+        "axes.labelsize": 8,
+        "axes.linewidth": 0.6,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "legend.frameon": False,
+        "savefig.dpi": 200,
+    }
+    with mpl.rc_context(settings):
+        yield
+
+
+def bare(ax: Axes) -> None:
+    """Remove ticks and frame, which an embedding has no unit for, and set the panel off by a light ground."""
+    ax.set(xticks=[], yticks=[], facecolor="#f6f6f9")
+    ax.margins(0.08)
+    ax.spines[:].set_visible(False)
+
+
+def category_colours(labels: pd.Series, stored: list[str] | None = None) -> dict[str, str]:
+    """One colour per category; those stored by scanpy come first, then ours, then as many as are needed."""
+    categories = list(labels.cat.categories)
+    if stored is not None and len(stored) >= len(categories):
+        colours = [to_hex(colour) for colour in stored]
+    elif len(categories) <= len(_CATEGORIES):
+        colours = list(_CATEGORIES)
+    else:
+        spread = mpl.colormaps["nipy_spectral"]
+        colours = [to_hex(spread(i / (len(categories) - 1))) for i in range(len(categories))]
+    return dict(zip(categories, colours, strict=False))

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import matplotlib as mpl
+import pytest
+from anndata import AnnData
+
+from scif.datasets import pbmc68k_counts, simulate_counts
+
+mpl.use("Agg")
+
+
+@pytest.fixture(scope="session")
+def _pbmc() -> AnnData:
+    return pbmc68k_counts()
+
+
+@pytest.fixture
+def pbmc(_pbmc: AnnData) -> AnnData:
+    """Real counts, 700 cells x 765 genes, a fresh copy for every test."""
+    return _pbmc.copy()
+
+
+@pytest.fixture(scope="session")
+def _simulated() -> AnnData:
+    return simulate_counts(400, 300, n_batches=2, depth=800.0, seed=7)
+
+
+@pytest.fixture
+def simulated(_simulated: AnnData) -> AnnData:
+    """Simulated counts with their expectation, 400 cells x 300 genes, two batches, a fresh copy for every test."""
+    return _simulated.copy()

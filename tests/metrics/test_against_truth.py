@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from scif.metrics import (
+    composition_error,
+    gene_correlation_error,
+    mean_absolute_correlation,
+    permute_genes,
+    pooled_profile,
+    truncated_svd,
+    variance_kept,
+)
+
+
+def test_composition_error_is_a_bounded_distance_that_ignores_depth(simulated):
+    truth = simulated.layers["truth"]
+    depth = np.linspace(0.1, 9.0, truth.shape[0])[:, None]
+    np.testing.assert_allclose(composition_error(depth * truth, truth), 0.0, atol=1e-6)
+    error = composition_error(simulated.X, truth)
+    np.testing.assert_allclose(error, composition_error(simulated.X.toarray(), truth))
+    assert ((error > 0) & (error <= 1)).all()
+
+
+def test_composition_error_of_disjoint_and_empty_cells_is_one():
+    assert composition_error([[0, 4], [0, 0]], [[1.0, 0.0], [0.5, 0.5]]).tolist() == [1.0, 1.0]
+
+
+def test_low_rank_is_closer_to_the_truth_than_counts_and_than_no_biology(simulated):
+    truth = simulated.layers["truth"]
+    low_rank, pooled = truncated_svd(simulated.X, 8), pooled_profile(simulated.X)
+    assert composition_error(low_rank, truth).mean() < 0.8 * composition_error(simulated.X, truth).mean()
+    assert composition_error(low_rank, truth).mean() < 0.8 * composition_error(pooled, truth).mean()
+    assert gene_correlation_error(low_rank, truth) < gene_correlation_error(simulated.X, truth)
+
+
+def test_permutation_keeps_each_gene_and_touches_the_chosen_ones_only(pbmc):
+    chosen = np.arange(0, 765, 3)
+    null = permute_genes(pbmc.X, chosen, seed=1)
+    others = np.setdiff1d(np.arange(765), chosen)
+    assert null.has_canonical_format
+    assert (null[:, others] != pbmc.X[:, others]).nnz == 0
+    before, after = (np.sort(X[:, chosen].toarray(), axis=0) for X in (pbmc.X, null))
+    assert np.array_equal(before, after)
+    assert (null != permute_genes(pbmc.X, chosen, seed=1)).nnz == 0
+    assert (null[:, chosen] != pbmc.X[:, chosen]).nnz > 0
+
+
+def test_permuted_genes_are_uncorrelated_until_a_denoiser_mixes_them_in(pbmc):
+    chosen = np.argsort(-pbmc.X.mean(axis=0).A1)[10:40]
+    null = permute_genes(pbmc.X, chosen)
+    expected_by_chance = np.sqrt(2 / np.pi / pbmc.n_obs)
+    assert mean_absolute_correlation(pbmc.X, chosen) > 1.5 * expected_by_chance
+    assert mean_absolute_correlation(null, chosen) < 1.5 * expected_by_chance
+    assert mean_absolute_correlation(truncated_svd(null, 2), chosen) > 4 * expected_by_chance
+
+
+def test_correlation_agrees_with_numpy():
+    rng = np.random.default_rng(0)
+    X = rng.poisson(4.0, (60, 6))
+    log = np.log1p(1e4 * X / X.sum(axis=1, keepdims=True))
+    matrix = np.corrcoef(log, rowvar=False)
+    assert mean_absolute_correlation(X, [0, 4]) == pytest.approx(np.abs(matrix[[0, 4]][:, [1, 2, 3, 5]]).mean())
+
+
+def test_variance_kept_is_one_for_the_truth_and_tells_noise_from_flattening(simulated):
+    truth, groups = simulated.layers["truth"], simulated.obs["cell_type"]
+    same = variance_kept(3.0 * truth, truth, groups)
+    assert (same.between, same.within) == pytest.approx((1.0, 1.0), rel=1e-5)
+    flat = truth.copy()
+    for group in groups.unique():
+        flat[groups == group] = flat[groups == group].mean(axis=0)
+    flattened = variance_kept(flat, truth, groups)
+    assert flattened.within == pytest.approx(0.0, abs=1e-6)
+    assert flattened.between > 0.5
+    assert variance_kept(simulated.X, truth, groups).within > 2.0
+
+
+def test_groups_must_name_every_cell(simulated):
+    with pytest.raises(ValueError, match=r"groups has shape \(3,\)"):
+        variance_kept(simulated.X, simulated.layers["truth"], ["a", "b", "c"])

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.stats import poisson
+
+from scif.metrics import (
+    held_out_scores,
+    open_problems_mse,
+    open_problems_poisson,
+    poisson_nll,
+    pooled_profile,
+    split_counts,
+    truncated_svd,
+)
+
+
+def test_nll_is_that_of_scipy_up_to_a_constant_of_the_data():
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(2.0, size=(1500, 20))
+    first, second = rng.gamma(4.0, 0.5, size=(2, 1500, 20))
+    ours = poisson_nll(first, counts) - poisson_nll(second, counts)
+    theirs = (poisson.logpmf(counts, second) - poisson.logpmf(counts, first)).mean()
+    assert ours == pytest.approx(theirs, abs=1e-5)
+
+
+def test_nll_is_least_at_the_truth(simulated):
+    split = split_counts(simulated.X)
+    truth = simulated.layers["truth"]
+    scale = split.test.sum() / truth.sum()
+    best = poisson_nll(truth, split.test, scale=scale)
+    assert best < poisson_nll(truth**0.9, split.test, scale=split.test.sum() / (truth**0.9).sum())
+    assert best < poisson_nll(truth**1.1, split.test, scale=split.test.sum() / (truth**1.1).sum())
+    assert best < poisson_nll(truth, split.test, scale=1.1 * scale)
+
+
+@pytest.mark.parametrize("score", [poisson_nll, open_problems_mse, open_problems_poisson])
+def test_sparse_and_dense_predictions_score_the_same(pbmc, score):
+    split = split_counts(pbmc.X)
+    assert score(split.train, split.test) == pytest.approx(score(split.train.toarray(), split.test.toarray()))
+
+
+def test_baselines_score_on_real_counts(pbmc):
+    """Values of an independent dense implementation of the protocol."""
+    split = split_counts(pbmc.X, 0.9, seed=0)
+    predictions = {
+        "none": split.train,
+        "pooled": pooled_profile(split.train),
+        "svd log": truncated_svd(split.train, 20),
+        "svd sqrt": truncated_svd(split.train, 20, transform="sqrt"),
+        "svd log 10": truncated_svd(split.train, 10),
+    }
+    scores = {name: poisson_nll(p, split.test, scale=split.scale) for name, p in predictions.items()}
+    expected = {"none": 0.37915, "pooled": 0.21876, "svd log": 0.19559, "svd sqrt": 0.20523, "svd log 10": 0.19237}
+    assert scores == pytest.approx(expected, abs=2e-5)
+    errors = [open_problems_mse(predictions[name], split.test) for name in ("none", "svd log", "svd sqrt")]
+    assert errors == pytest.approx([3.408, 3.762, 3.074], abs=2e-3)
+
+
+def test_open_problems_poisson_is_ours_with_exchanged_arguments():
+    rng = np.random.default_rng(1)
+    counts, prediction = rng.poisson(1.0, (1100, 5)), rng.gamma(2.0, 1.0, (1100, 5))
+    assert open_problems_poisson(prediction, counts, scale=0.5) == pytest.approx(poisson_nll(counts, 0.5 * prediction))
+
+
+def test_open_problems_mse_ignores_depth():
+    rng = np.random.default_rng(1)
+    counts, prediction = rng.poisson(3.0, (30, 8)), rng.gamma(2.0, 1.0, (30, 8))
+    depth = rng.uniform(1.0, 9.0, (30, 1))
+    assert open_problems_mse(depth * prediction, counts) == pytest.approx(open_problems_mse(prediction, counts))
+
+
+@pytest.mark.parametrize(
+    ("prediction", "match"),
+    [
+        (np.ones((2, 3)), r"shape \(2, 3\) but the counts have shape \(2, 2\)"),
+        (np.array([[1.0, -0.5], [1, 1]]), r"values in \[-0.5, 1\]"),
+        (np.array([[1.0, np.nan], [1, 1]]), "nan"),
+        (np.array([[1.0, np.inf], [1, 1]]), "inf"),
+    ],
+)
+def test_bad_predictions_are_refused(prediction, match):
+    with pytest.raises(ValueError, match=match):
+        poisson_nll(prediction, np.ones((2, 2)))
+
+
+class TestHeldOutScores:
+    def test_rows_are_the_methods_and_equal_the_metric(self, pbmc):
+        split = split_counts(pbmc.X, 0.8, seed=4)
+        table = held_out_scores(pbmc, {"p": lambda a: pooled_profile(a.X), "n": lambda a: a.X}, fraction=0.8, seed=4)
+        assert list(table.index) == ["p", "n"]
+        expected = poisson_nll(pooled_profile(split.train), split.test, scale=split.scale)
+        assert table.loc["p", "poisson_nll"] == pytest.approx(expected)
+        assert (table["seconds"] >= 0).all()
+
+    def test_methods_see_training_counts_with_annotation(self, pbmc):
+        pbmc.layers["counts"] = pbmc.X @ sparse.diags((np.arange(765) != 5).astype(int))  # gene 5 is never seen
+        pbmc.X = np.log1p(pbmc.X.toarray())
+        seen = {}
+
+        def method(adata):
+            seen["adata"] = adata
+            return adata.X
+
+        held_out_scores(pbmc, {"m": method}, layer="counts")
+        adata = seen["adata"]
+        assert list(adata.var_names) == list(pbmc.var_names.delete(5))
+        assert adata.obs["bulk_labels"].equals(pbmc.obs["bulk_labels"])
+        assert (split_counts(pbmc.layers["counts"][:, np.arange(765) != 5]).train != adata.X).nnz == 0
+
+    def test_matrices_work_and_a_wrong_shape_is_refused(self, pbmc):
+        table = held_out_scores(sparse.csc_matrix(pbmc.X), {"n": lambda a: a.X})
+        assert table.loc["n", "poisson_nll"] == pytest.approx(0.37915, abs=1e-5)
+        with pytest.raises(ValueError, match="shape"):
+            held_out_scores(pbmc, {"short": lambda a: a.X[:10]})

@@ -61,7 +61,7 @@ class Domain(Enum):
             bad = bad | (x > 1)
         if self is Domain.COUNTS:
             bad = bad | (x != x.round())
-        value = float(x[bad].flatten()[0])
+        value = float(x.detach()[bad].flatten()[0])
         msg = f"{name} contains {value:g} ({int(bad.sum())} such entries), outside its support: {self.value}."
         raise ValueError(msg)
 

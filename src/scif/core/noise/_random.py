@@ -1,0 +1,80 @@
+"""Seeded draws: every function takes the generator explicitly and works on the generator's device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+__all__ = ["beta", "binomial", "multinomial", "normal", "poisson", "standard_gamma", "uniform"]
+
+
+def _device(like: Tensor, generator: torch.Generator | None) -> torch.device:
+    """Where to draw: with the generator; Apple's backend has no count or gamma kernels, so there on the CPU."""
+    if generator is not None:
+        return generator.device
+    return torch.device("cpu") if like.device.type == "mps" else like.device
+
+
+def normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Standard normal numbers of the shape, dtype and device of ``like``."""
+    device = like.device if generator is None else generator.device
+    return torch.randn(like.shape, dtype=like.dtype, device=device, generator=generator).to(like.device)
+
+
+def uniform(like: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Numbers in [0, 1) of the shape, dtype and device of ``like``."""
+    device = like.device if generator is None else generator.device
+    return torch.rand(like.shape, dtype=like.dtype, device=device, generator=generator).to(like.device)
+
+
+def poisson(rate: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Poisson counts."""
+    return torch.poisson(rate.to(_device(rate, generator)), generator=generator).to(rate.device)
+
+
+def binomial(count: Tensor, probability: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Binomial counts; both arguments broadcast."""
+    device = _device(count, generator)
+    trials, chance = torch.broadcast_tensors(count.to(device), probability.to(device, count.dtype))
+    return torch.binomial(trials, chance, generator=generator).to(count.device)
+
+
+def standard_gamma(concentration: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Gamma numbers of rate one, differentiable in the concentration (implicit reparametrisation)."""
+    # torch.distributions.Gamma calls the same kernel but has no way to pass a generator.
+    device = _device(concentration, generator)
+    return torch._standard_gamma(concentration.to(device), generator=generator).to(concentration.device)
+
+
+def beta(a: Tensor, b: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Beta numbers, safe for parameters far below one, where the ratio of two gamma numbers is 0/0."""
+    return torch.sigmoid(_log_standard_gamma(a, generator) - _log_standard_gamma(b, generator))
+
+
+def _log_standard_gamma(concentration: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Logarithm of a gamma number: ``G(c) = G(c + 1) U^(1/c)`` in distribution, and ``-log U`` is exponential."""
+    exponential = torch.empty_like(concentration, device=_device(concentration, generator))
+    exponential = exponential.exponential_(generator=generator).to(concentration.device)
+    return standard_gamma(concentration + 1, generator).log() - exponential / concentration
+
+
+def multinomial(count: Tensor, weight: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Counts over the last axis: ``count`` ``(...)`` molecules in proportion to ``weight`` ``(..., categories)``.
+
+    Independent Poisson counts with a total a little below ``count`` are, given their total, multinomial; the few
+    molecules still missing are then drawn one by one. Exact, and about as fast as Poisson counts at any depth.
+    """
+    shape, molecules, weight = weight.shape, count.reshape(-1), weight.reshape(-1, weight.shape[-1])
+    share = weight / weight.sum(-1, keepdim=True).clamp_min(torch.finfo(weight.dtype).tiny)
+    rate = (molecules - 4 * molecules.sqrt()).clamp_min(0).unsqueeze(-1) * share
+    counts = poisson(rate, generator)
+    # Any accepted total gives the right law, so a draw that overshoots is simply repeated.
+    while bool((over := counts.sum(-1) > molecules).any()):
+        counts[over] = poisson(rate[over], generator)
+    missing = molecules - counts.sum(-1)
+    cumulative = share.cumsum(-1)
+    slots = torch.arange(int(missing.max()), device=weight.device)
+    position = uniform(weight.new_empty(len(weight), len(slots)), generator) * cumulative[:, -1:]
+    category = torch.searchsorted(cumulative, position, right=True).clamp_max(shape[-1] - 1)
+    wanted = (slots < missing.unsqueeze(-1)).to(weight.dtype)
+    return counts.scatter_add(-1, category, wanted).reshape(shape)

@@ -1,0 +1,183 @@
+"""One channel after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from scif.core.domain import Domain
+from scif.core.noise.base import NoDensity, NoiseModel, NotSplittable, Split
+from scif.core.noise.binomial import Binomial
+from scif.core.noise.gaussian import Gaussian
+from scif.core.noise.moments import Moments, monte_carlo_moments
+from scif.core.noise.negative_binomial import NegativeBinomial
+from scif.core.noise.poisson import Poisson
+
+__all__ = ["Compose"]
+
+_INSIDE = {
+    Domain.REAL: {Domain.REAL},
+    Domain.POSITIVE: {Domain.REAL, Domain.POSITIVE},
+    Domain.UNIT: {Domain.REAL, Domain.POSITIVE, Domain.UNIT},
+    Domain.COUNTS: {Domain.REAL, Domain.POSITIVE, Domain.COUNTS},
+}
+"""The domains that contain each domain."""
+
+
+@dataclass(frozen=True)
+class _Equivalent:
+    """A chain as one channel applied to a function of ``x0``."""
+
+    channel: NoiseModel
+    function: Callable[[Tensor], Tensor]
+
+
+class Compose(NoiseModel):
+    """The channel that applies ``first`` and then ``second``; the same as ``second @ first``.
+
+    Moments are exact (laws of total mean and variance) as long as every channel after the first has a mean linear and
+    a variance quadratic in its input, which all elementwise families here have; else they are Monte-Carlo estimates.
+    Density and split exist where the chain is one known channel after a deterministic map of ``x0``: any channel after
+    deterministic simulators, Gaussian after Gaussian, binomial capture after Poisson or negative binomial counts.
+
+    Parameters
+    ----------
+    second, first
+        Channels; every observation of ``first`` must be a valid input of ``second``.
+    moment_draws
+        Number of samples behind moments that have to be estimated.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from scif.core.noise import Gaussian, Poisson
+    >>> camera = Gaussian(2.0) @ Poisson(0.5)
+    >>> camera.moments(torch.tensor([[10.0]])).variance.item()
+    9.0
+    """
+
+    def __init__(self, second: NoiseModel, first: NoiseModel, *, moment_draws: int = 256) -> None:
+        super().__init__()
+        if second.support_x0 not in _INSIDE[first.support_x1]:
+            msg = (
+                f"{type(second).__name__} takes {second.support_x0.value} input, but {type(first).__name__} gives "
+                f"{first.support_x1.value} output; put a channel between them or change the order."
+            )
+            raise ValueError(msg)
+        if moment_draws < 2:
+            msg = f"moment_draws is {moment_draws}; a variance needs at least 2 draws."
+            raise ValueError(msg)
+        self.channels = nn.ModuleList([*_chain(first), *_chain(second)])
+        self.support_x0, self.support_x1 = first.support_x0, second.support_x1
+        self.unbiased = first.unbiased and second.unbiased
+        self.deterministic = first.deterministic and second.deterministic
+        self.moment_draws = moment_draws
+
+    @property
+    def chain(self) -> list[NoiseModel]:
+        """The channels in the order in which they are applied."""
+        return [cast("NoiseModel", channel) for channel in self.channels]
+
+    @override
+    def sample(self, x0: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        for channel in self.chain:
+            x0 = channel.sample(x0, generator=generator)
+        return x0
+
+    @override
+    def moments(self, x0: Tensor) -> Moments:
+        """Mean and variance, exact where the chain allows it (see the class), else Monte-Carlo estimates."""
+        moments: Moments | None = None
+        signal = x0
+        for channel in self.chain:
+            form = channel.quadratic_moments(x0)
+            if moments is None and channel.deterministic:
+                signal = channel.sample(signal)
+            elif moments is None:
+                moments = channel.moments(signal)
+            elif form is not None:
+                moments = form.after(moments)
+            else:
+                return monte_carlo_moments(self, x0, draws=self.moment_draws)
+        return moments or Moments(signal, torch.zeros_like(signal))
+
+    @override
+    def log_prob(self, x1: Tensor, x0: Tensor) -> Tensor:
+        one = self._equivalent()
+        if one is None:
+            msg = f"{self._names()} has no density in closed form; use moments() or sample() instead."
+            raise NoDensity(msg)
+        return one.channel.log_prob(x1, one.function(x0))
+
+    @override
+    def split(self, x1: Tensor, fraction: float | Tensor = 0.5, *, generator: torch.Generator | None = None) -> Split:
+        return self._split_channel().channel.split(x1, fraction, generator=generator)
+
+    @override
+    def part_log_prob(self, part: Tensor, x0: Tensor, fraction: float | Tensor) -> Tensor:
+        one = self._split_channel()
+        return one.channel.part_log_prob(part, one.function(x0), fraction)
+
+    @property
+    def splittable(self) -> bool:
+        """Whether the chain is one splittable channel after a deterministic map."""
+        one = self._equivalent()
+        return one is not None and one.channel.splittable
+
+    def _split_channel(self) -> _Equivalent:
+        one = self._equivalent()
+        if one is None or not one.channel.splittable:
+            msg = f"{self._names()} cannot be split into independent parts; train with anchor_weight=0."
+            raise NotSplittable(msg)
+        return one
+
+    def _equivalent(self) -> _Equivalent | None:
+        """The chain as one channel after a deterministic map, or ``None``."""
+        one: _Equivalent | None = None
+        before: list[NoiseModel] = []
+        for channel in self.chain:
+            if one is None and channel.deterministic:
+                before.append(channel)
+            elif one is None:
+                one = _Equivalent(channel, _in_order(before))
+            else:
+                one = _merge(one, channel)
+                if one is None:
+                    return None
+        return one
+
+    def _names(self) -> str:
+        return " @ ".join(type(channel).__name__ for channel in reversed(self.chain))
+
+
+def _merge(one: _Equivalent, after: NoiseModel) -> _Equivalent | None:
+    """Absorb one more channel, or ``None`` if the pair is no known family."""
+    channel = one.channel
+    if type(channel) is Gaussian and type(after) is Gaussian:
+        return _Equivalent(Gaussian(torch.hypot(channel.sigma, after.sigma)), one.function)
+    counted = isinstance(channel, NegativeBinomial) or (
+        isinstance(channel, Poisson) and channel.support_x1 is Domain.COUNTS
+    )
+    if counted and isinstance(after, Binomial):
+        return _Equivalent(channel, lambda x0: after.parameter_for("probability", x0) * one.function(x0))
+    return None
+
+
+def _in_order(channels: list[NoiseModel]) -> Callable[[Tensor], Tensor]:
+    """Deterministic channels one after another, as a function."""
+
+    def function(x0: Tensor) -> Tensor:
+        for channel in channels:
+            x0 = channel.sample(x0)
+        return x0
+
+    return function
+
+
+def _chain(channel: NoiseModel) -> list[NoiseModel]:
+    return channel.chain if isinstance(channel, Compose) else [channel]

@@ -1,0 +1,88 @@
+"""Any simulator as a channel."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from typing_extensions import override
+
+from scif.core._check import check_same_shape
+from scif.core.domain import Domain
+from scif.core.noise.base import NoiseModel
+from scif.core.noise.moments import Moments, monte_carlo_moments
+
+__all__ = ["Simulator"]
+
+
+class Simulator(NoiseModel):
+    """``x1 = function(x0)``, or ``function(x0, generator=...)`` if it is random.
+
+    A function with an argument ``generator`` is random and has to draw from it alone (the global source if it is
+    ``None``); one without is deterministic. A deterministic simulator followed by another channel has that channel's
+    density, moments and split: ``Gaussian(0.1) @ Simulator(solve)``.
+
+    Parameters
+    ----------
+    function
+        Maps clean signals ``(batch, ...)`` to observations of the same shape; a function or a module.
+    support_x0, support_x1
+        Where clean signals and observations live.
+    unbiased
+        Whether ``E[x1 | x0] = x0``.
+    moment_draws
+        Number of samples behind :meth:`moments` of a random simulator, which are estimates.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from scif.core.noise import Simulator
+    >>> Simulator(lambda x: 2 * x).moments(torch.ones(1, 2)).mean.tolist()
+    [[2.0, 2.0]]
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Tensor],
+        *,
+        support_x0: Domain = Domain.REAL,
+        support_x1: Domain = Domain.REAL,
+        unbiased: bool = False,
+        moment_draws: int = 256,
+    ) -> None:
+        super().__init__()
+        if moment_draws < 2:
+            msg = f"moment_draws is {moment_draws}; a variance needs at least 2 draws."
+            raise ValueError(msg)
+        self.function = function
+        self.deterministic = not _takes_generator(function)
+        self.support_x0, self.support_x1 = support_x0, support_x1
+        self.unbiased, self.moment_draws = unbiased, moment_draws
+
+    @override
+    def sample(self, x0: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        self.check_x0(x0)
+        x1 = self.function(x0) if self.deterministic else self.function(x0, generator=generator)
+        check_same_shape(x1, x0, names=("the simulator's output", "x0"))
+        self.support_x1.check(x1, name="the simulator's output")
+        return x1
+
+    @override
+    def moments(self, x0: Tensor) -> Moments:
+        """The output and variance zero, or Monte-Carlo estimates from ``moment_draws`` samples if it is random.
+
+        The estimates come from a generator of their own and are equal for equal input.
+        """
+        if self.deterministic:
+            return Moments(self.sample(x0), torch.zeros_like(x0))
+        return monte_carlo_moments(self, x0, draws=self.moment_draws)
+
+
+def _takes_generator(function: Callable[..., Tensor]) -> bool:
+    try:
+        signature = inspect.signature(function.forward if isinstance(function, nn.Module) else function)
+    except ValueError:  # functions written in C, such as torch.sin, do not tell
+        return False
+    return "generator" in signature.parameters

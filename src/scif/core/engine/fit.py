@@ -1,0 +1,137 @@
+"""Training in one call."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+
+from scif.core.engine.batches import Batches
+from scif.core.engine.module import Engine
+from scif.core.objective.base import Objective
+
+__all__ = ["fit"]
+
+_FEWEST_ROWS = 20
+
+
+def fit(
+    model: nn.Module,
+    objective: Objective,
+    x1: Tensor | Mapping[str, Tensor],
+    *,
+    max_steps: int,
+    batch_size: int = 256,
+    lr: float = 1e-3,
+    ema_decay: float = 0.999,
+    ema_teacher: bool = False,
+    warmup_steps: int = 100,
+    weight_decay: float = 0.01,
+    seed: int = 0,
+    gradient_clip: float | None = 1.0,
+    progress: bool = False,
+    judged_rows: int = 4096,
+    resume_from: str | Path | None = None,
+    **trainer_options: Any,
+) -> nn.Module:
+    """Train a model on an objective over observations in memory, and return its moving average.
+
+    The model itself ends with the weights of the last step. Random numbers depend on the seed alone, and torch's
+    global generator is left as it was. After training an inverse objective the collapse monitor judges the result,
+    and warns if the signal was lost.
+
+    Parameters
+    ----------
+    model
+        Consistency function, velocity or head; its initial weights are the caller's.
+    objective
+        What to minimise.
+    x1
+        Observations ``(n, ...)``, or a mapping with them as ``"x1"`` and conditions, row by row, by name. Clean data
+        for objectives that take these.
+    max_steps
+        Optimiser steps.
+    batch_size
+        Rows in a batch, at most ``n``.
+    lr, ema_decay, ema_teacher, warmup_steps, weight_decay
+        As for :class:`Engine`.
+    seed
+        Seed of the order of the data and of everything drawn.
+    gradient_clip
+        Largest norm of the gradient; no clipping if None.
+    progress
+        Whether to show a progress bar.
+    judged_rows
+        Largest number of observations that the collapse monitor looks at.
+    resume_from
+        Checkpoint of an interrupted run with the same arguments.
+    **trainer_options
+        For ``lightning.pytorch.Trainer``: ``accelerator``, ``devices``, ``precision``, ``callbacks``,
+        ``accumulate_grad_batches``, ``logger`` and so on.
+
+    Returns
+    -------
+    The averaged model, in evaluation mode.
+
+    Raises
+    ------
+    NonFiniteLoss
+        If the loss or a gradient stops being finite; the model keeps the weights of the last good step.
+
+    Warns
+    -----
+    CollapseWarning
+        If the clean estimates have lost the signal.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from scif.core import ICM, ConsistencyFunction, fit
+    >>> from scif.core.noise import Gaussian
+    >>> from scif.nn import TimeMLP
+    >>> x1 = 3.0 * torch.randn(64, 2)
+    >>> model = ConsistencyFunction.calibrated(TimeMLP(2, hidden=8, depth=1), x1, Gaussian(1.0))
+    >>> denoiser = fit(model, ICM(Gaussian(1.0)), x1, max_steps=2, batch_size=32)
+    >>> denoiser(x1, 1.0).shape
+    torch.Size([64, 2])
+    """
+    if max_steps < 1:
+        msg = f"max_steps is {max_steps}; train for at least one step."
+        raise ValueError(msg)
+    batches = Batches(x1, batch_size, seed=seed)
+    engine = Engine(
+        model,
+        objective,
+        lr=lr,
+        ema_decay=ema_decay,
+        ema_teacher=ema_teacher,
+        warmup_steps=warmup_steps,
+        weight_decay=weight_decay,
+        seed=seed,
+    )
+    callbacks = trainer_options.get("callbacks", [])
+    options: dict[str, Any] = {
+        "max_steps": max_steps,
+        "max_epochs": -1,
+        "devices": 1,
+        "logger": False,
+        "enable_checkpointing": any(isinstance(c, pl.callbacks.Checkpoint) for c in callbacks),
+        "enable_progress_bar": progress,
+        "enable_model_summary": False,
+        "gradient_clip_val": gradient_clip,
+    }
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        torch.manual_seed(seed)  # dropout draws from the global generator
+        # there is nothing to validate on here; and Lightning trips over a newer torch
+        warnings.filterwarnings("ignore", message=".*(validation_step|LeafSpec).*")
+        trainer = pl.Trainer(**(options | trainer_options))
+        trainer.fit(engine, batches, ckpt_path=resume_from)
+    report = engine.collapse(batches.head(judged_rows)) if batches.rows >= _FEWEST_ROWS else None
+    if report is not None:
+        report.warn()
+    return engine.averaged.eval()

@@ -1,0 +1,250 @@
+"""Training: one Lightning module for every objective."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+import torch.distributed
+from torch import Tensor, nn
+
+from scif.core._check import check_positive
+from scif.core.ema import ExponentialAverage
+from scif.core.monitor import Collapse, collapse
+from scif.core.objective.base import LossOutput, Objective, SumObjective
+from scif.core.objective.inverse import Inverse
+
+__all__ = ["Engine", "NonFiniteLoss", "Unpacked"]
+
+
+class NonFiniteLoss(FloatingPointError):
+    """The loss or a gradient is not finite; the weights are still those of the last good step."""
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """Observations of a batch, and the conditions that the network gets by name."""
+
+    x1: Any
+    condition: dict[str, Any]
+
+
+class Engine(pl.LightningModule):
+    """Trains a model on an objective.
+
+    AdamW with a linear warm-up and a cosine decay; an exponential moving average of the weights, which is the
+    teacher of the objective if wanted and the model to use afterwards (:attr:`averaged`). Optimisation is automatic,
+    so that gradient clipping, accumulation, mixed precision, several devices and checkpoints are the trainer's
+    arguments. All numbers are drawn from one generator, whose state is part of a checkpoint: a resumed run is
+    bit for bit the run that was not interrupted.
+
+    Parameters
+    ----------
+    model
+        Consistency function, velocity or head.
+    objective
+        What to minimise.
+    lr
+        Largest learning rate.
+    weight_decay
+        Weight decay of AdamW.
+    warmup_steps
+        Optimiser steps over which the learning rate rises to ``lr``.
+    final_lr
+        Learning rate at the end, as a share of ``lr``.
+    total_steps
+        Optimiser steps over which the learning rate decays; those of the trainer if not given.
+    ema_decay
+        Share of the average that each step keeps.
+    ema_teacher
+        Whether targets and clean estimates come from the average, or from the model itself, as published.
+    seed
+        Seed of the generator; each process of a distributed run adds its rank.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from scif.core import ICM, ConsistencyFunction, Engine
+    >>> from scif.core.noise import Gaussian
+    >>> from scif.nn import TimeMLP
+    >>> engine = Engine(ConsistencyFunction(TimeMLP(2)), ICM(Gaussian(1.0)))
+    >>> engine.averaged(torch.randn(5, 2), 1.0).shape
+    torch.Size([5, 2])
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: Objective,
+        *,
+        lr: float = 1e-3,
+        weight_decay: float = 0.01,
+        warmup_steps: int = 100,
+        final_lr: float = 0.01,
+        total_steps: int | None = None,
+        ema_decay: float = 0.999,
+        ema_teacher: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        check_positive(lr, name="lr")
+        check_positive(weight_decay, name="weight_decay", strict=False)
+        check_positive(final_lr, name="final_lr", strict=False)
+        if warmup_steps < 0:
+            msg = f"warmup_steps is {warmup_steps}; it must not be negative."
+            raise ValueError(msg)
+        self.model = model
+        self.objective = objective
+        self.ema = ExponentialAverage(model, ema_decay)
+        self.lr, self.weight_decay = lr, weight_decay
+        self.warmup_steps, self.final_lr, self.total_steps = warmup_steps, final_lr, total_steps
+        self.ema_teacher = ema_teacher
+        self.seed = seed
+        self._generator: torch.Generator | None = None
+        self._random_states: list[dict[str, Any]] = []
+
+    @property
+    def averaged(self) -> nn.Module:
+        """The moving average of the model: what to use after training."""
+        module: nn.Module = self.ema.module
+        return module
+
+    def unpack(self, batch: Any) -> Unpacked:
+        """Observations and conditions of a batch; override for other kinds of batch.
+
+        A tensor is the observations; a mapping has them as ``"x1"``, and everything else is a condition.
+        """
+        if isinstance(batch, Mapping):
+            return Unpacked(batch["x1"], {name: value for name, value in batch.items() if name != "x1"})
+        if isinstance(batch, list | tuple) and len(batch) == 1:
+            return Unpacked(batch[0], {})
+        if isinstance(batch, Tensor):
+            return Unpacked(batch, {})
+        msg = f"a batch is a {type(batch).__name__}; give a tensor or a mapping with 'x1', or override unpack()."
+        raise TypeError(msg)
+
+    def loss(self, batch: Any, model: nn.Module, *, generator: torch.Generator | None) -> LossOutput:
+        """The objective on one batch; override to prepare batches in another way."""
+        unpacked = self.unpack(batch)
+        teacher = self.averaged if self.ema_teacher else None
+        return self.objective(model, unpacked.x1, teacher=teacher, generator=generator, **unpacked.condition)
+
+    @torch.no_grad()
+    def collapse(self, batch: Any) -> Collapse | None:
+        """Judge what the averaged model makes of a large batch of observations, if the objective is an inverse one.
+
+        See :func:`~scif.core.monitor.collapse`; random numbers depend on the seed alone.
+        """
+        whole = self.objective
+        parts = whole.parts.values() if isinstance(whole, SumObjective) else [whole]
+        inverse = next((part for part in parts if isinstance(part, Inverse)), None)
+        if inverse is None:
+            return None
+        unpacked = self.unpack(self.transfer_batch_to_device(batch, self.device, 0))
+        generator = torch.Generator(unpacked.x1.device).manual_seed(self.seed)
+        self.averaged.eval()
+        x0 = inverse.transport(self.averaged, unpacked.x1, generator=generator, **unpacked.condition)
+        return collapse(unpacked.x1, x0, inverse.noise, generator=generator)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Loss of one batch, which must be finite."""
+        self.objective.set_step(self.global_step)
+        out = self.loss(batch, self.model, generator=self._generator)
+        if not bool(torch.isfinite(out.loss)):
+            terms = ", ".join(f"{name} {float(value):g}" for name, value in out.terms.items())
+            self._give_up(f"the loss is {float(out.loss.detach()):g}" + (f" ({terms})" if terms else ""))
+        self._log("train", out)
+        return out.loss
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Log the loss of the averaged model, with the same random numbers every time: curves compare."""
+        generator = torch.Generator(self.device).manual_seed(self.seed + 1 + batch_idx)
+        self._log("validation", self.loss(batch, self.averaged, generator=generator))
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Refuse gradients that are not finite, unless a gradient scaler does."""
+        if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
+            return
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        if gradients and not bool(torch.isfinite(torch.stack(torch._foreach_norm(gradients))).all()):
+            self._give_up("a gradient is not finite")
+
+    def on_fit_start(self) -> None:
+        """Create this process's generator."""
+        self._generator = torch.Generator(self.device).manual_seed(self.seed + self.global_rank)
+
+    def on_train_start(self) -> None:
+        """Take up the random states of a checkpoint; train the model, and let only the model learn."""
+        self.model.train()
+        self.ema.eval()
+        if len(self._random_states) == self.trainer.world_size:
+            _restore(self._generator, self._random_states[self.global_rank])
+        self._random_states = []
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Step, and update the average: once for each optimiser step, and before any checkpoint of it is made."""
+        super().optimizer_step(*args, **kwargs)
+        self.ema.update_parameters(self.model)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the random states of all processes."""
+        if self._generator is None:
+            return
+        state = _state(self._generator)
+        states = [state]
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            states = [{} for _ in range(torch.distributed.get_world_size())]
+            torch.distributed.all_gather_object(states, state)
+        checkpoint["random_states"] = states
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the random states until training starts."""
+        self._random_states = checkpoint.get("random_states", [])
+
+    def configure_optimizers(self) -> Any:
+        """AdamW over what learns, with a learning rate for every step."""
+        learning = [p for p in self.model.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(learning, lr=self.lr, weight_decay=self.weight_decay)
+        total = self.total_steps or self.trainer.estimated_stepping_batches
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self._lr_share(step, float(total)))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _lr_share(self, step: int, total: float) -> float:
+        """Learning rate as a share of the largest: up in a line, down along a cosine (constant if there is no end)."""
+        rise = min(1.0, (step + 1) / (self.warmup_steps + 1))
+        if math.isinf(total):
+            return rise
+        progress = min(max(step - self.warmup_steps, 0) / max(total - self.warmup_steps, 1), 1.0)
+        return rise * (self.final_lr + (1.0 - self.final_lr) * 0.5 * (1.0 + math.cos(math.pi * progress)))
+
+    def _log(self, stage: str, out: LossOutput) -> None:
+        values = {f"{stage}_loss": out.loss.detach()} | {f"{stage}_{k}": v.detach() for k, v in out.terms.items()}
+        # every batch weighs the same in the mean of an epoch
+        self.log_dict(
+            values, on_epoch=True, on_step=False, prog_bar=True, batch_size=1, sync_dist=stage == "validation"
+        )
+
+    def _give_up(self, what: str) -> None:
+        msg = (
+            f"{what} at step {self.global_step}; the weights are those of the last good step. "
+            "Lower lr, clip gradients (gradient_clip_val), or look for bad values in the data."
+        )
+        raise NonFiniteLoss(msg)
+
+
+def _state(generator: torch.Generator) -> dict[str, Any]:
+    """The generator's state, and torch's global ones (dropout and data loaders draw from these)."""
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"generator": generator.get_state(), "torch": torch.get_rng_state(), "cuda": cuda}
+
+
+def _restore(generator: torch.Generator | None, state: dict[str, Any]) -> None:
+    if generator is not None:
+        generator.set_state(state["generator"].cpu())
+    torch.set_rng_state(state["torch"].cpu())
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])

@@ -1,0 +1,27 @@
+"""What an estimator returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+__all__ = ["Estimate"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Clean signals, with their uncertainty where it exists.
+
+    ``value`` is ``(batch, ...)``, for draws ``(num_draws, batch, ...)``; ``std`` is the posterior standard deviation
+    of each entry ``(batch, ...)``, or None. ``kind`` says what the value is:
+
+    - ``"transport"`` keeps the distribution (variances, correlations, zero fractions); not the lowest error;
+    - ``"mean"`` has the lowest mean squared error; its variance is below that of the signal;
+    - ``"sample"`` are draws from the posterior: right in distribution, and their spread is the uncertainty.
+    """
+
+    value: Tensor
+    std: Tensor | None
+    kind: Literal["transport", "mean", "sample"]

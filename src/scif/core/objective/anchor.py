@@ -1,0 +1,101 @@
+"""The anchor: predict one part of a real observation from another, independent part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from scif.core._check import check_fraction
+from scif.core.noise.base import NoiseModel, NotSplittable
+from scif.core.objective.base import LossOutput, Objective
+
+__all__ = ["Anchor"]
+
+
+class Anchor(Objective):
+    r"""Likelihood of one part of an observation under the clean signal predicted from the other part.
+
+    The channel splits ``x1`` into ``a`` and ``b``, independent given ``x0``, of which ``a`` carries a fraction ``f``.
+    Minimises :math:`-\log p(b \mid c(a / f, 1))` per entry. Since ``b`` is real and knows nothing of the noise in
+    ``a``, the minimiser is :math:`E[x_0 | a]`: a constant prediction costs what it loses. That is what keeps
+    :class:`ICM` from collapsing.
+
+    The network sees ``a / f``, whose noise is larger than that of ``x1`` (by ``1 / f`` in variance): a fraction near
+    one comes close to the observation, at the price of a noisy target.
+
+    Parameters
+    ----------
+    noise
+        The channel, which must be able to :meth:`~scif.core.noise.base.NoiseModel.split`.
+    fraction
+        Share of the observation in the visible part, or a range from which each batch draws its share.
+
+    Raises
+    ------
+    NotSplittable
+        If the channel cannot be split.
+
+    References
+    ----------
+    Neufeld et al., "Data thinning for convolution-closed distributions", JMLR 2024; Batson et al., "Molecular
+    cross-validation", bioRxiv 2019.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from scif.core import ICM, Anchor, ConsistencyFunction
+    >>> from scif.core.noise import Gaussian
+    >>> from scif.nn import TimeMLP
+    >>> noise = Gaussian(0.2)
+    >>> objective = 0.5 * Anchor(noise) + 1.0 * ICM(noise)
+    >>> sorted(objective(ConsistencyFunction(TimeMLP(2)), torch.randn(16, 2)).terms)
+    ['anchor', 'icm']
+    """
+
+    name = "anchor"
+
+    def __init__(self, noise: NoiseModel, *, fraction: float | tuple[float, float] = 0.8) -> None:
+        super().__init__()
+        if not noise.splittable:
+            msg = (
+                f"{type(noise).__name__} cannot be split into independent parts, so there is no anchor for it; "
+                "leave the anchor out (anchor_weight=0), take many time steps, and watch the collapse monitor."
+            )
+            raise NotSplittable(msg)
+        low, high = fraction if isinstance(fraction, tuple) else (fraction, fraction)
+        check_fraction(low)
+        check_fraction(high)
+        if low > high:
+            msg = f"fraction is the range {fraction}; give its lower end first."
+            raise ValueError(msg)
+        self.noise = noise
+        self.range = (float(low), float(high))
+
+    def predict(self, model: nn.Module, a: Tensor, fraction: float, **condition: Any) -> Tensor:
+        """Clean signal from the visible part; override if a model wants the part itself."""
+        out: Tensor = model(a / fraction, a.new_ones(a.shape[0]), **condition)
+        return self.noise.support_x0.project(out)
+
+    def forward(
+        self,
+        model: nn.Module,
+        x1: Any,
+        *,
+        teacher: nn.Module | None = None,
+        generator: torch.Generator | None = None,
+        **condition: Any,
+    ) -> LossOutput:
+        """Negative log-likelihood per entry of the hidden part; the target is real, so there is no teacher."""
+        fraction = self._draw(x1, generator)
+        parts = self.noise.split(x1, fraction, generator=generator)
+        x0 = self.predict(model, parts.a, fraction, **condition)
+        log_prob = self.noise.part_log_prob(parts.b, x0, 1.0 - fraction)
+        return LossOutput(-log_prob.sum() / x1.numel())
+
+    def _draw(self, x1: Tensor, generator: torch.Generator | None) -> float:
+        low, high = self.range
+        if low == high:
+            return low
+        return low + (high - low) * float(torch.rand((), device=x1.device, generator=generator))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from scif.nn.reflect import reflect_indices
+from scif.nn.time import TimeEmbedding
 
 __all__ = ["UNet"]
 
@@ -34,8 +35,8 @@ class UNet(nn.Module):
     factor
         Downsampling between resolutions, one number or one for each spatial axis: ``(1, 2, 2)`` keeps the planes of
         a stack apart.
-    time_features
-        Width of the embedding of the time.
+    time_dim
+        Length of the time embedding, even.
 
     Examples
     --------
@@ -53,7 +54,7 @@ class UNet(nn.Module):
         widths: Sequence[int] = (32, 64, 128),
         blocks: int = 1,
         factor: int | Sequence[int] = 2,
-        time_features: int = 64,
+        time_dim: int = 32,
     ) -> None:
         super().__init__()
         if ndim not in (2, 3):
@@ -72,9 +73,9 @@ class UNet(nn.Module):
         up = nn.ConvTranspose2d if ndim == 2 else nn.ConvTranspose3d
 
         def stage(width: int) -> nn.ModuleList:
-            return nn.ModuleList(_Block(width, time_features, conv) for _ in range(blocks))
+            return nn.ModuleList(_Block(width, time_dim, conv) for _ in range(blocks))
 
-        self.time = _TimeEmbedding(time_features)
+        self.time = nn.Sequential(TimeEmbedding(time_dim), nn.Linear(time_dim, time_dim), nn.SiLU())
         self.first = conv(channels_in, widths[0], 3, padding=1)
         self.encode = nn.ModuleList(stage(width) for width in widths)
         self.decode = nn.ModuleList(stage(width) for width in reversed(widths[:-1]))
@@ -123,7 +124,7 @@ class UNet(nn.Module):
             raise ValueError(msg)
         size = x.shape[2:]
         h = self.first(self._pad(x).to(memory_format=_MEMORY_FORMAT[self.ndim]))
-        embedding = self.time(t.to(h.dtype).expand(x.shape[0]) if t.ndim == 0 else t.to(h.dtype))
+        embedding = self.time(t.to(h.dtype).expand(x.shape[0]))
         skips: list[Tensor] = []
         for level, stage in enumerate(self.encode):
             if level:
@@ -149,11 +150,11 @@ class UNet(nn.Module):
 class _Block(nn.Module):
     """Two convolutions whose middle is scaled and shifted by the time, added to the input."""
 
-    def __init__(self, width: int, time_features: int, conv: type[nn.Conv2d] | type[nn.Conv3d]) -> None:
+    def __init__(self, width: int, time_dim: int, conv: type[nn.Conv2d] | type[nn.Conv3d]) -> None:
         super().__init__()
         self.first = conv(width, width, 3, padding=1)
         self.second = conv(width, width, 3, padding=1)
-        self.modulate = nn.Linear(time_features, 2 * width)
+        self.modulate = nn.Linear(time_dim, 2 * width)
         nn.init.zeros_(self.modulate.weight)
         nn.init.zeros_(self.modulate.bias)
 
@@ -161,21 +162,6 @@ class _Block(nn.Module):
         shape = (h.shape[0], -1, *([1] * (h.ndim - 2)))
         scale, shift = self.modulate(embedding).view(shape).chunk(2, dim=1)
         return h + self.second(torch.relu(self.first(h) * (1 + scale) + shift))
-
-
-class _TimeEmbedding(nn.Module):
-    """Cosines and sines of the time at geometrically spaced frequencies, then two dense layers."""
-
-    frequencies: Tensor
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.register_buffer("frequencies", torch.pi * torch.logspace(0, 5, features // 2, base=2.0), persistent=False)
-        self.dense = nn.Sequential(nn.Linear(2 * (features // 2), features), nn.SiLU(), nn.Linear(features, features))
-
-    def forward(self, t: Tensor) -> Tensor:
-        angles = t[:, None] * self.frequencies.to(t.dtype)
-        return self.dense(torch.cat([angles.cos(), angles.sin()], dim=1))
 
 
 _MEMORY_FORMAT = {2: torch.channels_last, 3: torch.channels_last_3d}  # about twice as fast as contiguous on a CPU

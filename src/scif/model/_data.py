@@ -1,0 +1,174 @@
+"""From a registered AnnData to sparse minibatches, rows in the order asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from scipy import sparse
+from scvi import REGISTRY_KEYS
+from scvi.data import AnnDataManager
+from torch import Tensor
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler, SequentialSampler
+
+from scif.nn import SparseCounts
+
+__all__ = ["CountBatch", "CountDataModule", "CountDataset"]
+
+
+@dataclass(frozen=True)
+class CountBatch:
+    """A minibatch of cells.
+
+    Attributes
+    ----------
+    x
+        Counts.
+    batch
+        Batch codes ``(cells,)``; None if there is one batch.
+    ratio
+        Library size by size factor, over the sum of counts ``(cells,)``; None if library sizes are sums.
+    held_out
+        Molecules kept from training, for validation.
+    """
+
+    x: SparseCounts
+    batch: Tensor | None = None
+    ratio: Tensor | None = None
+    held_out: SparseCounts | None = None
+
+    def to(self, device: Any, **kwargs: Any) -> CountBatch:
+        """The same cells on another device."""
+        moved = {name: value.to(device, **kwargs) for name, value in vars(self).items() if value is not None}
+        return replace(self, **moved)
+
+    @property
+    def library(self) -> Tensor:
+        """Library sizes ``(cells,)``: sums of counts, or what the size factors say."""
+        totals = self.x.totals()
+        return totals if self.ratio is None else totals * self.ratio
+
+
+class CountDataset(Dataset[CountBatch]):
+    """The registered counts; an item is a list of cells.
+
+    Parameters
+    ----------
+    manager
+        Of a registered AnnData, in memory or backed.
+    genes
+        Columns of the data in the order of the model's genes; None if they are already.
+    factor_unit
+        Counts per unit of size factor; None if there are no size factors.
+    held_out
+        Rows whose molecules are partly kept from training, and what is kept, one matrix row for each.
+    """
+
+    def __init__(
+        self,
+        manager: AnnDataManager,
+        *,
+        genes: np.ndarray | None = None,
+        factor_unit: float | None = None,
+        held_out: tuple[np.ndarray, sparse.csr_matrix] | None = None,
+    ) -> None:
+        data = manager.get_from_registry(REGISTRY_KEYS.X_KEY)
+        # a column-compressed matrix has no rows to fetch: one conversion instead of one for each minibatch
+        self.data = sparse.csr_matrix(data) if sparse.issparse(data) and data.format == "csc" else data
+        self.genes = genes
+        self.factor_unit = factor_unit
+        self.num_cells = int(manager.adata.n_obs)
+        registered = manager.data_registry
+        codes = manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY).ravel().astype(np.int64)
+        self.batch = codes if manager.summary_stats.n_batch > 1 else None
+        factors = REGISTRY_KEYS.SIZE_FACTOR_KEY in registered and factor_unit is not None
+        self.factor = manager.get_from_registry(REGISTRY_KEYS.SIZE_FACTOR_KEY).ravel() if factors else None
+        self.held_out = held_out
+        self._slot = np.full(self.num_cells, -1)
+        if held_out is not None:
+            self._slot[held_out[0]] = np.arange(len(held_out[0]))
+
+    def __len__(self) -> int:
+        return self.num_cells
+
+    def counts(self, rows: Sequence[int] | np.ndarray) -> sparse.csr_matrix:
+        """Counts of some cells, in that order, with the model's genes."""
+        index = np.asarray(rows, dtype=np.int64)
+        # files want ascending, distinct rows
+        unique, inverse = np.unique(index, return_inverse=True)
+        ascending = len(unique) == len(index) and bool((unique == index).all())
+        part = self.data[index if ascending else unique]
+        x = sparse.csr_matrix(part, dtype=np.float32)
+        if not ascending:
+            x = x[inverse]
+        x = x if self.genes is None else x[:, self.genes]
+        x.eliminate_zeros()
+        x.sort_indices()
+        return x
+
+    def __getitem__(self, rows: Sequence[int] | np.ndarray) -> CountBatch:
+        """A minibatch, without the molecules that are held out."""
+        index = np.asarray(rows, dtype=np.int64)
+        x = self.counts(index)
+        totals = np.asarray(x.sum(1)).ravel()
+        held_out = None
+        slots = self._slot[index]
+        if self.held_out is not None and bool((slots >= 0).any()):
+            kept = self.held_out[1][slots.clip(0)]
+            kept = sparse.csr_matrix(sparse.diags((slots >= 0).astype(np.float32)) @ kept)
+            x = sparse.csr_matrix(x - kept, dtype=np.float32)
+            x.eliminate_zeros()
+            held_out = SparseCounts.from_scipy(kept)
+        ratio = None
+        if self.factor is not None and self.factor_unit is not None:
+            ratio = torch.from_numpy((self.factor[index] * self.factor_unit / totals).astype(np.float32))
+        batch = None if self.batch is None else torch.from_numpy(self.batch[index])
+        return CountBatch(SparseCounts.from_scipy(x), batch, ratio, held_out)
+
+    def loader(self, sampler: Sampler[int] | Sequence[int], *, batch_size: int) -> DataLoader[CountBatch]:
+        """Minibatches of the cells that a sampler gives."""
+        batches = BatchSampler(sampler, batch_size=batch_size, drop_last=False)
+        return DataLoader(self, sampler=batches, batch_size=None)
+
+    def batches(self, rows: np.ndarray, *, batch_size: int) -> Iterator[CountBatch]:
+        """Minibatches of some cells, in that order."""
+        for start in range(0, len(rows), batch_size):
+            yield self[rows[start : start + batch_size]]
+
+
+class CountDataModule(pl.LightningDataModule):
+    """All cells for training; for validation the molecules held out of some of them.
+
+    Parameters
+    ----------
+    dataset
+        With its held-out molecules.
+    batch_size
+        Cells per minibatch.
+    seed
+        Of the order of the cells.
+    """
+
+    def __init__(self, dataset: CountDataset, *, batch_size: int, seed: int) -> None:
+        super().__init__()
+        self.dataset, self.batch_size = dataset, batch_size
+        self.n_obs = self.n_train = len(dataset)
+        self.train_idx = np.arange(len(dataset))
+        self.val_idx = np.array([], dtype=np.int64) if dataset.held_out is None else dataset.held_out[0]
+        self.n_val = len(self.val_idx)
+        self._order = torch.Generator().manual_seed(seed)
+
+    def train_dataloader(self) -> DataLoader[CountBatch]:
+        """Shuffled cells."""
+        sampler = RandomSampler(range(self.n_train), generator=self._order)
+        return self.dataset.loader(sampler, batch_size=self.batch_size)
+
+    def val_dataloader(self) -> DataLoader[CountBatch] | list[Any]:
+        """Cells with held-out molecules, if any."""
+        if self.n_val == 0:
+            return []
+        return self.dataset.loader(SequentialSampler(self.val_idx), batch_size=self.batch_size)

@@ -1,0 +1,205 @@
+"""Training the count model: the core's engine on sparse minibatches, judged by held-out molecules."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from scvi.train import TrainRunner
+from torch import Tensor
+
+from scif.core import Engine
+from scif.core.noise import NegativeBinomial, NoiseModel
+from scif.core.objective import LossOutput, SumObjective
+from scif.model._data import CountBatch
+from scif.model._objective import CountAnchor, CountICM
+from scif.model._residual import fit_variation
+from scif.nn import CountConsistency
+
+__all__ = ["CountPlan", "CountRunner"]
+
+#: When each gene's own variation is estimated anew, as shares of the epochs.
+REFIT = (0.3, 0.6)
+
+
+class CountPlan(Engine):
+    """Anchor plus inverse consistency on counts.
+
+    Parameters
+    ----------
+    module
+        The denoiser; after training it holds the best averaged weights.
+    noise
+        Channel of the counts.
+    reference
+        Cells from which each gene's own variation is estimated.
+    technical
+        Technical inverse dispersion, if known.
+    residual
+        Whether genes vary on their own at all.
+    anchor_weight, consistency_weight
+        Weights of both terms.
+    num_steps
+        Time steps of the consistency term.
+    lr, weight_decay, ema_decay, seed
+        As for :class:`scif.core.Engine`.
+    """
+
+    def __init__(
+        self,
+        module: CountConsistency,
+        *,
+        noise: NoiseModel,
+        reference: list[CountBatch],
+        technical: Tensor | float | None,
+        residual: bool = True,
+        anchor_weight: float = 1.0,
+        consistency_weight: float = 0.1,
+        num_steps: int = 1,
+        lr: float = 3e-3,
+        weight_decay: float = 0.01,
+        ema_decay: float = 0.98,
+        seed: int = 0,
+    ) -> None:
+        parts = {
+            "anchor": (CountAnchor(), anchor_weight),
+            "icm": (CountICM(noise, num_steps=num_steps), consistency_weight),
+        }
+        super().__init__(
+            module,
+            SumObjective(parts),
+            lr=lr,
+            weight_decay=weight_decay,
+            warmup_steps=20,
+            ema_decay=ema_decay,
+            ema_teacher=True,
+            seed=seed,
+        )
+        self.noise, self.reference, self.technical, self.residual = noise, reference, technical, residual
+        self._best: tuple[float, dict[str, Tensor]] | None = None
+        self._held_out: list[tuple[Tensor, int]] = []
+
+    def loss(self, batch: CountBatch, model: Any, *, generator: torch.Generator | None) -> LossOutput:
+        """Both terms on one minibatch."""
+        return self.objective(
+            model, batch.x, teacher=self.averaged, generator=generator, batch=batch.batch, ratio=batch.ratio
+        )
+
+    def validation_step(self, batch: CountBatch, batch_idx: int) -> None:
+        """Poisson loss of the held-out molecules under the averaged model; nothing is drawn."""
+        held_out = batch.held_out
+        if held_out is None:
+            return
+        totals = batch.x.totals()
+        mu = totals[:, None] * self.averaged.rates(
+            batch.x, torch.ones_like(totals), library=batch.library, batch=batch.batch
+        )
+        # Molecules of one cell share what is technical, so that here all of a gene's own variation counts.
+        shape = 1.0 / (1.0 / self.averaged.residual_shape + 1.0 / self.averaged.inverse_dispersion)
+        mean = torch.lerp(mu, batch.x.dense(), mu / (mu + shape))
+        mean = mean * (held_out.totals() / mean.sum(1).clamp_min(1e-6))[:, None]
+        at_molecules = mean[held_out.rows, held_out.columns]
+        loss = mean.sum() - (held_out.values * (at_molecules + 1e-6).log()).sum()
+        self._held_out.append((loss, mean.numel()))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the loss per entry of held-out molecules, and remember the best weights."""
+        if not self._held_out:
+            return
+        total = float(torch.stack([loss for loss, _ in self._held_out]).sum())
+        value = total / sum(entries for _, entries in self._held_out)
+        self._held_out.clear()
+        self.log("validation_loss", value, prog_bar=True)
+        if self._best is None or value < self._best[0]:
+            self._best = (value, copy.deepcopy(self.averaged.state_dict()))
+
+    def on_train_epoch_start(self) -> None:
+        """Estimate it anew now and then."""
+        epochs = self.trainer.max_epochs or 0
+        if self.current_epoch in {int(share * epochs) for share in REFIT} - {0}:
+            self.refit()
+
+    def on_train_end(self) -> None:
+        """Leave the best averaged weights in the module."""
+        self.finish()
+
+    def finish(self) -> None:
+        """Put the best averaged weights seen so far into the module, and estimate each gene's variation for them."""
+        if int(self.ema.n_averaged) == 0:
+            return
+        self.model.load_state_dict(self.averaged.state_dict() if self._best is None else self._best[1])
+        self.ema.module.load_state_dict(self.model.state_dict())
+        self.refit()
+        self.model.eval()
+
+    @torch.no_grad()
+    def refit(self) -> None:
+        """Estimate each gene's own variation around the averaged network."""
+        if not self.residual:
+            return
+        averaged = self.averaged.eval()
+        generator = torch.Generator(self.device).manual_seed(self.seed)
+        cells = [batch.to(self.device) for batch in self.reference]
+        variation = fit_variation(
+            averaged,
+            cells,
+            technical=self.technical,
+            generator=generator,
+        )
+        for module in (self.model, averaged):
+            variation.put_into(module)
+        if isinstance(self.noise, NegativeBinomial):
+            self.noise.inverse_dispersion.copy_(variation.inverse_dispersion)
+
+
+class CountRunner(TrainRunner):
+    """scvi-tools' runner, which keeps every curve and every finished epoch."""
+
+    def _run_training_core(self) -> None:
+        interrupted = None
+        try:
+            self.trainer.fit(self.training_plan, self.data_splitter, ckpt_path=self.ckpt_path)
+        except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns the former into the latter
+            interrupted = stop
+        epochs = int(self.trainer.current_epoch)
+        self._update_history()
+        if interrupted is not None:
+            if int(self.training_plan.ema.n_averaged) == 0:
+                raise interrupted
+            self.training_plan.finish()
+            print_interrupted(epochs)
+        self.model.train_indices = self.data_splitter.train_idx
+        self.model.validation_indices = self.data_splitter.val_idx
+        self.model.module.eval()
+        self.model.is_trained_ = True
+        self.model.to_device(self.device)
+        self.model.trainer = self.trainer
+
+    def _update_history(self) -> None:
+        import pandas as pd
+
+        if not self.trainer.is_global_zero:
+            self.model.history_ = self.model.history_ or {}
+            return
+        old = dict(self.model.history_ or {})
+        done = max((len(curve) for curve in old.values()), default=0)
+        logged = getattr(self.trainer.logger, "history", None) or {}
+        for key, curve in logged.items():
+            if not isinstance(curve, pd.DataFrame):
+                continue
+            new = curve.astype(float)
+            new.index = pd.Index([int(i) + done for i in new.index], name=curve.index.name)
+            old[key] = pd.concat([old[key], new]) if key in old else new
+        self.model.history_ = old
+
+
+def print_interrupted(epochs: int) -> None:
+    """Say that training was stopped by hand and that nothing is lost."""
+    import warnings
+
+    warnings.warn(
+        f"Training was interrupted after {epochs} epochs; the model keeps the best weights so far.",
+        UserWarning,
+        stacklevel=2,
+    )

@@ -1,0 +1,145 @@
+"""How much each gene varies on its own, beyond what the network explains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scif.core.noise import NegativeBinomial
+from scif.model._data import CountBatch
+from scif.nn import CountConsistency
+from scif.nn.count_consistency import MAX_SHAPE
+
+__all__ = ["GeneVariation", "fit_variation", "moment_variation"]
+
+#: Shapes to choose from: from "the observation says it all" to "the network says it all".
+GRID = torch.tensor([*np.geomspace(0.02, 2000.0, 24), MAX_SHAPE], dtype=torch.float32)
+#: Weight of the average gene of similar expression against the gene itself.
+TREND_WEIGHT = 1.0
+
+
+@dataclass(frozen=True)
+class GeneVariation:
+    """Variation of each gene around the network's expectation, as gamma shapes ``(genes,)``.
+
+    Attributes
+    ----------
+    residual_shape
+        Shape of the biological part (large: none).
+    inverse_dispersion
+        Inverse dispersion of the technical part (large: none).
+    """
+
+    residual_shape: Tensor
+    inverse_dispersion: Tensor
+
+    def put_into(self, model: CountConsistency) -> None:
+        """Let a denoiser use these values."""
+        model.residual_shape.copy_(self.residual_shape)
+        model.inverse_dispersion.copy_(self.inverse_dispersion)
+
+
+@torch.no_grad()
+def fit_variation(
+    model: CountConsistency,
+    cells: Sequence[CountBatch],
+    *,
+    technical: Tensor | float | None,
+    generator: torch.Generator,
+) -> GeneVariation:
+    """Estimate each gene's own variation by predicting 20% of the molecules from the others.
+
+    The total variation of a gene is the gamma shape with the least Poisson loss on the hidden molecules, averaged
+    with that of genes of similar expression. Hidden and visible molecules of a cell share technical dispersion,
+    so that thinning cannot tell it from biology; what is technical is taken off the total afterwards.
+
+    Parameters
+    ----------
+    model
+        The denoiser.
+    cells
+        Minibatches of counts.
+    technical
+        Technical inverse dispersion, one number or per gene; None to estimate it as the overdispersion that even the
+        steadiest fortieth of the well-measured genes shows.
+    generator
+        Source of randomness.
+    """
+    loss = torch.zeros(len(GRID), model.network.num_genes, dtype=torch.float64)
+    expression = torch.zeros(model.network.num_genes, dtype=torch.float64)
+    for cell in cells:
+        counts, batch, ratio = cell.x, cell.batch, cell.ratio
+        parts = counts.thin(torch.full((counts.num_cells,), 0.8, device=counts.device), generator=generator)
+        seen, hidden = parts.a.totals().clamp_min(1e-6), parts.b.totals()
+        library = seen if ratio is None else seen * ratio
+        times = torch.ones_like(seen)
+        mu = seen[:, None] * model.rates(parts.a, times, library=library, batch=batch)
+        a, rate = parts.a.dense(), (hidden / seen)[:, None]
+        expression += mu.sum(0).cpu()
+        rows, columns, target = parts.b.rows, parts.b.columns, parts.b.values
+        for i, shape in enumerate(GRID.tolist()):
+            mean = mu * (a + shape) / (mu + shape)
+            here = (mean * rate).sum(0)
+            here.index_add_(0, columns, target * mean[rows, columns].clamp_min(1e-12).log(), alpha=-1.0)
+            loss[i] += here.cpu()
+    return _divide(GRID[_with_trend(loss, expression).argmin(0)], expression, technical)
+
+
+@torch.no_grad()
+def moment_variation(
+    model: CountConsistency,
+    cells: Sequence[CountBatch],
+    *,
+    technical: Tensor | float | None,
+) -> GeneVariation:
+    """A first estimate of each gene's own variation, by moments around the network's expectation.
+
+    Parameters are those of :func:`fit_variation`.
+    """
+    expected, observed = [], []
+    for cell in cells:
+        counts, batch, ratio = cell.x, cell.batch, cell.ratio
+        totals = counts.totals()
+        library = totals if ratio is None else totals * ratio
+        expected.append(totals[:, None] * model.rates(counts, torch.ones_like(totals), library=library, batch=batch))
+        observed.append(counts.dense())
+    x0 = torch.cat(expected).cpu()
+    total = NegativeBinomial.fit(torch.cat(observed).cpu(), x0).inverse_dispersion
+    return _divide(total.clamp(float(GRID[0]), MAX_SHAPE), x0.sum(0), technical)
+
+
+def _divide(total: Tensor, expression: Tensor, technical: Tensor | float | None) -> GeneVariation:
+    """Divide total variation into a technical and a biological part."""
+    if technical is None:
+        technical = _steady_dispersion(total, expression)
+    theta = torch.as_tensor(technical, dtype=torch.float32).cpu().expand(len(total)).clamp(max=MAX_SHAPE)
+    theta = torch.maximum(theta, total)  # no more can be technical than there is
+    left = 1.0 / total - 1.0 / theta
+    return GeneVariation((1.0 / left.clamp_min(1.0 / MAX_SHAPE)).clamp(max=MAX_SHAPE), theta.clone())
+
+
+def _with_trend(loss: Tensor, expression: Tensor) -> Tensor:
+    """Add to each gene's loss the mean of the losses of genes of similar expression."""
+    order = expression.argsort()
+    genes = len(order)
+    window = max(25, genes // 100)
+    relative = loss[:, order] - loss[-1:, order]
+    sums = torch.nn.functional.pad(relative.cumsum(1), (1, 0))
+    low, high = (torch.arange(genes) - window).clamp_min(0), (torch.arange(genes) + window + 1).clamp_max(genes)
+    trend = (sums[:, high] - sums[:, low]) / (high - low)
+    out = torch.empty_like(relative)
+    out[:, order] = relative + TREND_WEIGHT * trend
+    return out
+
+
+def _steady_dispersion(total: Tensor, expression: Tensor) -> float:
+    """Inverse dispersion of the steadiest few among the better-measured half of the expressed genes."""
+    expressed = expression > 0
+    if not bool(expressed.any()):
+        return MAX_SHAPE
+    measured = expression >= expression[expressed].median()
+    return float(total[measured].quantile(0.975))

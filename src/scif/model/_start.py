@@ -1,0 +1,118 @@
+"""Where training starts: a truncated SVD whose width is chosen by held-out molecules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.utils.extmath import randomized_svd
+
+from scif.nn import CountStart
+
+__all__ = ["choose_width", "svd_start"]
+
+#: Widths to choose from.
+WIDTHS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
+#: Share of the pooled profile in a reconstruction, so that a clipped zero costs much and not everything.
+POOLED_SHARE = 0.05
+
+
+def choose_width(x: sparse.csr_matrix, *, rng: np.random.Generator, cells: int = 1000) -> int:
+    """Number of components that best predicts one part of the molecules from the other.
+
+    Parameters
+    ----------
+    x
+        Counts ``(cells, genes)``.
+    rng
+        Source of randomness.
+    cells
+        Number of cells on which widths are judged.
+
+    Returns
+    -------
+    One of the widths 2 to 32 that the data's shape allows.
+    """
+    seen, hidden = _thin(x, 0.8, rng)
+    keep = np.flatnonzero((_totals(seen) > 0) & (_totals(hidden) > 0))
+    limit = min(len(keep), x.shape[1]) - 1
+    widths = [k for k in WIDTHS if k <= limit]
+    if not widths:
+        return 1
+    seen, hidden = seen[keep], hidden[keep]
+    left, singular, right = randomized_svd(_log_normalise(seen, _depth(seen)), max(widths), n_iter=3, random_state=0)
+    pooled = np.asarray(seen.sum(0)).ravel() / seen.sum()
+    judged = rng.permutation(len(keep))[:cells]
+    losses = np.zeros(len(widths))
+    for chunk in np.array_split(judged, max(1, len(judged) * x.shape[1] // 2_000_000)):
+        codes, target = (left[chunk] * singular).astype(np.float32), hidden[chunk].tocoo()
+        for i, k in enumerate(widths):
+            rates = np.expm1(codes[:, :k] @ right[:k]).clip(0.0)
+            norm = rates.sum(1).clip(1e-12)[target.row]
+            share = (1 - POOLED_SHARE) * rates[target.row, target.col] / norm + POOLED_SHARE * pooled[target.col]
+            losses[i] -= target.data @ np.log(share + 1e-9)
+    return widths[int(losses.argmin())]
+
+
+def svd_start(x: sparse.csr_matrix, width: int, *, rng: np.random.Generator) -> CountStart:
+    """Truncated SVD of log-normalised counts, with the reliability of each score.
+
+    Reliability is the correlation of a score between two halves of the molecules, carried over to all of them by the
+    Spearman-Brown formula.
+
+    Parameters
+    ----------
+    x
+        Counts ``(cells, genes)`` of enough cells to find the components.
+    width
+        Number of components.
+    rng
+        Source of randomness.
+    """
+    depth = _depth(x)
+    left, singular, right = randomized_svd(_log_normalise(x, depth), width, n_iter=3, random_state=0)
+    scores = left * singular
+    halves = [_log_normalise(part, depth) @ right.T for part in _thin(x, 0.5, rng)]
+    a, b = (half - half.mean(0) for half in halves)
+    correlation = (a * b).sum(0) / np.sqrt((a**2).sum(0) * (b**2).sum(0)).clip(1e-12)
+    correlation = correlation.clip(0.01, 1.0)
+    profile = np.asarray(x.sum(0)).ravel()
+
+    def tensor(array: Any) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+
+    return CountStart(
+        components=tensor(right.T),
+        center=tensor(scores.mean(0)),
+        spread=tensor(scores.std(0) + 1e-6),
+        reliability=tensor(2 * correlation / (1 + correlation)),
+        profile=tensor(profile / profile.sum()),
+        depth=depth,
+    )
+
+
+def _thin(x: sparse.csr_matrix, fraction: float, rng: np.random.Generator) -> tuple[sparse.csr_matrix, ...]:
+    kept = rng.binomial(np.floor(x.data).astype(np.int64), fraction).astype(np.float32)
+    parts = []
+    for values in (kept, x.data - kept):
+        part = sparse.csr_matrix((values, x.indices, x.indptr), shape=x.shape)
+        part = part.copy()
+        part.eliminate_zeros()
+        parts.append(part)
+    return tuple(parts)
+
+
+def _totals(x: sparse.csr_matrix) -> np.ndarray:
+    return np.asarray(x.sum(1)).ravel()
+
+
+def _depth(x: sparse.csr_matrix) -> float:
+    return float(np.median(_totals(x)))
+
+
+def _log_normalise(x: sparse.csr_matrix, depth: float) -> sparse.csr_matrix:
+    scaled = sparse.csr_matrix(sparse.diags(depth / _totals(x).clip(1.0)) @ x, dtype=np.float32)
+    scaled.data = np.log1p(scaled.data)
+    return scaled

@@ -1,0 +1,407 @@
+"""Inverse consistency model for single-cell counts."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from anndata import AnnData
+from scipy import sparse
+from scvi import REGISTRY_KEYS
+from scvi.data import AnnDataManager
+from scvi.data.fields import CategoricalObsField, NumericalObsField
+from scvi.model.base import BaseModelClass, UnsupervisedTrainingMixin
+from torch import Tensor
+
+from scif.core.monitor import collapse
+from scif.core.noise import Multinomial, NegativeBinomial, NoiseModel, Poisson
+from scif.model._data import CountBatch, CountDataModule, CountDataset
+from scif.model._denoise import DenoiseMixin
+from scif.model._fields import CountField
+from scif.model._plan import CountPlan, CountRunner
+from scif.model._residual import moment_variation
+from scif.model._start import choose_width, svd_start
+from scif.model._validate import check_setup
+from scif.nn import CountConsistency, CountNetwork
+
+__all__ = ["ICM"]
+
+#: Cells from which the start is made, from which held-out molecules are taken, and on which collapse is judged.
+START_CELLS, VALIDATION_CELLS, MONITOR_CELLS = 10_000, 2_000, 512
+#: Entries (cells x genes) of the cells from which each gene's own variation is estimated.
+REFERENCE_ENTRIES = 6_000_000
+#: Optimiser steps that training aims at.
+STEPS = 600
+
+
+class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
+    r"""Denoise single-cell counts by an inverse consistency model :cite:p:`zhang2025inverse`.
+
+    Learns expected counts from the noisy counts alone. A network starts at a truncated SVD and learns what genes
+    share, by predicting some of a cell's molecules from the others (the anchor) and by inverse consistency: its own
+    estimates, put through the noise channel again, must be denoised to themselves. What each gene varies on its own
+    is brought in by conjugacy, see :class:`scif.nn.CountConsistency`.
+
+    Parameters
+    ----------
+    adata
+        AnnData that :meth:`setup_anndata` has registered.
+    noise
+        Noise of the measurement given the expected counts. ``"nb"``: negative binomial; the technical inverse
+        dispersion is estimated as the overdispersion that even the steadiest genes show. ``"poisson"``: sampling of
+        molecules alone; all other variation counts as biology and is kept. Or a :class:`~scif.core.noise.Poisson`,
+        :class:`~scif.core.noise.Multinomial` or :class:`~scif.core.noise.NegativeBinomial` channel.
+    n_latent
+        Number of SVD components; chosen by held-out molecules at the first training if not given.
+    n_hidden
+        Width of the residual network.
+    dropout_rate
+        Dropout of the residual network.
+    residual
+        Whether genes may vary on their own. Without it the result is what genes share.
+    start
+        Where training starts: ``"svd"``, or ``"pooled"``, the pooled profile.
+    seed
+        Seed of everything that is drawn. The global random state is not used.
+    registry
+        Registry of a saved model; passed by :meth:`load`.
+
+    Examples
+    --------
+    >>> import scif
+    >>> adata = scif.datasets.simulate_counts(100, 50, seed=0)
+    >>> scif.model.ICM.setup_anndata(adata)
+    >>> model = scif.model.ICM(adata)
+    >>> model.train(max_epochs=2, enable_progress_bar=False)
+    >>> adata.layers["denoised"] = model.get_denoised()
+    >>> bool(abs(adata.layers["denoised"].sum(1) - adata.X.sum(1).A1).max() < 0.1)
+    True
+    """
+
+    _training_plan_cls = CountPlan
+    _train_runner_cls = CountRunner
+
+    def __init__(
+        self,
+        adata: AnnData | None = None,
+        noise: Literal["nb", "poisson"] | NoiseModel = "nb",
+        *,
+        n_latent: int | None = None,
+        n_hidden: int = 128,
+        dropout_rate: float = 0.1,
+        residual: bool = True,
+        start: Literal["svd", "pooled"] = "svd",
+        seed: int = 0,
+        registry: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(adata, registry)
+        _check_choices(noise, n_latent, start)
+        self.init_params_ = self._get_init_params(locals())
+        self.gene_names_ = [str(gene) for gene in self._registered_genes()]
+        self.factor_unit_: float | None = None
+        self.collapse_: dict[str, Any] | None = None
+        self.noise = noise
+        self.n_hidden, self.dropout_rate, self.residual, self.start, self.seed = (
+            n_hidden,
+            dropout_rate,
+            residual,
+            start,
+            seed,
+        )
+        self._asked_width = n_latent
+        self.module = self._build(10 if n_latent is None else n_latent)
+        self._model_summary_string = (
+            f"Inverse consistency model of counts: noise {noise if isinstance(noise, str) else type(noise).__name__}, "
+            f"{'width by held-out molecules' if n_latent is None else f'n_latent {n_latent}'}, n_hidden {n_hidden}"
+        )
+
+    @classmethod
+    def setup_anndata(
+        cls,
+        adata: AnnData,
+        layer: str | None = None,
+        batch_key: str | None = None,
+        size_factor_key: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Register counts for the model; nothing is changed if anything is wrong.
+
+        Parameters
+        ----------
+        adata
+            Annotated counts, cells x genes: sparse or dense, in memory or backed.
+        layer
+            Layer that holds raw counts; ``X`` if not given.
+        batch_key
+            Column of ``obs`` that names each cell's batch.
+        size_factor_key
+            Column of ``obs`` with positive size factors. A cell's library size is then its size factor times the
+            counts per unit of size factor over all cells, instead of its sum.
+        **kwargs
+            Passed on by scvi-tools when a saved registry is applied to new data.
+
+        Raises
+        ------
+        ValueError
+            If counts are negative, not finite or log-transformed, cells have no counts, gene names repeat, a key is
+            absent, or there are no cells or genes. Names what is wrong.
+        """
+        setup_method_args = cls._get_setup_method_args(**locals())
+        check_setup(adata, layer=layer, batch_key=batch_key, size_factor_key=size_factor_key)
+        manager = AnnDataManager(
+            fields=[
+                CountField(REGISTRY_KEYS.X_KEY, layer),
+                CategoricalObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
+                NumericalObsField(REGISTRY_KEYS.SIZE_FACTOR_KEY, size_factor_key, required=False),
+            ],
+            setup_method_args=setup_method_args,
+        )
+        manager.register_fields(adata, **kwargs)
+        cls.register_manager(manager)
+
+    def train(  # noqa: D417 (the trainer's own arguments)
+        self,
+        max_epochs: int | None = None,
+        *,
+        early_stopping: bool = True,
+        batch_size: int | None = None,
+        accelerator: str = "auto",
+        devices: int | list[int] | str = "auto",
+        anchor_weight: float = 1.0,
+        consistency_weight: float = 0.1,
+        num_steps: int = 1,
+        held_out: float = 0.05,
+        plan_kwargs: dict[str, Any] | None = None,
+        **trainer_kwargs: Any,
+    ) -> None:
+        """Train on all cells; calling again trains on.
+
+        Parameters
+        ----------
+        max_epochs
+            Passes over the cells; about 600 steps' worth, at least 4 and at most 100, if not given.
+        early_stopping
+            Stop when the Poisson loss of held-out molecules no longer falls, and keep the best weights. Molecules
+            are held out, not cells: every cell trains. Without it no molecule is held out.
+        batch_size
+            Cells per minibatch; 128 below 8,000 cells and 512 above if not given.
+        accelerator, devices
+            As for Lightning's trainer; ``"mps"`` must be asked for.
+        anchor_weight
+            Weight of predicting molecules from others; 0 is the publication's objective.
+        consistency_weight
+            Weight of the inverse consistency term.
+        num_steps
+            Time steps of the consistency term. With one step its minimiser is the posterior mean; many steps keep
+            the distribution. The publication uses 10; few steps without an anchor erase the signal.
+        held_out
+            Share of the molecules held out from up to 2,000 cells.
+        plan_kwargs
+            Further arguments of the training plan: ``lr``, ``weight_decay``, ``ema_decay``.
+        **trainer_kwargs
+            Arguments of :class:`scvi.train.Trainer`, such as ``enable_progress_bar`` or ``gradient_clip_val``.
+        """
+        if self.adata is None:
+            msg = "this model was loaded without data; load it with adata to train on."
+            raise ValueError(msg)
+        _check_training(max_epochs, batch_size, anchor_weight, consistency_weight, num_steps, held_out)
+        num_cells = int(self.adata.n_obs)
+        batch_size = (128 if num_cells < 8_000 else 512) if batch_size is None else batch_size
+        if max_epochs is None:
+            max_epochs = min(max(math.ceil(STEPS / math.ceil(num_cells / batch_size)), 4), 100)
+        done = max((len(curve) for curve in (self.history_ or {}).values()), default=0)
+        seed = self.seed + done
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            dataset = self._training_data(held_out if early_stopping else 0.0)
+            reference = self._reference(dataset, batch_size)
+            if not self.is_trained_:
+                self._start(dataset, reference)
+            plan = {
+                "noise": self._channel(),
+                "reference": reference,
+                "technical": self._technical(),
+                "residual": self.residual,
+                "anchor_weight": anchor_weight,
+                "consistency_weight": consistency_weight,
+                "num_steps": num_steps,
+                "seed": seed,
+            }
+            defaults: dict[str, Any] = {"gradient_clip_val": 1.0, "benchmark": False}
+            if early_stopping:
+                defaults |= {
+                    "early_stopping_monitor": "validation_loss",
+                    "early_stopping_patience": max(10, max_epochs // 5),
+                    "check_val_every_n_epoch": 1,
+                }
+            super().train(
+                max_epochs=max_epochs,
+                accelerator=accelerator,
+                devices=devices,
+                early_stopping=early_stopping,
+                datamodule=CountDataModule(dataset, batch_size=batch_size, seed=seed),
+                plan_kwargs=plan | (plan_kwargs or {}),
+                **(defaults | trainer_kwargs),
+            )
+            self._judge(dataset)
+
+    @property
+    def inverse_dispersion(self) -> pd.Series:
+        """Technical inverse dispersion of each gene, aligned to the genes; 1e6 stands for Poisson noise."""
+        return self._per_gene(self.module.inverse_dispersion, "inverse_dispersion")
+
+    @property
+    def residual_shape(self) -> pd.Series:
+        """Gamma shape of each gene's own biological variation, aligned to the genes; 1e6 stands for none."""
+        return self._per_gene(self.module.residual_shape, "residual_shape")
+
+    def _per_gene(self, values: Tensor, name: str) -> pd.Series:
+        return pd.Series(values.detach().cpu().numpy(), index=pd.Index(self.gene_names_), name=name)
+
+    def _registered_genes(self) -> Any:
+        state = self.registry_["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"]
+        return state["column_names"]
+
+    def _build(self, width: int) -> CountConsistency:
+        width = max(1, min(width, len(self.gene_names_) - 1))
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            network = CountNetwork(
+                len(self.gene_names_),
+                width,
+                hidden=self.n_hidden,
+                num_batches=int(self.summary_stats.n_batch),
+                dropout=self.dropout_rate,
+            )
+        return CountConsistency(network)
+
+    def _channel(self) -> NoiseModel:
+        if isinstance(self.noise, NegativeBinomial) or self.noise == "nb":
+            return NegativeBinomial(self.module.inverse_dispersion.detach().cpu().clone())
+        return Poisson()
+
+    def _technical(self) -> Tensor | float | None:
+        """Technical inverse dispersion if it is known; None if it is to be estimated."""
+        if isinstance(self.noise, NegativeBinomial):
+            return self.noise.inverse_dispersion.detach().float()
+        return None if self.noise == "nb" else math.inf
+
+    def _training_data(self, share: float) -> CountDataset:
+        """The data, with molecules held out of some cells."""
+        manager = self.adata_manager
+        if REGISTRY_KEYS.SIZE_FACTOR_KEY in manager.data_registry and self.factor_unit_ is None:
+            plain = CountDataset(manager)
+            total = sum(float(plain.counts(rows).sum()) for rows in _blocks(len(plain)))
+            self.factor_unit_ = total / float(manager.get_from_registry(REGISTRY_KEYS.SIZE_FACTOR_KEY).sum())
+        dataset = CountDataset(manager, factor_unit=self.factor_unit_)
+        if share == 0.0:
+            return dataset
+        rng = np.random.default_rng([self.seed, 1])  # the same molecules in every training of this model
+        rows = np.sort(rng.permutation(len(dataset))[:VALIDATION_CELLS])
+        x = dataset.counts(rows)
+        kept = sparse.csr_matrix(
+            (rng.binomial(np.floor(x.data).astype(np.int64), share).astype(np.float32), x.indices, x.indptr), x.shape
+        )
+        # a cell must keep something to train on
+        some = np.asarray((x - kept).sum(1)).ravel() > 0
+        kept = sparse.csr_matrix(sparse.diags(some.astype(np.float32)) @ kept)
+        kept.eliminate_zeros()
+        if kept.sum() == 0:
+            msg = f"held_out={share} leaves no molecule to validate on; raise it or train with early_stopping=False."
+            raise ValueError(msg)
+        return CountDataset(manager, factor_unit=self.factor_unit_, held_out=(rows, kept))
+
+    def _reference(self, dataset: CountDataset, batch_size: int) -> list[CountBatch]:
+        """Cells from which each gene's own variation is estimated."""
+        count = int(np.clip(REFERENCE_ENTRIES // len(self.gene_names_), 64, 4096))
+        rows = np.sort(np.random.default_rng([self.seed, 2]).permutation(len(dataset))[:count])
+        return list(dataset.batches(rows, batch_size=min(batch_size, 128)))
+
+    def _start(self, dataset: CountDataset, reference: list[CountBatch]) -> None:
+        """Bring the module to where training starts."""
+        rng = np.random.default_rng([self.seed, 3])
+        rows = np.sort(rng.permutation(len(dataset))[:START_CELLS])
+        x = dataset.counts(rows)
+        if dataset.held_out is not None:
+            position = {row: i for i, row in enumerate(dataset.held_out[0])}
+            slots = np.array([position.get(row, -1) for row in rows])
+            kept = dataset.held_out[1][slots.clip(0)]
+            x = sparse.csr_matrix(x - sparse.diags((slots >= 0).astype(np.float32)) @ kept)
+            x.eliminate_zeros()
+        most = max(1, min(x.shape) - 1)
+        width = choose_width(x, rng=rng) if self._asked_width is None else self._asked_width
+        self.module = self._build(min(width, most))
+        self.init_params_["non_kwargs"]["n_latent"] = self.module.network.width  # a saved model knows its shape
+        network = self.module.network
+        network.start_from(svd_start(x, network.width, rng=rng))
+        if self.start == "pooled":
+            with torch.no_grad():
+                network.loadings.normal_(std=0.02)
+        if self.residual:
+            moment_variation(self.module, reference, technical=self._technical()).put_into(self.module)
+
+    @torch.no_grad()
+    def _judge(self, dataset: CountDataset) -> None:
+        """Compare re-noised estimates with the observations, and say so if the run has collapsed."""
+        rows = np.sort(np.random.default_rng([self.seed, 4]).permutation(len(dataset))[:MONITOR_CELLS])
+        if len(rows) < 20:
+            return
+        batch = CountDataset(self.adata_manager, factor_unit=self.factor_unit_)[rows].to(self.device)
+        x0 = self.module(batch.x, 1.0, library=batch.library, batch=batch.batch, kind="transport")
+        generator = torch.Generator(self.device).manual_seed(self.seed)
+        result = collapse(batch.x.dense(), x0, self._channel().to(self.device), generator=generator)
+        result.warn()
+        self.collapse_ = {
+            "verdict": result.verdict,
+            "message": result.message,
+            "survival": result.survival.tolist(),
+            "ratio": result.ratio.tolist(),
+        }
+
+
+def _blocks(num_cells: int, size: int = 4096) -> list[np.ndarray]:
+    return [np.arange(start, min(start + size, num_cells)) for start in range(0, num_cells, size)]
+
+
+def _check_choices(noise: Any, n_latent: int | None, start: str) -> None:
+    allowed = (Poisson, Multinomial, NegativeBinomial)
+    if not (noise in ("nb", "poisson") if isinstance(noise, str) else isinstance(noise, allowed)):
+        msg = f"noise is {noise!r}; choose 'nb', 'poisson', or a Poisson, Multinomial or NegativeBinomial channel."
+        raise ValueError(msg)
+    if isinstance(noise, Poisson) and bool((noise.gain != 1).any()):
+        msg = f"noise has gain {float(noise.gain.flatten()[0]):g}; counts have gain 1. Divide them by the gain."
+        raise ValueError(msg)
+    if n_latent is not None and n_latent < 1:
+        msg = f"n_latent is {n_latent}; it must be at least 1."
+        raise ValueError(msg)
+    if start not in ("svd", "pooled"):
+        msg = f"start is {start!r}; choose 'svd' or 'pooled'."
+        raise ValueError(msg)
+
+
+def _check_training(
+    max_epochs: int | None,
+    batch_size: int | None,
+    anchor_weight: float,
+    consistency_weight: float,
+    num_steps: int,
+    held_out: float,
+) -> None:
+    for name, value in (("max_epochs", max_epochs), ("batch_size", batch_size), ("num_steps", num_steps)):
+        if value is not None and value < 1:
+            msg = f"{name} is {value}; it must be at least 1."
+            raise ValueError(msg)
+    weights = {"anchor_weight": anchor_weight, "consistency_weight": consistency_weight}
+    for name, weight in weights.items():
+        if not (math.isfinite(weight) and weight >= 0):
+            msg = f"{name} is {weight}; it must be finite and not negative."
+            raise ValueError(msg)
+    if anchor_weight == 0 and consistency_weight == 0:
+        msg = "anchor_weight and consistency_weight are both 0; at least one must be positive."
+        raise ValueError(msg)
+    if not 0 < held_out < 1:
+        msg = f"held_out is {held_out}; it must lie between 0 and 1."
+        raise ValueError(msg)

@@ -1,0 +1,151 @@
+"""The consistency function of counts: a network for what genes share, conjugacy for what each gene has on its own."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from scif.core._check import batch_times
+from scif.nn.count_network import CountNetwork
+from scif.nn.sparse_counts import SparseCounts
+
+__all__ = ["CountConsistency"]
+
+#: Residual shape of a gene that the network explains fully.
+MAX_SHAPE = 1e6
+
+
+class CountConsistency(nn.Module):
+    r"""Expected counts from counts, with ``c(x, 0) = x`` exactly and the library size kept.
+
+    The network gives :math:`\mu = L \rho(x, t)`, what genes share. Each gene also varies on its own,
+    :math:`x_0 \sim \mathrm{Gamma}(\text{mean } \mu, \text{shape } \alpha_g)`. The point :math:`x_t` of the straight
+    line has variance :math:`t^2 (x_0 + x_0^2 / \theta_g)` around :math:`x_0`, so that the share of a deviation from
+    :math:`\mu` that is signal is
+
+    .. math:: k_t = \frac{\mu / \alpha_g}
+              {\mu / \alpha_g + t^2 \left(1 + \mu (1 + 1 / \alpha_g) / \theta_g\right)},
+
+    which is one at ``t = 0``. The posterior mean is :math:`\mu + k_t (x - \mu)`: for Poisson noise
+    (:math:`\theta = \infty`) and ``t = 1`` the conjugate :math:`\mu (x + \alpha) / (\mu + \alpha)`. Its
+    distribution-keeping counterpart ``"transport"`` is :math:`\mu + \sqrt{k_t} (x - \mu)`, whose variance is that of
+    :math:`x_0`. Both are scaled to the library size.
+
+    Parameters
+    ----------
+    network
+        Gives the log-rates.
+    inverse_dispersion
+        Technical inverse dispersion :math:`\theta_g` of the noise, ``(genes,)``; infinite (``1e6``) if not given.
+    """
+
+    residual_shape: Tensor
+    inverse_dispersion: Tensor
+    stretch: Tensor
+
+    def __init__(self, network: CountNetwork, *, inverse_dispersion: Tensor | None = None) -> None:
+        super().__init__()
+        self.network = network
+        genes = network.num_genes
+        self.register_buffer("residual_shape", torch.full((genes,), MAX_SHAPE))
+        theta = torch.full((genes,), MAX_SHAPE) if inverse_dispersion is None else inverse_dispersion.float()
+        self.register_buffer("inverse_dispersion", theta.clone())
+        latent = network.width + network.extra
+        self.register_buffer("stretch", torch.cat([torch.eye(latent), torch.zeros(1, latent)]))
+
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        return self.residual_shape.device
+
+    def on_load(self, model: object, **kwargs: object) -> None:
+        """Hook of scvi-tools after loading; nothing to do."""
+
+    def rates(
+        self,
+        x: SparseCounts | Tensor,
+        t: Tensor,
+        *,
+        library: Tensor,
+        batch: Tensor | None = None,
+        target_batch: Tensor | None = None,
+        kind: Literal["mean", "transport"] = "mean",
+    ) -> Tensor:
+        """Composition over genes ``(cells, genes)`` of what genes share; ``transport`` keeps its variance."""
+        stretch = self.stretch if kind == "transport" else None
+        logits = self.network(x, t, library=library, batch=batch, target_batch=target_batch, stretch=stretch)
+        return torch.softmax(logits, 1)
+
+    def signal_share(self, mu: Tensor, t: Tensor) -> Tensor:
+        """Share ``k_t`` of a deviation from ``mu`` that is signal, ``(cells, genes)``."""
+        own = mu / self.residual_shape
+        spread = 1.0 + mu * (1.0 + 1.0 / self.residual_shape) / self.inverse_dispersion
+        noise = t[:, None].square() * spread
+        # at t = 0 nothing is noise, also where a gene has no variation of its own
+        return torch.where(noise > 0, own / (own + noise).clamp_min(1e-30), torch.ones_like(own))
+
+    def posterior_shape(self, x: SparseCounts, *, library: Tensor, batch: Tensor | None = None) -> Tensor:
+        """Gamma shape of each gene's posterior ``(cells, genes)``: ``x + alpha`` for Poisson noise."""
+        one = torch.ones_like(library)
+        mu = library[:, None] * self.rates(x, one, library=library, batch=batch)
+        information = 1.0 / (1.0 + mu * (1.0 + 1.0 / self.residual_shape) / self.inverse_dispersion)
+        return x.dense() * information + self.residual_shape
+
+    def combine(
+        self,
+        x: Tensor,
+        mu: Tensor,
+        t: Tensor,
+        *,
+        library: Tensor,
+        kind: Literal["mean", "transport"] = "mean",
+    ) -> Tensor:
+        """Bring network and observation together, gene by gene, at the given library sizes."""
+        share = self.signal_share(mu, t)
+        if kind == "transport":
+            share = share.sqrt()
+        out = torch.lerp(mu, x, share)
+        return out * (library / out.sum(1).clamp_min(1e-12))[:, None]
+
+    def forward(
+        self,
+        x: SparseCounts | Tensor,
+        t: float | Tensor,
+        *,
+        library: Tensor | None = None,
+        batch: Tensor | None = None,
+        target_batch: Tensor | None = None,
+        kind: Literal["mean", "transport"] = "mean",
+    ) -> Tensor:
+        """Expected counts ``(cells, genes)``.
+
+        Parameters
+        ----------
+        x
+            Counts, or points of a path towards them.
+        t
+            Times in [0, 1], one for all or ``(cells,)``.
+        library
+            Library sizes ``(cells,)``; the sums of ``x`` if not given.
+        batch, target_batch
+            Batch codes of the cells, and the batch to express the result in.
+        kind
+            Posterior mean, or its distribution-keeping counterpart.
+        """
+        given = x.values if isinstance(x, SparseCounts) else x
+        cells = x.num_cells if isinstance(x, SparseCounts) else x.shape[0]
+        times = batch_times(t, given.new_empty(cells, 1))
+        if library is None:
+            library = x.totals() if isinstance(x, SparseCounts) else x.sum(1)
+        dense = x.dense() if isinstance(x, SparseCounts) else x
+        mu = library[:, None] * self.rates(x, times, library=library, batch=batch, kind=kind)
+        out = self.combine(dense, mu, times, library=library, kind=kind)
+        if target_batch is not None:
+            # what a cell has beyond its own batch's expectation goes with it, as a ratio
+            moved = self.rates(x, times, library=library, batch=batch, target_batch=target_batch, kind=kind)
+            out = moved * out / mu.clamp_min(1e-20)
+            out = out * (library / out.sum(1).clamp_min(1e-12))[:, None]
+        # an exact identity at t = 0, beyond what rounding of the rescaling leaves
+        return torch.where(times[:, None] > 0, out, dense)

@@ -1,0 +1,126 @@
+"""A minibatch of counts that stays sparse on the device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+
+__all__ = ["SparseCounts", "Thinned"]
+
+
+@dataclass(frozen=True)
+class SparseCounts:
+    """Counts of a few cells by their stored entries, in row order.
+
+    Attributes
+    ----------
+    row_starts
+        Where each cell's entries begin, and the end, ``(cells + 1,)``.
+    rows, columns
+        Cell and gene of each entry, ``(entries,)``.
+    values
+        Counts, ``(entries,)``.
+    num_genes
+        Number of genes.
+
+    Examples
+    --------
+    >>> from scipy import sparse
+    >>> from scif.nn import SparseCounts
+    >>> x = SparseCounts.from_scipy(sparse.csr_matrix([[0, 2, 1], [3, 0, 0]]))
+    >>> x.totals().tolist(), x.dense().tolist()
+    ([3.0, 3.0], [[0.0, 2.0, 1.0], [3.0, 0.0, 0.0]])
+    """
+
+    row_starts: Tensor
+    rows: Tensor
+    columns: Tensor
+    values: Tensor
+    num_genes: int
+
+    @classmethod
+    def from_scipy(cls, x: Any) -> SparseCounts:
+        """From any scipy sparse matrix or array, or a dense ``(cells, genes)`` array."""
+        csr = sparse.csr_matrix(x)
+        starts = torch.from_numpy(csr.indptr.astype(np.int64))
+        rows = torch.repeat_interleave(torch.arange(csr.shape[0]), starts.diff())
+        columns = torch.from_numpy(csr.indices.astype(np.int64))
+        values = torch.from_numpy(csr.data.astype(np.float32))
+        return cls(starts, rows, columns, values, int(csr.shape[1]))
+
+    @property
+    def num_cells(self) -> int:
+        """Number of cells."""
+        return len(self.row_starts) - 1
+
+    @property
+    def device(self) -> torch.device:
+        """Where the entries live."""
+        return self.values.device
+
+    def to(self, device: Any, **kwargs: Any) -> SparseCounts:
+        """The same counts on another device."""
+        return replace(
+            self,
+            row_starts=self.row_starts.to(device, **kwargs),
+            rows=self.rows.to(device, **kwargs),
+            columns=self.columns.to(device, **kwargs),
+            values=self.values.to(device, **kwargs),
+        )
+
+    def with_values(self, values: Tensor) -> SparseCounts:
+        """The same entries with other values."""
+        return replace(self, values=values)
+
+    def totals(self) -> Tensor:
+        """Sum of each cell, ``(cells,)``."""
+        return self.values.new_zeros(self.num_cells).index_add_(0, self.rows, self.values)
+
+    def dense(self) -> Tensor:
+        """All entries, ``(cells, genes)``."""
+        out = self.values.new_zeros(self.num_cells, self.num_genes)
+        out[self.rows, self.columns] = self.values
+        return out
+
+    def first(self, count: int) -> SparseCounts:
+        """The first cells only."""
+        count = min(count, self.num_cells)
+        end = int(self.row_starts[count])
+        return SparseCounts(
+            self.row_starts[: count + 1], self.rows[:end], self.columns[:end], self.values[:end], self.num_genes
+        )
+
+    def matmul(self, weight: Tensor) -> Tensor:
+        """Product with a dense ``(genes, k)`` matrix, ``(cells, k)``."""
+        if self.device.type == "mps":  # torch has no sparse product there
+            return self.dense() @ weight
+        shape = (self.num_cells, self.num_genes)
+        matrix = torch.sparse_csr_tensor(self.row_starts, self.columns, self.values, shape, check_invariants=False)
+        return matrix @ weight
+
+    def thin(self, fraction: Tensor, *, generator: torch.Generator | None = None) -> Thinned:
+        """Split the molecules of each cell at random into two independent parts.
+
+        Parameters
+        ----------
+        fraction
+            Probability of each molecule to fall into the first part, per cell ``(cells,)``.
+        generator
+            Source of randomness.
+        """
+        # Entries that are not whole numbers keep their fractional part on the second side.
+        kept = torch.binomial(self.values.floor(), fraction[self.rows], generator=generator)
+        return Thinned(self.with_values(kept), self.with_values(self.values - kept))
+
+
+@dataclass(frozen=True)
+class Thinned:
+    """Two independent parts of the same cells; ``a + b`` is what was split."""
+
+    a: SparseCounts
+    b: SparseCounts

@@ -23,7 +23,7 @@ def test_written_where_it_was_read(axes: str, ndim: int) -> None:
 
 def test_every_order_of_axes_gives_the_same_images() -> None:
     source = np.random.default_rng(0).normal(size=(2, 3, 4, 5))  # T C Y X
-    wanted = [image for image in source]
+    wanted = list(source)
     for order in itertools.permutations(range(4)):
         stack = ImageStack(source.transpose(order), Axes("".join("TCYX"[k] for k in order)))
         assert stack.channels == 3

@@ -50,7 +50,7 @@ def test_resolution_is_where_the_detail_ends() -> None:
     """Signal cut off at a period of eight pixels, under weak noise, is resolved down to eight pixels."""
     rng = np.random.default_rng(0)
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(192), np.fft.fftfreq(192)))
-    signal = np.fft.ifft2(np.fft.fft2(rng.normal(size=(128, 128))) * (frequency < 1 / 8)).real
+    signal = np.fft.ifft2(np.fft.fft2(rng.normal(size=(192, 192))) * (frequency < 1 / 8)).real
     first, second = (signal + 0.1 * rng.normal(size=signal.shape) for _ in range(2))
     assert fourier_ring_correlation(first, second).resolution() == pytest.approx(8, rel=0.1)
     assert fourier_ring_correlation(signal, signal).resolution() == pytest.approx(2, rel=0.05)

@@ -104,11 +104,18 @@ class ImageStack:
             raise TypeError(msg)
         sizes = dict(zip(axes.text, source.shape, strict=True))
         self.channels = int(sizes.get("C", 1))
+        self._chosen = slice(None)
         self.spatial = tuple(int(sizes[letter]) for letter in axes.spatial)
         self._counts = tuple(int(sizes[letter]) for letter in axes.samples)
 
     def __len__(self) -> int:
         return math.prod(self._counts)
+
+    def only(self, channel: int) -> ImageStack:
+        """The same images with one of their channels."""
+        one = ImageStack(self.source, self.axes)
+        one.channels, one._chosen = 1, slice(channel, channel + 1)
+        return one
 
     def read(self, index: int, region: Sequence[slice] | None = None) -> NDArray[Any]:
         """Image ``index``, or a region of it that may reach beyond the border, where it is mirrored.
@@ -140,7 +147,7 @@ class ImageStack:
         """Index of a region in the source's own order of axes."""
         position = dict(zip(self.axes.samples, np.unravel_index(index, self._counts), strict=True))
         place: dict[str, int | slice] = {letter: int(i) for letter, i in position.items()}
-        place |= dict(zip(self.axes.spatial, region, strict=True)) | {"C": slice(None)}
+        place |= dict(zip(self.axes.spatial, region, strict=True)) | {"C": self._chosen}
         return tuple(place[letter] for letter in self.axes.text)
 
     @property

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scif.fields.images.calibration._planes import as_planes
+from scif.fields.images.calibration._planes import Plane, as_planes
 from scif.fields.images.calibration.correlated import CorrelatedCalibration, calibrate_correlated
 from scif.fields.images.calibration.gaussian import GaussianCalibration, calibrate_gaussian
 from scif.fields.images.calibration.poisson_gaussian import PoissonGaussianCalibration, calibrate_poisson_gaussian
 
-__all__ = ["Calibration", "calibrate"]
+__all__ = ["KINDS", "Calibration", "Kind", "calibrate"]
 
 Kind = Literal["gaussian", "correlated_gaussian", "poisson", "poisson_gaussian"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,14 @@ class Calibration:
     correlated: CorrelatedCalibration | None
 
     def __str__(self) -> str:
-        if self.kind == "gaussian":
-            return str(self.gaussian)
-        if self.kind == "correlated_gaussian":
-            return str(self.correlated)
-        if self.kind == "poisson" and self.poisson_gaussian is not None:
+        return self.describe(self.kind)
+
+    def describe(self, kind: Kind) -> str:
+        """The parameters of the noise, taken to be of a kind."""
+        if kind == "poisson" and self.poisson_gaussian is not None:
             return f"Poisson noise: gain {self.poisson_gaussian.gain:.4g}"
-        return str(self.poisson_gaussian)
+        measured = {"gaussian": self.gaussian, "correlated_gaussian": self.correlated}
+        return str(measured.get(kind, self.poisson_gaussian))
 
     def plot(self) -> Any:
         """One panel for each measurement; returns the figure."""
@@ -79,11 +81,21 @@ def calibrate(images: ArrayLike | Sequence[ArrayLike], *, offset: float | None =
         camera = calibrate_poisson_gaussian(planes, offset=offset)
     except ValueError:
         camera = None
-    try:
-        correlated = calibrate_correlated(planes)
-    except ValueError:
-        correlated = None
+    correlated = _correlation(planes)
     return Calibration(_decide(camera, correlated), gaussian, camera, correlated)
+
+
+def _correlation(planes: list[Plane]) -> CorrelatedCalibration | None:
+    """The correlation of the background, if there are tiles enough to find some background among them."""
+    for reach in (8, 4):
+        side = 4 * reach
+        if sum((plane.shape[0] // side) * (plane.shape[1] // side) for plane in planes) >= 60:
+            large = [plane for plane in planes if min(plane.shape) >= side]
+            try:
+                return calibrate_correlated(large, reach=reach)
+            except ValueError:
+                return None
+    return None
 
 
 def _decide(camera: PoissonGaussianCalibration | None, correlated: CorrelatedCalibration | None) -> Kind:

@@ -49,6 +49,13 @@ class CorrelatedCalibration:
         power = np.maximum(np.fft.fft2(canvas).real, 0.0)
         return self.sigma**2 * power / power.mean()
 
+    def kernel(self) -> NDArray[np.float64]:
+        """The symmetric kernel ``(2 * reach + 1, 2 * reach + 1)`` that makes this of white noise, of unit norm."""
+        side = 4 * self.reach + 1
+        amplitude = np.fft.ifft2(np.sqrt(self.spectrum((side, side)))).real
+        kernel = np.fft.fftshift(amplitude)[self.reach : -self.reach, self.reach : -self.reach]
+        return kernel / np.sqrt((kernel**2).sum())
+
     def __str__(self) -> str:
         return (
             f"Gaussian noise correlated between pixels: sigma {self.sigma:.4g}, "

@@ -1,0 +1,66 @@
+"""Denoising of microscopy and natural images, learnt from the noisy images alone."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scif.fields.images._denoiser import ImageDenoiser
+    from scif.fields.images.calibration import (
+        Calibration,
+        CorrelatedCalibration,
+        GaussianCalibration,
+        PoissonGaussianCalibration,
+        calibrate,
+        calibrate_correlated,
+        calibrate_gaussian,
+        calibrate_poisson_gaussian,
+    )
+    from scif.fields.images.metrics import RingCorrelation, affine_psnr, fourier_ring_correlation, psnr, ssim
+
+_CALIBRATION = (
+    "Calibration",
+    "CorrelatedCalibration",
+    "GaussianCalibration",
+    "PoissonGaussianCalibration",
+    "calibrate",
+    "calibrate_correlated",
+    "calibrate_gaussian",
+    "calibrate_poisson_gaussian",
+)
+_METRICS = ("RingCorrelation", "affine_psnr", "fourier_ring_correlation", "psnr", "ssim")
+_HOME = {
+    "ImageDenoiser": "_denoiser",
+    **dict.fromkeys(_CALIBRATION, "calibration"),
+    **dict.fromkeys(_METRICS, "metrics"),
+}
+
+__all__ = [
+    "Calibration",
+    "CorrelatedCalibration",
+    "GaussianCalibration",
+    "ImageDenoiser",
+    "PoissonGaussianCalibration",
+    "RingCorrelation",
+    "affine_psnr",
+    "calibrate",
+    "calibrate_correlated",
+    "calibrate_gaussian",
+    "calibrate_poisson_gaussian",
+    "fourier_ring_correlation",
+    "psnr",
+    "ssim",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for: metrics and calibration need neither torch nor Lightning."""
+    if name in _HOME:
+        return getattr(importlib.import_module(f"scif.fields.images.{_HOME[name]}"), name)
+    msg = f"module 'scif.fields.images' has no attribute {name!r}; it has {', '.join(__all__)}."
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

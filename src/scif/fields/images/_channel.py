@@ -1,0 +1,150 @@
+"""From what a user says about the noise to a channel in the units of the images."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scif.core.domain import Domain
+from scif.core.noise import (
+    CorrelatedGaussian,
+    Gamma,
+    Gaussian,
+    Jacobi,
+    NoiseModel,
+    Poisson,
+    PoissonGaussian,
+    Rayleigh,
+)
+from scif.fields.images._axes import ImageStack
+from scif.fields.images.calibration import Calibration, calibrate
+from scif.fields.images.calibration.auto import KINDS
+
+__all__ = ["Found", "find_noise", "flip_axes", "full_scale", "look"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The noise channel of images: what comes out of ``noise``, added to ``pedestal``, gives the pixels.
+
+    ``calibrations`` holds what was measured, one for each channel, if anything was.
+    """
+
+    noise: NoiseModel
+    pedestal: Tensor | float = 0.0
+    calibrations: list[Calibration] = field(default_factory=list)
+
+
+def find_noise(noise: NoiseModel | str, stacks: Sequence[ImageStack]) -> Found:
+    """The channel that a user named, measured where its parameters were not given.
+
+    Parameters
+    ----------
+    noise
+        A channel in pixel values, the name of a kind, or ``"auto"``.
+    stacks
+        The images.
+
+    Warns
+    -----
+    UserWarning
+        With ``"auto"``: what was found, since that is a guess.
+    """
+    if isinstance(noise, NoiseModel):
+        return _given(noise, len(stacks[0].spatial))
+    if noise not in ("auto", *KINDS):
+        msg = (
+            f"noise is {noise!r}; measure it with one of {', '.join(('auto', *KINDS))}, or pass a channel with its "
+            "parameters, such as scif.core.noise.Gamma(10.0)."
+        )
+        raise ValueError(msg)
+    measured = [calibrate(look(stacks, channel)) for channel in range(stacks[0].channels)]
+    if noise != "auto":
+        return _measured(noise, measured, len(stacks[0].spatial))
+    kinds = [one.kind for one in measured]
+    kind = max(kinds, key=lambda one: (kinds.count(one), KINDS.index(one)))
+    said = "; ".join(one.describe(kind) for one in measured)
+    warnings.warn(f"noise='auto' found {said}. Pass noise=... if you know better.", stacklevel=4)
+    return _measured(kind, measured, len(stacks[0].spatial))
+
+
+def look(stacks: Sequence[ImageStack], channel: int, *, side: int = 1024, planes: int = 24) -> list[NDArray[Any]]:
+    """A few planes of one channel, spread over all images, no larger than ``side``: enough to measure the noise."""
+    places = [(stack, index) for stack in stacks for index in range(len(stack))]
+    chosen = np.unique(np.linspace(0, len(places) - 1, planes).round().astype(int))
+    result = []
+    for stack, index in (places[k] for k in chosen):
+        corner = [max((n - side) // 2, 0) for n in stack.spatial]
+        region = [slice(at, min(at + side, n)) for at, n in zip(corner, stack.spatial, strict=True)]
+        if len(region) == 3:
+            region[0] = slice(stack.spatial[0] // 2, stack.spatial[0] // 2 + 1)
+        result.append(stack.read(index, region)[channel].reshape([s.stop - s.start for s in region[-2:]]))
+    return result
+
+
+def flip_axes(noise: NoiseModel, ndim: int) -> tuple[int, ...]:
+    """Spatial axes along which an image and its mirror image have the same noise."""
+    if isinstance(noise, CorrelatedGaussian):
+        power = torch.fft.fftn(noise.kernel).abs().square()
+        lead = ndim - power.ndim
+        mirrored = [power.flip(axis).roll(1, axis) for axis in range(power.ndim)]
+        same = [
+            lead + k for k, other in enumerate(mirrored) if torch.allclose(power, other, atol=1e-3 * float(power.max()))
+        ]
+        return (*range(lead), *same)
+    # These act entry by entry; a simulator may know left from right.
+    return (
+        tuple(range(ndim))
+        if isinstance(noise, Gaussian | Gamma | Jacobi | Poisson | PoissonGaussian | Rayleigh)
+        else ()
+    )
+
+
+def full_scale(noise: NoiseModel, dtype: np.dtype[Any]) -> float:
+    """The pixel value that is one to the channel: the largest of an integer type, if the channel lives below one."""
+    return float(np.iinfo(dtype).max) if noise.support_x1 is Domain.UNIT and dtype.kind in "iu" else 1.0
+
+
+def _given(noise: NoiseModel, ndim: int) -> Found:
+    """The channel that the user made, with the camera's offset, which stays in the images, taken out."""
+    for name, value in noise.named_buffers():
+        if not name.endswith("kernel") and value.ndim >= ndim and any(size != 1 for size in value.shape[-ndim:]):
+            shape = tuple(value.shape)
+            msg = f"{name} of the noise has shape {shape}; training on crops needs one value, or one for each channel."
+            raise ValueError(msg)
+    if isinstance(noise, PoissonGaussian):
+        return Found(PoissonGaussian(noise.gain, noise.sigma), pedestal=noise.offset)
+    return Found(noise)
+
+
+def _measured(kind: str, measured: list[Calibration], ndim: int) -> Found:
+    def column(values: list[float]) -> Tensor:
+        return torch.tensor(values[0]) if len(values) == 1 else torch.tensor(values).reshape(-1, *[1] * ndim)
+
+    if kind == "gaussian":
+        return Found(Gaussian(column([one.gaussian.sigma for one in measured])), calibrations=measured)
+    if kind == "correlated_gaussian":
+        parts = [one.correlated for one in measured if one.correlated is not None]
+        if len(parts) < len(measured):
+            msg = "the images are too small to measure the correlation of their noise; pass a CorrelatedGaussian."
+            raise ValueError(msg)
+        kernel = np.mean([part.kernel() for part in parts], axis=0)
+        sigma = column([part.sigma for part in parts])
+        return Found(CorrelatedGaussian(torch.tensor(kernel, dtype=torch.float32), sigma), calibrations=measured)
+    cameras = [one.poisson_gaussian for one in measured if one.poisson_gaussian is not None]
+    if len(cameras) < len(measured) or min(camera.gain for camera in cameras) <= 0:
+        msg = f"the variance does not grow with the brightness: noise={kind!r} cannot be measured; pass a channel."
+        raise ValueError(msg)
+    gain = column([camera.gain for camera in cameras])
+    if kind == "poisson":
+        return Found(Poisson(gain), calibrations=measured)
+    read_noise = column([max(camera.read_noise, 0.05 * camera.gain) for camera in cameras])
+    pedestal = column([camera.offset for camera in cameras])
+    return Found(PoissonGaussian(gain, read_noise), pedestal=pedestal, calibrations=measured)

@@ -1,0 +1,333 @@
+"""Denoising of images of any size, learnt from the noisy images alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from scif.core import ICM, IFM, Objective
+from scif.core.noise import NoiseModel
+from scif.fields.images import _saving
+from scif.fields.images._axes import ImageStack
+from scif.fields.images._fitting import Fitted, fit_restorer
+from scif.fields.images._inputs import open_images
+from scif.fields.images._outputs import open_output, to_dtype
+from scif.fields.images._restorer import Restorer
+from scif.fields.images._risk import UnbiasedRisk, has_exact_split
+from scif.fields.images._settings import Estimator, Settings, choose, per_axis
+from scif.fields.images._tiles import plan_axis, run_tiled
+from scif.fields.images._units import InUnits
+from scif.fields.images.calibration import Calibration
+
+__all__ = ["ImageDenoiser"]
+
+
+class ImageDenoiser:
+    r"""Removes the noise of images, learning from the noisy images alone.
+
+    The network is a small U-Net made a consistency function (or, for ``method="ifm"``, the mean of a flow) of the noise
+    channel. Its training minimises ``anchor_weight`` times an unbiased estimate of the squared error, made of the real
+    images, plus ``consistency_weight`` times the inverse consistency (or inverse flow matching) loss, made of the
+    network's own clean images under new noise. ``anchor_weight=0`` is the published method.
+
+    Parameters
+    ----------
+    noise
+        A channel on the scale of the pixels, such as ``scif.core.noise.Gaussian(25.0)``; or the name of a kind whose
+        parameters are measured in the images: ``"gaussian"``, ``"correlated_gaussian"``, ``"poisson"``,
+        ``"poisson_gaussian"``; or ``"auto"``, which finds the kind, too, and says what it found. Channels of the unit
+        interval (:class:`~scif.core.noise.Jacobi`) take 8- and 16-bit images as fractions of full scale.
+    ndim
+        Number of spatial axes: 2, or 3 for volumes that are denoised as such.
+    channels
+        ``"together"``: one network sees all channels; ``"apart"``: one network, noise and normalisation for each.
+    method
+        ``"icm"`` (one call of the network) or ``"ifm"`` (an ODE in every training step).
+    anchor_weight, consistency_weight
+        Weights of both terms.
+    num_steps
+        Time steps of the consistency or flow matching term; few shrink weak signals.
+    fraction
+        Share of an image's information that the anchor shows to the network.
+    widths, blocks, factor
+        Size of the network, see :class:`~scif.nn.unet.UNet`; volumes are not downsampled between planes if ``factor``
+        is not given.
+    seed
+        Seed of the weights, the order of the crops and everything drawn.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scif.core.noise import Gaussian
+    >>> noisy = np.random.default_rng(0).normal(100, 25, size=(2, 40, 56)).astype("float32")
+    >>> denoiser = ImageDenoiser(noise=Gaussian(25.0), widths=(4, 8)).fit(noisy, steps=2, batch_size=2, patch=16)
+    >>> denoiser.denoise(noisy).shape
+    (2, 40, 56)
+    """
+
+    def __init__(
+        self,
+        noise: NoiseModel | str = "auto",
+        *,
+        ndim: int = 2,
+        channels: Literal["together", "apart"] = "together",
+        method: Literal["icm", "ifm"] = "icm",
+        anchor_weight: float = 1.0,
+        consistency_weight: float = 0.1,
+        num_steps: int = 10,
+        fraction: float = 0.9,
+        widths: Sequence[int] = (32, 64, 128),
+        blocks: int = 1,
+        factor: int | Sequence[int] | None = None,
+        seed: int = 0,
+    ) -> None:
+        choose("ndim", ndim, (2, 3))
+        self.noise = noise
+        self.settings = Settings(
+            ndim=ndim,
+            channels=channels,
+            method=method,
+            anchor_weight=float(anchor_weight),
+            consistency_weight=float(consistency_weight),
+            num_steps=num_steps,
+            fraction=float(fraction),
+            widths=tuple(widths),
+            blocks=blocks,
+            factor=per_axis((1, 2, 2)[-ndim:] if factor is None else factor, ndim, name="factor"),
+            seed=seed,
+        )
+        self.restorers_: list[Restorer] = []
+        self.calibrations_: list[list[Calibration]] = []
+        self.history_: list[dict[str, list[float]]] = []
+
+    @property
+    def estimator(self) -> Estimator:
+        """What :meth:`denoise` returns by default: the posterior mean where it is trained for, else the transport."""
+        return self.settings.estimator
+
+    @property
+    def noise_(self) -> list[NoiseModel]:
+        """The noise channel of each network, on the scale of the pixels (less the offset of a camera)."""
+        return [one.noise.noise for one in self.restorers_]
+
+    def fit(
+        self,
+        images: Any,
+        *,
+        axes: str | None = None,
+        steps: int = 3000,
+        batch_size: int = 16,
+        patch: int | Sequence[int] = 64,
+        lr: float = 1e-3,
+        ema_decay: float = 0.995,
+        progress: bool = False,
+        **trainer_options: Any,
+    ) -> ImageDenoiser:
+        """Learn from noisy images.
+
+        Parameters
+        ----------
+        images
+            A NumPy, zarr or dask array, the path of a TIFF, OME-TIFF, zarr or OME-zarr image, or a list of these, of
+            any sizes. Nothing is loaded as a whole.
+        axes
+            One letter for each axis, such as ``"TCZYX"``: ``C`` is the channel, ``Y`` and ``X`` (and ``Z`` in 3-D) are
+            spatial, all others count images. Read from files that name their axes; ``"YX"`` after at most one axis that
+            counts images if not given.
+        steps
+            Optimiser steps.
+        batch_size
+            Crops in a step.
+        patch
+            Side of a crop, or one for each spatial axis.
+        lr
+            Largest learning rate.
+        ema_decay
+            Share of the moving average of the weights that a step keeps.
+        progress
+            Whether to show a progress bar.
+        **trainer_options
+            For ``lightning.pytorch.Trainer``: ``accelerator``, ``precision``, ``callbacks`` and so on.
+
+        Returns
+        -------
+        The denoiser itself.
+
+        Raises
+        ------
+        ValueError
+            If pixels are not finite or outside what the channel can produce, or axes do not fit.
+        """
+        stacks = [one.stack for one in open_images(images, axes=axes, ndim=self.settings.ndim)]
+        groups = [stacks]
+        if self.settings.channels == "apart":
+            groups = [[stack.only(c) for stack in stacks] for c in range(stacks[0].channels)]
+        options = {"batch_size": batch_size, "patch": patch, "steps": steps, "lr": lr, "ema_decay": ema_decay}
+        options |= {"progress": progress, **trainer_options}
+        fitted: list[Fitted] = []
+        for group in groups:
+            fitted.append(fit_restorer(group, self.noise, self.settings, self.make_objective, **options))
+        self.restorers_ = [one.restorer for one in fitted]
+        self.calibrations_ = [one.found.calibrations for one in fitted]
+        self.history_ = [one.history for one in fitted]
+        return self
+
+    def denoise(
+        self,
+        images: Any,
+        *,
+        axes: str | None = None,
+        estimator: Estimator | None = None,
+        dtype: Any = None,
+        out: Any = None,
+        overwrite: bool = False,
+        tile: int | Sequence[int] | None = None,
+        overlap: int | Sequence[int] | None = None,
+        batch_size: int = 4,
+    ) -> Any:
+        """Remove the noise of images, the training images or others of the same kind.
+
+        Parameters
+        ----------
+        images, axes
+            As for :meth:`fit`. Sizes may differ from those of the training images.
+        estimator
+            ``"mean"``: the posterior mean, of lowest squared error; ``"transport"``: keeps the distribution (contrast
+            of detail), at the price of a larger error. :attr:`estimator` if not given.
+        dtype
+            Of the result; that of the images if not given, rounded and kept inside its range.
+        out
+            For files: where to write, one path for each; beside the original with ``_denoised`` in the name if not
+            given.
+        overwrite
+            Whether an existing output may be replaced. The original never is.
+        tile, overlap
+            Longest side of what passes through the network at once and how far such tiles reach into one another, one
+            number or one for each spatial axis.
+        batch_size
+            Tiles at once.
+
+        Returns
+        -------
+        For an array an array of the same shape, for a path the path that was written, for a list a list of these. The
+        scale of the pixels is that of the input.
+        """
+        self._check_fitted()
+        settings = self.settings
+        flow_steps = settings.num_steps if settings.by_flow(estimator) else None
+        inputs = open_images(images, axes=axes, ndim=settings.ndim)
+        expected = sum(restorer.noise.scale.numel() for restorer in self.restorers_)
+        if inputs[0].stack.channels != expected:
+            msg = f"images have {inputs[0].stack.channels} channels, but training images had {expected}."
+            raise ValueError(msg)
+        several = isinstance(images, list | tuple)
+        outs = list(out) if several and out is not None else [out] * len(inputs)
+        if len(outs) != len(inputs):
+            msg = f"out names {len(outs)} files for {len(inputs)} images; give one for each."
+            raise ValueError(msg)
+        tiles = {
+            "tile": tile or _TILE[settings.ndim],
+            "overlap": _OVERLAP[settings.ndim] if overlap is None else overlap,
+        }
+        results = []
+        for one, to in zip(inputs, outs, strict=True):
+            output = open_output(one, to, dtype=dtype, overwrite=overwrite)
+            self._denoise_stack(one.stack, output.stack, flow_steps, batch_size=batch_size, **tiles)
+            results.append(output.finish())
+        return results if several else results[0]
+
+    def to(self, device: str | torch.device) -> ImageDenoiser:
+        """Move the networks to a device, where :meth:`denoise` then runs."""
+        for restorer in self.restorers_:
+            restorer.to(device)
+        return self
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write networks, noise, normalisation, settings and training curves to one ``.safetensors`` file.
+
+        Raises
+        ------
+        FileExistsError
+            If the file exists and ``overwrite`` is false.
+        TypeError
+            If the noise is a channel that is not part of scif.
+        """
+        self._check_fitted()
+        _saving.write(_saving.Saved(self.settings, self.restorers_, self.history_), Path(path), overwrite=overwrite)
+
+    @classmethod
+    def load(cls, path: str | Path) -> ImageDenoiser:
+        """Read a denoiser that :meth:`save` wrote. The file holds no code, so that it is safe to open.
+
+        Raises
+        ------
+        ValueError
+            If the file was not written by :meth:`save`.
+        """
+        saved = _saving.read(Path(path))
+        denoiser = cls(saved.restorers[0].noise.noise)
+        denoiser.settings, denoiser.restorers_ = saved.settings, list(saved.restorers)
+        denoiser.history_ = list(saved.history)
+        return denoiser
+
+    def make_objective(self, noise: InUnits, x1: Tensor) -> Objective:
+        """What training minimises; override to train the same network otherwise.
+
+        Parameters
+        ----------
+        noise
+            The channel in the units of the network.
+        x1
+            A batch of observations in these units.
+        """
+        settings = self.settings
+        if settings.method == "icm":
+            term: Objective = ICM(noise, num_steps=settings.num_steps)
+        else:
+            term = IFM(noise, num_steps=settings.num_steps, prediction="x0")
+        if settings.anchor_weight == 0:
+            return term * settings.consistency_weight
+        anchor = UnbiasedRisk(noise, fraction=settings.fraction, exact=has_exact_split(noise, x1))
+        return anchor * settings.anchor_weight + term * settings.consistency_weight
+
+    def _denoise_stack(
+        self,
+        source: ImageStack,
+        target: ImageStack,
+        flow_steps: int | None,
+        *,
+        tile: int | Sequence[int],
+        overlap: int | Sequence[int],
+        batch_size: int,
+    ) -> None:
+        """Denoise every image of a stack, tile by tile."""
+        ndim, multiple = self.settings.ndim, self.settings.multiple
+        sides, margins = per_axis(tile, ndim, name="tile"), per_axis(overlap, ndim, name="overlap")
+        plan = [
+            plan_axis(n, tile=t, overlap=o, multiple=m)
+            for n, t, o, m in zip(source.spatial, sides, margins, multiple, strict=True)
+        ]
+        for c, restorer in enumerate(self.restorers_):
+            apart = len(self.restorers_) > 1
+            part, into = (source.only(c), target.only(c)) if apart else (source, target)
+            for index in range(len(source)):
+                run_tiled(
+                    lambda region, part=part, index=index: part.read(index, region),
+                    lambda pixels, restorer=restorer: restorer.restore(pixels, flow_steps=flow_steps),
+                    lambda start, x, into=into, index=index: into.write(index, start, to_dtype(x, into.dtype)),
+                    plan=plan,
+                    batch_size=batch_size,
+                )
+
+    def _check_fitted(self) -> None:
+        if not self.restorers_:
+            msg = "this ImageDenoiser has not been fitted; call fit(images) or load() first."
+            raise RuntimeError(msg)
+
+
+_TILE = {2: (512, 512), 3: (32, 160, 160)}
+_OVERLAP = {2: (64, 64), 3: (16, 64, 64)}

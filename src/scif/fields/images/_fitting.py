@@ -1,0 +1,88 @@
+"""From noisy images to a trained network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from scif.core import ConsistencyFunction, Objective
+from scif.core.noise import NoiseModel
+from scif.fields.images._axes import ImageStack
+from scif.fields.images._channel import Found, find_noise, flip_axes, full_scale, look
+from scif.fields.images._patches import Patches
+from scif.fields.images._restorer import Restorer
+from scif.fields.images._settings import Settings
+from scif.fields.images._train import train
+from scif.fields.images._units import InUnits
+
+__all__ = ["Fitted", "fit_restorer"]
+
+_JUDGED = 64
+"""Crops from which scales are taken and on which training is judged."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network, what is known of the noise, and the logged values by epoch."""
+
+    restorer: Restorer
+    found: Found
+    history: dict[str, list[float]]
+
+
+def fit_restorer(
+    stacks: Sequence[ImageStack],
+    noise: NoiseModel | str,
+    settings: Settings,
+    make_objective: Callable[[InUnits, Tensor], Objective],
+    *,
+    batch_size: int,
+    patch: int | Sequence[int],
+    steps: int,
+    **options: Any,
+) -> Fitted:
+    """Find the noise of images that share a network, and train the network."""
+    found = find_noise(noise, stacks)
+    mean, spread = _statistics(stacks, found)
+    restorer = Restorer(nn.Identity(), found, mean=mean, spread=spread)
+    crops = Patches(
+        stacks,
+        batch_size=batch_size,
+        patch=patch,
+        steps=max(steps // 20, 1),
+        prepare=restorer.observe,
+        flips=flip_axes(found.noise, settings.ndim),
+        seed=settings.seed,
+    )
+    x1 = torch.cat([crops.peek(k) for k in range(-(-_JUDGED // batch_size))])
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        network = settings.network(stacks[0].channels)
+    model = ConsistencyFunction.calibrated(network, x1, restorer.noise, per_feature=True, skip=settings.estimator)
+    engine, history = train(
+        model, make_objective(restorer.noise, x1), crops, steps=steps, seed=settings.seed, **options
+    )
+    restorer.model = engine.averaged
+    if settings.estimator == "transport" and (report := engine.collapse(x1)) is not None:
+        report.warn()
+    return Fitted(restorer.eval(), found, history)
+
+
+def _statistics(stacks: Sequence[ImageStack], found: Found) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel, on the scale of the noise, ``(channels, 1, ...)``."""
+    scale = full_scale(found.noise, stacks[0].dtype)
+    columns = [np.concatenate([plane.ravel() for plane in look(stacks, c)]) for c in range(stacks[0].channels)]
+    moments = np.array([[column.mean(dtype=np.float64), column.std(dtype=np.float64)] for column in columns])
+    if not np.isfinite(moments).all():
+        msg = "images contain NaN or infinity; mend or crop these pixels."
+        raise ValueError(msg)
+    if (moments[:, 1] == 0).any():
+        msg = f"channel {int(np.argmin(moments[:, 1]))} has one value in all images; there is nothing to learn from it."
+        raise ValueError(msg)
+    mean, spread = torch.tensor(moments, dtype=torch.float32).T.reshape(2, -1, *[1] * len(stacks[0].spatial))
+    return (mean - found.pedestal) / scale, spread / scale

@@ -1,0 +1,105 @@
+"""Batches of random crops from images of different sizes, in an order that can be resumed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from scif.fields.images._axes import ImageStack
+
+__all__ = ["Patches"]
+
+
+class Patches:
+    """Random crops of images, in batches, drawn from a seed and the number of the batch alone.
+
+    An image is drawn as often as its share of the pixels. Images are read crop by crop from where they are.
+
+    Parameters
+    ----------
+    stacks
+        The images.
+    batch_size
+        Crops in a batch.
+    patch
+        Side of a crop, or one for each spatial axis; an axis shorter than this is taken whole.
+    steps
+        Batches in a pass.
+    prepare
+        Turns an array of crops ``(batch, channels, *spatial)`` into the tensor that training sees.
+    flips
+        Spatial axes, from 0, along which a crop may be mirrored.
+    seed
+        Seed of the order.
+
+    Examples
+    --------
+    >>> from scif.fields.images._axes import Axes
+    >>> stack = ImageStack(np.zeros((3, 20, 30)), Axes("TYX"))
+    >>> [tuple(batch.shape) for batch in Patches([stack], batch_size=4, patch=24, steps=2)]
+    [(4, 1, 20, 24), (4, 1, 20, 24)]
+    """
+
+    def __init__(
+        self,
+        stacks: Sequence[ImageStack],
+        *,
+        batch_size: int,
+        patch: int | Sequence[int],
+        steps: int,
+        prepare: Callable[[NDArray[Any]], Tensor] = torch.from_numpy,
+        flips: Sequence[int] = (),
+        seed: int = 0,
+    ) -> None:
+        ndim = len(stacks[0].spatial)
+        sides = (patch,) * ndim if isinstance(patch, int) else tuple(patch)
+        if len(sides) != ndim or min(sides) < 8:
+            msg = f"patch is {patch}; give one side of at least 8 pixels, or one for each of the {ndim} spatial axes."
+            raise ValueError(msg)
+        if batch_size < 1 or steps < 1:
+            msg = f"batch_size is {batch_size} and steps {steps}; both must be at least 1."
+            raise ValueError(msg)
+        smallest = np.min([stack.spatial for stack in stacks], axis=0)
+        self.sides = tuple(min(side, int(n)) for side, n in zip(sides, smallest, strict=True))
+        self.stacks, self.batch_size, self.steps = stacks, batch_size, steps
+        self.prepare, self.flips, self.seed = prepare, tuple(flips), seed
+        weights = np.array([len(stack) * math.prod(stack.spatial) for stack in stacks], dtype=float)
+        self._share = weights / weights.sum()
+        self.position = 0
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[Tensor]:
+        end = (self.position // self.steps + 1) * self.steps
+        while self.position < end:
+            self.position += 1  # before the batch is handed out: a checkpoint made during its step counts it
+            yield self.prepare(self._draw(np.random.default_rng((self.seed, self.position))))
+
+    def peek(self, number: int) -> Tensor:
+        """A batch of another order, for looking at."""
+        return self.prepare(self._draw(np.random.default_rng((self.seed, 0, number))))
+
+    def state_dict(self) -> dict[str, int]:
+        """Where the order is: the number of batches handed out."""
+        return {"position": self.position}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go back to where another order was."""
+        self.position = state["position"]
+
+    def _draw(self, rng: np.random.Generator) -> NDArray[Any]:
+        crops = []
+        for which in rng.choice(len(self.stacks), size=self.batch_size, p=self._share):
+            stack = self.stacks[which]
+            corner = [int(rng.integers(n - side + 1)) for n, side in zip(stack.spatial, self.sides, strict=True)]
+            region = [slice(at, at + side) for at, side in zip(corner, self.sides, strict=True)]
+            crop = stack.read(int(rng.integers(len(stack))), region)
+            crops.append(np.flip(crop, [axis + 1 for axis in self.flips if rng.random() < 0.5]))
+        return np.stack(crops)

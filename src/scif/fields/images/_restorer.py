@@ -1,0 +1,69 @@
+"""A trained network together with its channel and its units: pixels in, pixels out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from scif.core import transport
+from scif.fields.images._channel import Found, full_scale
+from scif.fields.images._units import InUnits
+
+__all__ = ["Restorer"]
+
+
+class Restorer(nn.Module):
+    """Network, noise channel and normalisation of images of one kind; everything that is saved.
+
+    Parameters
+    ----------
+    model
+        Called ``model(x, t)`` on ``(batch, channels, *spatial)`` in the units of the network.
+    found
+        The channel in the units of the images.
+    mean, spread
+        What becomes zero and one in the units of the network, on the scale of the channel; ``(channels, 1, ...)``.
+    """
+
+    pedestal: Tensor
+
+    def __init__(self, model: nn.Module, found: Found, *, mean: Tensor, spread: Tensor) -> None:
+        super().__init__()
+        self.model = model
+        self.noise = InUnits(found.noise, offset=mean, scale=spread)
+        self.register_buffer("pedestal", torch.as_tensor(found.pedestal, dtype=torch.float32).clone())
+
+    def observe(self, pixels: NDArray[Any]) -> Tensor:
+        """Pixels ``(batch, channels, *spatial)`` in the units of the network, on the CPU.
+
+        Raises
+        ------
+        ValueError
+            If a pixel is not finite, or outside what the channel can produce.
+        """
+        channel = self.noise.noise
+        x = torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32))
+        x = (x - self.pedestal.cpu()) / full_scale(channel, pixels.dtype)
+        try:
+            channel.support_x1.check(x, name="images")
+        except ValueError as error:
+            kind = type(channel).__name__
+            msg = f"{error} Mend or crop these pixels, subtract the camera's offset, or pass other noise than {kind}."
+            raise ValueError(msg) from None
+        return (x - self.noise.offset.cpu()) / self.noise.scale.cpu()
+
+    @torch.inference_mode()
+    def restore(self, pixels: NDArray[Any], *, flow_steps: int | None = None) -> NDArray[np.float32]:
+        """Clean pixels, by one call of the model, or along the flow of its mean in a number of steps."""
+        x1 = self.observe(pixels).to(self.noise.scale.device)
+        if flow_steps is None:
+            x0 = self.model(x1, 1.0)
+        else:
+            x0 = transport(self.model, x1, num_steps=flow_steps, prediction="x0").value
+        x0 = self.noise.clean(x0) * full_scale(self.noise.noise, pixels.dtype) + self.pedestal
+        result: NDArray[np.float32] = x0.float().cpu().numpy()
+        return result

@@ -1,0 +1,117 @@
+"""The anchor of images: the squared error against the unseen clean image, estimated from the noisy one alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from scif.core._check import check_fraction
+from scif.core.noise.base import NoiseModel
+from scif.core.objective import LossOutput, Objective
+
+__all__ = ["UnbiasedRisk", "has_exact_split"]
+
+
+class UnbiasedRisk(Objective):
+    r"""Mean squared error of ``c(., 1)`` against the clean image, without the clean image.
+
+    The observation is parted into :math:`a` and :math:`b`, both with mean :math:`x_0` and independent given it, of
+    which :math:`a` is nearly the observation :math:`y` and :math:`b` is very noisy. Since
+    :math:`E[c(a)\, b] = E[c(a)\, x_0]`,
+
+    .. math:: (c(a) - y)^2 - 2\, (c(a) - c(y)) (b - y) - v, \quad v = \mathrm{Var}[y \mid x_0],
+
+    has the expectation :math:`(c(a) - x_0)^2`. The term with :math:`c(y)` has mean zero; without it this is the plain
+    prediction of one part from the other (:class:`~scif.core.Anchor` with a squared error), whose variance grows
+    without bound as :math:`a` approaches :math:`y`. Here it does not, so that the network can be trained at almost
+    the noise that it will meet.
+
+    Where the channel has no exact split the parts are made by adding and subtracting Gaussian noise of the channel's
+    variance at the current estimate, which is right up to the third moment of the noise; a channel whose mean is a
+    straight line in :math:`x_0` is first inverted.
+
+    Parameters
+    ----------
+    noise
+        The channel.
+    fraction
+        Share of the observation's information that goes into ``a``.
+    exact
+        Whether to part by the channel's own split.
+
+    References
+    ----------
+    Stein, Annals of Statistics 9 (1981); Pang, Zheng, Quan & Ji, "Recorrupted-to-recorrupted", CVPR 2021; Monroy,
+    Bacca & Tachella, "Generalized recorrupted-to-recorrupted", CVPR 2025.
+    """
+
+    name = "anchor"
+
+    def __init__(self, noise: NoiseModel, *, fraction: float = 0.9, exact: bool = True) -> None:
+        super().__init__()
+        check_fraction(fraction)
+        self.noise, self.fraction, self.exact = noise, float(fraction), exact
+
+    def forward(
+        self,
+        model: nn.Module,
+        x1: Any,
+        *,
+        teacher: nn.Module | None = None,
+        generator: torch.Generator | None = None,
+        **condition: Any,
+    ) -> LossOutput:
+        """Estimated squared error per entry, which may be negative; the target is real, so there is no teacher."""
+        now = x1.new_ones(x1.shape[0])
+        of_y = model(x1, now, **condition)
+        parts = self._part(x1, of_y.detach(), generator)
+        of_a = model(parts.a, now, **condition)
+        risk = (of_a - parts.y).square() - 2 * (of_a - of_y) * (parts.b - parts.y) - parts.variance
+        return LossOutput(risk.mean())
+
+    def _part(self, x1: Tensor, x0: Tensor, generator: torch.Generator | None) -> _Parts:
+        """Parts of the observations, given the present estimate of the clean image."""
+        f = self.fraction
+        if self.exact:
+            split = self.noise.split(x1, f, generator=generator)
+            a, b = split.a / f, split.b / (1 - f)
+            return _Parts(a=a, b=b, y=x1, variance=f * (1 - f) * (a - b).square())
+        slope, shift = self._line(x0)
+        moments = self.noise.moments(x0)
+        z = torch.randn(x1.shape, generator=generator, dtype=x1.dtype, device=x1.device) * moments.variance.sqrt()
+        return _Parts(
+            a=x1 + z * ((1 - f) / f) ** 0.5,
+            b=(x1 - z * (f / (1 - f)) ** 0.5 - shift) / slope,
+            y=(x1 - shift) / slope,
+            variance=moments.variance / slope.square(),
+        )
+
+    def _line(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Slope and height of the channel's mean as a function of the clean signal, around zero."""
+        low = torch.zeros_like(like[:1])
+        at_low, at_high = self.noise.moments(low).mean, self.noise.moments(low + 0.1).mean
+        return (at_high - at_low) / 0.1, at_low
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """``a`` as an observation; ``b`` and ``y`` with mean ``x0``; an estimate of the variance of ``y``."""
+
+    a: Tensor
+    b: Tensor
+    y: Tensor
+    variance: Tensor
+
+
+def has_exact_split(noise: NoiseModel, x1: Tensor) -> bool:
+    """Whether a channel can part these observations exactly: shot noise needs multiples of its gain, for one."""
+    if not noise.splittable:
+        return False
+    try:
+        noise.split(x1, 0.5, generator=torch.Generator().manual_seed(0))
+    except ValueError:
+        return False
+    return True

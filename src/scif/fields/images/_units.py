@@ -1,0 +1,75 @@
+"""A noise channel in the units that a network works in."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from scif.core._check import check_positive
+from scif.core.noise.base import Moments, NoiseModel, Split
+
+__all__ = ["InUnits"]
+
+
+class InUnits(NoiseModel):
+    """A channel for ``(x - offset) / scale``, where ``x`` is on the scale that ``noise`` was made for.
+
+    Everything is handed to ``noise`` on its own scale and brought back, so that any channel will do. Clean signals that
+    leave its support (a network's output may) are projected before they are re-noised.
+
+    Parameters
+    ----------
+    noise
+        The channel on the scale of the images.
+    offset, scale
+        Numbers, or tensors that broadcast against one image ``(channels, *spatial)``.
+
+    Examples
+    --------
+    >>> from scif.core.noise import Gaussian
+    >>> InUnits(Gaussian(25.0), offset=100.0, scale=50.0).moments(torch.zeros(1, 1)).variance.sqrt()
+    tensor([[0.5000]])
+    """
+
+    offset: Tensor
+    scale: Tensor
+
+    def __init__(self, noise: NoiseModel, *, offset: float | Tensor, scale: float | Tensor) -> None:
+        super().__init__()
+        check_positive(scale, name="scale")
+        self.noise, self.unbiased = noise, noise.unbiased
+        self.register_buffer("offset", torch.as_tensor(offset, dtype=torch.float32).detach().clone())
+        self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float32).detach().clone())
+
+    @property
+    def splittable(self) -> bool:
+        """Whether the channel has an exact split."""
+        return self.noise.splittable
+
+    def to_images(self, x: Tensor) -> Tensor:
+        """From the network's units to those of the images."""
+        return x * self.scale.to(x.dtype) + self.offset.to(x.dtype)
+
+    def to_network(self, x: Tensor) -> Tensor:
+        """From the units of the images to those of the network."""
+        return (x - self.offset.to(x.dtype)) / self.scale.to(x.dtype)
+
+    def clean(self, x0: Tensor) -> Tensor:
+        """A clean signal in the units of the images, inside the channel's support."""
+        return self.noise.support_x0.project(self.to_images(x0))
+
+    def sample(self, x0: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Draw observations."""
+        return self.to_network(self.noise.sample(self.clean(x0), generator=generator))
+
+    def moments(self, x0: Tensor) -> Moments:
+        """Mean and variance."""
+        moments = self.noise.moments(self.clean(x0))
+        return Moments(self.to_network(moments.mean), moments.variance / self.scale.to(x0.dtype).square())
+
+    def split(self, x1: Tensor, fraction: float | Tensor = 0.5, *, generator: torch.Generator | None = None) -> Split:
+        """Two independent parts; each carries its share of the offset, too."""
+        observed = self.noise.support_x1.project(self.to_images(x1))
+        parts = self.noise.split(observed, fraction, generator=generator)
+        scale, offset = self.scale.to(x1.dtype), self.offset.to(x1.dtype)
+        return Split((parts.a - fraction * offset) / scale, (parts.b - (1 - fraction) * offset) / scale, fraction)

@@ -90,7 +90,12 @@ ANY, NON_NEGATIVE, WHOLE = (-1.0, 0.0, 3.0), (0.0, 0.7, 6.0), (0.0, 1.0, 9.0)
 
 CASES = {
     "gaussian": Case(
-        lambda sigma: Gaussian(sigma), ANY, {"sigma": (0.5, 2.0)}, lambda sigma: real(-12, 14), splittable=True, smooth=True
+        lambda sigma: Gaussian(sigma),
+        ANY,
+        {"sigma": (0.5, 2.0)},
+        lambda sigma: real(-12, 14),
+        splittable=True,
+        smooth=True,
     ),
     "correlated_gaussian": Case(
         lambda sigma: CorrelatedGaussian(torch.tensor([0.3, 1.0, -0.6]), sigma),
@@ -144,7 +149,9 @@ CASES = {
         mass=True,
         splittable=True,
     ),
-    "multinomial": Case(lambda size: Multinomial(_flat(size)), (0.2, 1.0, 3.0), {"size": (20.0, 500.0)}, splittable=True, compiles=False),
+    "multinomial": Case(
+        lambda size: Multinomial(_flat(size)), (0.2, 1.0, 3.0), {"size": (20.0, 500.0)}, splittable=True, compiles=False
+    ),
     "multinomial_own_total": Case(lambda: Multinomial(), WHOLE, splittable=True, compiles=False),
     "binomial": Case(lambda p: Binomial(p), WHOLE, {"p": (0.3, 0.9)}, lambda p: counts(12), mass=True),
     "jacobi": Case(lambda: Jacobi(1.5, 1.0, horizon=0.3), (0.0, 0.3, 1.0), {}, lambda: real(0, 1)[::2], compiles=False),
@@ -156,7 +163,9 @@ CASES = {
         compiles=False,
     ),
     "sde": Case(
-        lambda horizon: SDEChannel(lambda x, tau: -x, lambda x, tau: 0.5 + 0 * x, horizon=horizon, num_steps=5),
+        lambda horizon: SDEChannel(
+            lambda x, tau: -x, lambda x, tau: 0.5 + 0 * x, horizon=horizon, num_steps=5, moment_draws=64
+        ),
         ANY,
         {"horizon": (0.5, 2.0)},
         smooth=True,
@@ -165,7 +174,7 @@ CASES = {
     ),
     "simulator": Case(lambda: Simulator(torch.sin), ANY, smooth=True),
     "random_simulator": Case(
-        lambda: Simulator(_speckled, support_x0=Domain.POSITIVE, support_x1=Domain.POSITIVE),
+        lambda: Simulator(_speckled, support_x0=Domain.POSITIVE, support_x1=Domain.POSITIVE, moment_draws=64),
         NON_NEGATIVE,
         smooth=True,
         exact=False,

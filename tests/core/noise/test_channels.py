@@ -145,7 +145,9 @@ def test_a_seed_decides_everything_and_the_global_source_is_untouched(case):
     for _ in range(2):
         generator = torch.Generator().manual_seed(5)
         x1 = channel.sample(x0, generator=generator)
-        results.append([x1, channel.split(x1, generator=generator).a if case.splittable else x1, channel.moments(x0).mean])
+        results.append(
+            [x1, channel.split(x1, generator=generator).a if case.splittable else x1, channel.moments(x0).mean]
+        )
     assert all(torch.equal(first, second) for first, second in zip(*results, strict=True))
     assert torch.equal(torch.random.get_rng_state(), before)
     assert torch.equal(x0, case.signals(50))

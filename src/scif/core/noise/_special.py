@@ -7,12 +7,17 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["poisson_log_prob", "stirling_rest", "xlogy"]
+__all__ = ["poisson_log_prob", "stirling_rest", "xlog1py", "xlogy"]
 
 
 def xlogy(x: Tensor, y: Tensor) -> Tensor:
     """``x log y`` with value and gradient zero where ``x`` is zero, also at ``y = 0``."""
     return torch.xlogy(x, torch.where(x == 0, torch.ones_like(y), y))
+
+
+def xlog1py(x: Tensor, y: Tensor) -> Tensor:
+    """``x log(1 + y)`` with value and gradient zero where ``x`` is zero, also at ``y = -1``."""
+    return torch.special.xlog1py(x, torch.where(x == 0, torch.zeros_like(y), y))
 
 
 def stirling_rest(k: Tensor) -> Tensor:
@@ -29,4 +34,5 @@ def stirling_rest(k: Tensor) -> Tensor:
 def poisson_log_prob(count: Tensor, rate: Tensor) -> Tensor:
     """Log mass of whole ``count`` under a Poisson law of mean ``rate``."""
     after = count + 1
-    return xlogy(count, rate / after) - after.log() + (after - rate) - stirling_rest(after)
+    gap = (rate - after) / after
+    return xlog1py(count, gap) - after * gap - after.log() - stirling_rest(after)

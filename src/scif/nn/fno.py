@@ -114,9 +114,9 @@ class FNO(nn.Module):
         self.time = nn.Sequential(TimeEmbedding(time_dim), nn.Linear(time_dim, 2 * width), nn.SiLU())
         self.lift = nn.Conv2d(in_channels, width, 1)
         self.blocks = nn.ModuleList(_Block(width, modes, 2 * width) for _ in range(depth))
-        self.project = nn.Sequential(nn.Conv2d(width, 2 * width, 1), nn.GELU(), nn.Conv2d(2 * width, out_channels, 1))
-        nn.init.zeros_(self.project[-1].weight)
-        nn.init.zeros_(self.project[-1].bias)
+        last = nn.Conv2d(2 * width, out_channels, 1, bias=False)
+        nn.init.zeros_(last.weight)
+        self.project = nn.Sequential(nn.Conv2d(width, 2 * width, 1), nn.GELU(), last)
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """Map fields ``(batch, in_channels, height, width)`` at times ``(batch,)`` (or one for all).

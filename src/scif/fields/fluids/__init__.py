@@ -9,6 +9,7 @@ from scif.fields.fluids.forcing import Wave, kolmogorov
 from scif.fields.fluids.grid import SpectralGrid
 from scif.fields.fluids.initial import matern_spectrum, mcwilliams_spectrum, random_vorticity, taylor_green
 from scif.fields.fluids.inverter import FluidInverter
+from scif.fields.fluids.march import UnstableStep
 from scif.fields.fluids.metrics import (
     Spectra,
     divergence,
@@ -24,7 +25,7 @@ from scif.fields.fluids.metrics import (
 )
 from scif.fields.fluids.operators import FlowConsistency, FlowVelocity
 from scif.fields.fluids.path import FlowPath
-from scif.fields.fluids.solver import NavierStokes2D, UnstableStep
+from scif.fields.fluids.solver import NavierStokes2D
 from scif.fields.fluids.symmetry import random_symmetries, symmetry
 
 __all__ = [

@@ -69,7 +69,8 @@ def backward_integration(
 
     def damping(grid: SpectralGrid, viscosity: float | Tensor) -> Tensor:
         growth = viscosity * grid.k2 + solver.drag * (grid.k2 > 0)
-        # Where a q - h q^p with q = k^2 is largest, it is a q (1 - 1 / p) = log(max_gain) / duration, and h p q^(p-1) = a.
+        # With q = k^2 and p the order, the growth a q - h q^p is largest where h p q^(p - 1) = a; there it is
+        # a q (1 - 1 / p), which is set to log(max_gain) / duration.
         peak = math.log(max_gain) * order / (order - 1)
         span = _like(duration, growth)
         return growth * ((viscosity * grid.k2 * span / peak) ** (order - 1) / order - 1)

@@ -35,9 +35,7 @@ class FlowCase:
     cutoff: int
     """Highest mode of the initial fields, so that these are the same at every resolution."""
 
-    def draw(
-        self, n: int, size: int, *, batch_size: int = 64, generator: torch.Generator | None = None
-    ) -> FlowPairs:
+    def draw(self, n: int, size: int, *, batch_size: int = 64, generator: torch.Generator | None = None) -> FlowPairs:
         """Simulate ``n`` flows on ``size * size`` points.
 
         Examples

@@ -89,6 +89,12 @@ class SpectralGrid:
         resolved = (3 * iy.abs() < height) & (3 * ix < width)
         return cls(size, (ly, lx), kx, ky, kx**2 + ky**2, resolved)
 
+    @classmethod
+    def like(cls, field: Tensor, *, length: float | tuple[float, float] = 2 * math.pi) -> SpectralGrid:
+        """The grid that fields ``(..., height, width)`` are sampled on."""
+        height, width = field.shape[-2:]
+        return cls.of((height, width), length=length, dtype=field.dtype, device=field.device)
+
     @property
     def spacing(self) -> tuple[float, float]:
         """Distance between points along ``y`` and ``x``."""

@@ -120,7 +120,7 @@ def random_vorticity(
 def taylor_green(
     size: int, *, waves: int = 1, dtype: torch.dtype = torch.float32, device: torch.device | str | None = None
 ) -> Tensor:
-    """Vorticity ``2 waves cos(waves x) cos(waves y)`` of the Taylor-Green vortex on a ``2 pi`` square, ``(size, size)``.
+    """Vorticity ``2 waves cos(waves x) cos(waves y)`` ``(size, size)`` of the Taylor-Green vortex, side ``2 pi``.
 
     Its advection vanishes, so that it decays as ``exp(-2 viscosity waves^2 t)`` and keeps its shape.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any, Literal, TypeVar
 
@@ -13,17 +13,17 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from scif.core import ICM, IFM, fit, solve
+from scif.core import ICM, IFM, Uniform, fit
 from scif.core.objective import CleanEstimates, Inverse
 from scif.core.path import Linear
 from scif.fields.fluids.channel import NavierStokesChannel
-from scif.fields.fluids.forcing import Wave
 from scif.fields.fluids.grid import check_field
 from scif.fields.fluids.metrics import relative_l2
 from scif.fields.fluids.operators import FlowConsistency, FlowVelocity
 from scif.fields.fluids.path import FlowPath
-from scif.fields.fluids.solver import NavierStokes2D
+from scif.fields.fluids.saving import channel_from, channel_to
 from scif.fields.fluids.symmetry import has_square_symmetry, random_symmetries
+from scif.fields.fluids.trained import TrainedInverse
 from scif.nn.fno import FNO
 
 __all__ = ["FluidInverter"]
@@ -100,8 +100,8 @@ class FluidInverter:
         self.width, self.modes, self.depth = width, modes, depth
         self.max_gain = max_gain
         self.seed = seed
-        self.scale_: float | None = None
-        self.model_: nn.Module | None = None
+        self.scale_ = 1.0
+        self.trained_: TrainedInverse | None = None
 
     def fit(
         self,
@@ -141,11 +141,10 @@ class FluidInverter:
         if scale == 0.0:
             msg = f"final has {fields.shape[0]} fields with a standard deviation of {scale:g}; pass many that vary."
             raise ValueError(msg)
-        self._build(scale)
-        objective = self._objective(tuple(fields.shape[-2:]))
-        self.model_ = fit(
-            self.model_,
-            objective,
+        untrained = self._untrained(scale)
+        model = fit(
+            untrained.model,
+            self._objective(untrained.channel, square=fields.shape[-2] == fields.shape[-1]),
             fields / scale,
             max_steps=max_steps,
             batch_size=batch_size,
@@ -156,6 +155,7 @@ class FluidInverter:
             judged_rows=judged_rows,
             **options,
         )
+        self.scale_, self.trained_ = scale, replace(untrained, model=model)
         return self
 
     @torch.no_grad()
@@ -177,10 +177,9 @@ class FluidInverter:
         -------
         Vorticity of the kind, shape and dtype of ``final``.
         """
-        self._check_fitted()
-        fields = _as_fields(final)
-        parts = [self._invert(part, refinements) for part in (fields / self.scale_).split(batch_size)]
-        return _like(torch.cat(parts) * self.scale_, final)
+        trained, parts = self._trained, (_as_fields(final) / self.scale_).split(batch_size)
+        initial = [trained.refine(part, refinements) if refinements else trained.estimate(part) for part in parts]
+        return _like(torch.cat(initial) * self.scale_, final)
 
     @torch.no_grad()
     def misfit(self, initial: Fields, final: Fields) -> Tensor:
@@ -189,74 +188,53 @@ class FluidInverter:
 
     def save(self, path: str | FilePath, *, overwrite: bool = False) -> None:
         """Write weights, flow and settings to one ``.safetensors`` file, which holds no code."""
-        self._check_fitted()
+        net = self._trained.net
         path = FilePath(path)
         if path.exists() and not overwrite:
             msg = f"the file {str(path)!r} exists; choose another path or pass overwrite=True."
             raise FileExistsError(msg)
-        about = {"settings": self._settings(), "channel": _channel_to(self.channel), "scale": self.scale_}
-        weights = {name: value.cpu().contiguous() for name, value in self.model_.net.state_dict().items()}
+        about = {"settings": self._settings(), "channel": channel_to(self.channel), "scale": self.scale_}
+        weights = {name: value.cpu().contiguous() for name, value in net.state_dict().items()}
         save_file(weights, path, metadata={"scif": json.dumps(about)})
 
     @classmethod
     def load(cls, path: str | FilePath) -> FluidInverter:
         """Read an inverter that :meth:`save` wrote."""
         with safe_open(path, framework="pt") as file:
-            about = (file.metadata() or {}).get("scif")
-            if about is None:
-                msg = f"{str(path)!r} was not written by FluidInverter.save."
-                raise ValueError(msg)
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-        about = json.loads(about)
-        inverter = cls(_channel_from(about["channel"]), **about["settings"])
-        inverter._build(about["scale"])
-        inverter.model_.net.load_state_dict(weights)
+            about = json.loads((file.metadata() or {}).get("scif", "null"))
+            weights = {name: file.get_tensor(name) for name in file.keys()}
+        if not isinstance(about, dict) or set(about) != {"settings", "channel", "scale"}:
+            msg = f"{str(path)!r} was not written by FluidInverter.save."
+            raise ValueError(msg)
+        inverter = cls(channel_from(about["channel"]), **about["settings"])
+        inverter.scale_, inverter.trained_ = about["scale"], inverter._untrained(about["scale"])
+        inverter.trained_.net.load_state_dict(weights)
+        inverter.trained_.model.eval()
         return inverter
 
-    def _build(self, scale: float) -> None:
-        """The untrained model, in units in which vorticities are of order one."""
-        self.scale_ = scale
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
-            channels = 2 if self.start == "backward" else 1
-            net = FNO(channels, width=self.width, modes=self.modes, depth=self.depth)
-        if self.method == "ifm":
-            self.model_ = FlowVelocity(net)
-        else:
-            self.model_ = FlowConsistency(
-                net, self.channel.rescaled(scale), start=self.start, max_gain=self.max_gain
-            )
-        self.model_.eval()
-
-    def _objective(self, size: tuple[int, int]) -> Inverse:
-        channel = self.channel.rescaled(self.scale_)
-        path = FlowPath(channel) if self.path == "flow" else Linear()
-        kind = _ICM if self.method == "icm" else _IFM
-        objective = kind(channel, path=path, num_steps=self.num_steps)
-        objective.symmetric = has_square_symmetry(channel.solver, size)
-        return objective
-
-    def _invert(self, final: Tensor, refinements: int) -> Tensor:
-        channel = self.channel.rescaled(self.scale_)
-        first = best = self._estimate(final)
-        resimulated = channel.moments(best).mean if refinements else final
-        for _ in range(refinements):
-            trial = best + first - self._estimate(resimulated)
-            outcome = channel.moments(trial).mean
-            better = (relative_l2(outcome, final) < relative_l2(resimulated, final))[:, None, None]
-            best, resimulated = torch.where(better, trial, best), torch.where(better, outcome, resimulated)
-        return best
-
-    def _estimate(self, final: Tensor) -> Tensor:
-        if self.method == "icm":
-            return self.model_(final, 1.0)
-        grid = torch.linspace(0, 1, self.num_steps + 1)
-        return solve(self.model_, final, grid=grid).x
-
-    def _check_fitted(self) -> None:
-        if self.model_ is None:
+    @property
+    def _trained(self) -> TrainedInverse:
+        if self.trained_ is None:
             msg = "this inverter is not trained; call fit(final) or FluidInverter.load(path) first."
             raise RuntimeError(msg)
+        return self.trained_
+
+    def _untrained(self, scale: float) -> TrainedInverse:
+        """The model before training, in units in which vorticities are ``scale`` times smaller."""
+        channel = self.channel.rescaled(scale)
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            net = FNO(2 if self.start == "backward" else 1, width=self.width, modes=self.modes, depth=self.depth)
+        model: nn.Module = FlowVelocity(net)
+        if self.method == "icm":
+            model = FlowConsistency(net, channel, start=self.start, max_gain=self.max_gain)
+        return TrainedInverse(model, channel, Uniform().grid(self.num_steps))
+
+    def _objective(self, channel: NavierStokesChannel, *, square: bool) -> Inverse:
+        path = FlowPath(channel) if self.path == "flow" else Linear()
+        objective = (_ICM if self.method == "icm" else _IFM)(channel, path=path, num_steps=self.num_steps)
+        objective.symmetric = square and has_square_symmetry(channel.solver)
+        return objective
 
     def _settings(self) -> dict[str, Any]:
         names = ("method", "start", "path", "num_steps", "width", "modes", "depth", "max_gain", "seed")
@@ -309,28 +287,3 @@ def _like(result: Tensor, fields: Fields) -> Any:
     if isinstance(fields, Tensor):
         return result.to(fields.dtype) if fields.is_floating_point() else result
     return result.numpy().astype(fields.dtype if fields.dtype.kind == "f" else np.float32)
-
-
-def _channel_to(channel: NavierStokesChannel) -> dict[str, Any]:
-    solver = channel.solver
-    return {
-        "solver": {
-            "viscosity": solver.viscosity,
-            "length": solver.length,
-            "forcing": [asdict(wave) for wave in solver.forcing],
-            "drag": solver.drag,
-            "cfl": solver.cfl,
-        },
-        "duration": channel.duration,
-        "sigma": channel.sigma,
-        "steps": channel.steps,
-    }
-
-
-def _channel_from(data: dict[str, Any]) -> NavierStokesChannel:
-    solver = dict(data["solver"])
-    solver["forcing"] = [Wave(**{**wave, "wavenumber": tuple(wave["wavenumber"])}) for wave in solver["forcing"]]
-    solver["length"] = tuple(solver["length"]) if isinstance(solver["length"], list) else solver["length"]
-    return NavierStokesChannel(
-        NavierStokes2D(**solver), data["duration"], sigma=data["sigma"], steps=data["steps"]
-    )

@@ -142,7 +142,7 @@ def _grid(field: Tensor, length: float | tuple[float, float], *, name: str) -> S
     if name == "velocity" and field.shape[0] != 2:
         msg = f"velocity has shape {tuple(field.shape)}; its first axis must hold the two components."
         raise ValueError(msg)
-    return SpectralGrid.of(tuple(field.shape[-2:]), length=length, dtype=field.dtype, device=field.device)
+    return SpectralGrid.like(field, length=length)
 
 
 def _check_pair(estimate: Tensor, truth: Tensor) -> None:

@@ -17,7 +17,7 @@ __all__ = ["FlowConsistency", "FlowVelocity"]
 
 def _resolved(field: Tensor, *, mean: bool) -> Tensor:
     """The part of a field that the solver resolves, with or without its mean."""
-    grid = SpectralGrid.of(tuple(field.shape[-2:]), dtype=field.dtype, device=field.device)
+    grid = SpectralGrid.like(field)
     kept = grid.resolved if mean else grid.resolved & (grid.k2 > 0)
     return to_physical(to_spectral(field) * kept, grid.size)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -12,24 +12,9 @@ from torch import Tensor, nn
 from scif.core._check import check_positive, expand_time
 from scif.fields.fluids.forcing import Wave
 from scif.fields.fluids.grid import SpectralGrid, check_field, to_physical, to_spectral
+from scif.fields.fluids.march import STABLE_COURANT, March
 
-__all__ = ["NavierStokes2D", "UnstableStep"]
-
-# Runge-Kutta of order four is stable for frequency * step < 2 sqrt(2); the fastest frequency kept by the 2/3 rule is
-# 2 pi / 3 times the Courant number |u| dt / dx + |v| dt / dy.
-_STABLE_COURANT = 2 * math.sqrt(2) / (2 * math.pi / 3)
-
-
-class UnstableStep(ValueError):
-    """A time step is too long for the flow's speed and the grid's spacing."""
-
-
-@dataclass(frozen=True)
-class _Tendency:
-    """Nonlinear part and forcing of ``d vorticity / dt`` with the Courant number per unit of time ``(batch,)``."""
-
-    value: Tensor
-    rate: Tensor
+__all__ = ["NavierStokes2D"]
 
 
 class NavierStokes2D(nn.Module):
@@ -86,8 +71,8 @@ class NavierStokes2D(nn.Module):
         check_positive(drag, name="drag", strict=False)
         for side in length if isinstance(length, tuple) else (length,):
             check_positive(side, name="length")
-        if not 0.0 < cfl <= _STABLE_COURANT:
-            msg = f"cfl is {cfl:g}; it must lie above 0 and at most {_STABLE_COURANT:.2f}, where steps turn unstable."
+        if not 0.0 < cfl <= STABLE_COURANT:
+            msg = f"cfl is {cfl:g}; it must lie above 0 and at most {STABLE_COURANT:.2f}, where steps turn unstable."
             raise ValueError(msg)
         self.viscosity: float | Tensor
         if isinstance(viscosity, Tensor):
@@ -186,15 +171,13 @@ class NavierStokes2D(nn.Module):
 
     def _march(
         self, vorticity: Tensor, damping: Callable[[SpectralGrid, float | Tensor], Tensor], direction: int
-    ) -> _March:
-        grid = SpectralGrid.of(
-            tuple(vorticity.shape[-2:]), length=self.length, dtype=vorticity.dtype, device=vorticity.device
-        )
+    ) -> March:
+        grid = SpectralGrid.like(vorticity, length=self.length)
         viscosity = self.viscosity
         if isinstance(viscosity, Tensor):
             _check_batch(viscosity, vorticity, name="viscosity")
             viscosity = expand_time(viscosity.to(vorticity), vorticity)
-        return _March(grid, damping(grid, viscosity), self._forcing(grid), direction, self.cfl)
+        return March(grid, damping(grid, viscosity), self._forcing(grid), direction, self.cfl)
 
     def _forcing(self, grid: SpectralGrid) -> Tensor | None:
         if not self.forcing:
@@ -211,80 +194,3 @@ def _check_batch(value: Tensor, fields: Tensor, *, name: str) -> None:
     if value.ndim > 1 or (value.ndim == 1 and value.shape != fields.shape[:1]):
         msg = f"{name} has shape {tuple(value.shape)}; pass one number or one per sample, shape ({fields.shape[0]},)."
         raise ValueError(msg)
-
-
-class _March:
-    """Runge-Kutta steps with an integrating factor on one grid."""
-
-    max_steps = 100_000
-
-    def __init__(
-        self, grid: SpectralGrid, damping: Tensor, forcing: Tensor | None, direction: int, cfl: float
-    ) -> None:
-        self.grid, self.damping, self.forcing, self.direction, self.cfl = grid, damping, forcing, direction, cfl
-        # Divergence form of the advection: curl div (u u) = (dxx - dyy)(u v) + dxy (v^2 - u^2), four transforms.
-        self.shear = (grid.kx**2 - grid.ky**2) * grid.resolved
-        self.strain = grid.kx * grid.ky * grid.resolved
-        self.push = 0.0 if forcing is None else float(self._rate(*grid.velocity(forcing[None])))
-
-    def __call__(self, state: Tensor, left: Tensor, steps: int | None) -> Tensor:
-        """March every sample of ``state`` for its time ``left`` ``(batch,)``."""
-        taken = 0
-        while True:
-            first = self.tendency(state)
-            needed = self.steps_needed(first.rate, left)
-            if steps is None:
-                number = needed
-            else:
-                number = torch.full_like(left, steps - taken)
-                self._refuse(first.rate * left / number, steps)
-            state = self.step(state, first.value, left / number)
-            left = left - left / number
-            taken += 1
-            if not bool((number > 1).any()):
-                return state
-            if taken == self.max_steps or not bool(torch.isfinite(first.rate).all()):
-                msg = f"the flow has no bounded speed after {taken} steps; shorten the duration or add damping."
-                raise UnstableStep(msg)
-
-    def steps_needed(self, rate: Tensor, left: Tensor) -> Tensor:
-        """Equal steps that keep the Courant number, were the speed to grow by no more than the forcing's push."""
-        rate = (rate + torch.sqrt(rate**2 + 4 * self.push * self.cfl)) / 2
-        return torch.ceil(left * rate / self.cfl).clamp_min(1)
-
-    def tendency(self, state: Tensor) -> _Tendency:
-        """Nonlinear tendency of the vorticity, and how fast it carries things over the grid."""
-        u, v = to_physical(torch.stack(self.grid.velocity(state)), self.grid.size)
-        products = to_spectral(torch.stack([u * v, v * v - u * u]))
-        value = self.shear * products[0] + self.strain * products[1]
-        if self.forcing is not None:
-            value = value + self.forcing
-        dy, dx = self.grid.spacing
-        with torch.no_grad():
-            rate = (u.abs() / dx + v.abs() / dy).flatten(1).amax(1)
-        return _Tendency(value * self.direction, rate)
-
-    def step(self, state: Tensor, k1: Tensor, dt: Tensor) -> Tensor:
-        """One step of every sample's own length ``dt`` ``(batch,)``, given the first stage ``k1``."""
-        dt = expand_time(dt, state)
-        half = torch.exp(-self.damping * dt / 2)
-        full = half * half
-        k2 = self.tendency(half * (state + dt / 2 * k1)).value
-        k3 = self.tendency(half * state + dt / 2 * k2).value
-        k4 = self.tendency(full * state + dt * half * k3).value
-        return full * (state + dt / 6 * k1) + dt / 3 * half * (k2 + k3) + dt / 6 * k4
-
-    def _rate(self, u: Tensor, v: Tensor) -> Tensor:
-        dy, dx = self.grid.spacing
-        return (to_physical(u, self.grid.size).abs() / dx + to_physical(v, self.grid.size).abs() / dy).amax()
-
-    def _refuse(self, courant: Tensor, steps: int) -> None:
-        if bool((courant <= _STABLE_COURANT).all()):
-            return
-        worst = float(courant.max())
-        sample = int(courant.argmax())
-        msg = (
-            f"steps={steps} gives a Courant number of {worst:.3g} in sample {sample}, and steps above "
-            f"{_STABLE_COURANT:.2f} are unstable; take about {math.ceil(steps * worst / self.cfl)} steps, or steps=None."
-        )
-        raise UnstableStep(msg)

@@ -16,8 +16,8 @@ __all__ = ["pbmc68k_counts"]
 def pbmc68k_counts() -> AnnData:
     """Molecule counts of 700 human blood cells and 765 genes, with ten cell types.
 
-    scanpy carries a reduced copy of the 68,000 peripheral blood mononuclear cells of Zheng et al. inside its wheel,
-    as ``log1p`` of counts scaled to 10,000 per cell. Inverting both steps gives the counts back as whole numbers.
+    scanpy carries a reduced copy of 68,000 peripheral blood mononuclear cells :cite:p:`zheng2017massively` inside its
+    wheel, as ``log1p`` of counts scaled to 10,000 per cell. Inverting both steps gives the counts back.
 
     Returns
     -------
@@ -29,11 +29,6 @@ def pbmc68k_counts() -> AnnData:
     ValueError
         If a recovered value is further than 0.2 from a whole number, as it would be if the installed scanpy
         carried other data.
-
-    References
-    ----------
-    Zheng et al., "Massively parallel digital transcriptional profiling of single cells", Nature Communications 8,
-    14049 (2017).
 
     Examples
     --------

@@ -17,8 +17,8 @@ __all__ = ["VarianceKept", "gene_correlation_error", "mean_absolute_correlation"
 def permute_genes(X: Any, genes: Sequence[int] | np.ndarray, *, seed: int = 0) -> sparse.csr_matrix:
     """Shuffle the counts of some genes over the cells, each gene on its own.
 
-    The null of an over-smoothing check: whatever a denoiser makes of the result, the shuffled genes must stay
-    uncorrelated with all others (:func:`mean_absolute_correlation`).
+    The null of an over-smoothing check :cite:p:`andrews2019false`: whatever a denoiser makes of the result, the
+    shuffled genes must stay uncorrelated with all others (:func:`mean_absolute_correlation`).
 
     Parameters
     ----------

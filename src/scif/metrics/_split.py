@@ -30,8 +30,8 @@ def split_counts(X: Any, fraction: float = 0.9, *, seed: int = 0) -> CountSplit:
     """Assign each molecule to ``train`` with probability ``fraction``, else to ``test`` (binomial thinning).
 
     If counts are Poisson given the expression, the two parts are independent given the expression: a denoiser that
-    saw one part only is judged fairly by the other. The draw runs over the non-zero entries row by row and depends
-    on the counts and the seed only, not on how the matrix is stored.
+    saw one part only is judged fairly by the other :cite:p:`batson2019molecular`. The draw runs over the non-zero
+    entries row by row and depends on the counts and the seed only, not on how the matrix is stored.
 
     Parameters
     ----------
@@ -46,10 +46,6 @@ def split_counts(X: Any, fraction: float = 0.9, *, seed: int = 0) -> CountSplit:
     ------
     ValueError
         If ``fraction`` is not a share or ``X`` does not hold counts.
-
-    References
-    ----------
-    Batson, Royer & Webber, "Molecular cross-validation for single-cell RNA-seq", bioRxiv 786269 (2019).
 
     Examples
     --------

@@ -1,0 +1,70 @@
+"""Signature and docstring of everything public name the same parameters."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+
+import pytest
+from numpydoc.docscrape import NumpyDocString
+
+MODULES = ("core", "nn", "model", "fields.images", "fields.fluids", "datasets", "metrics", "pl", "cli")
+
+
+def public_callables():
+    """Every function, class and public method, by its public name."""
+    for module in MODULES:
+        loaded = importlib.import_module(f"scif.{module}")
+        for name in loaded.__all__:
+            value = getattr(loaded, name)
+            if inspect.isfunction(value) or inspect.isclass(value):
+                yield f"{module}.{name}", value
+            if not inspect.isclass(value):
+                continue
+            for method, function in inspect.getmembers(value, lambda member: callable(member)):
+                ours = getattr(function, "__module__", None) or ""
+                if not method.startswith("_") and ours.startswith("scif.") and not inspect.isclass(function):
+                    yield f"{module}.{name}.{method}", function
+
+
+CALLABLES = dict(public_callables())
+
+
+def parameters(value) -> set[str]:
+    """Names a caller can pass, without ``self`` and catch-alls."""
+    if inspect.isclass(value) and issubclass(value, Exception):
+        return set()
+    try:
+        signature = inspect.signature(value)
+    except ValueError:
+        return set()
+    catch_all = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {p.name for p in signature.parameters.values() if p.kind not in catch_all} - {"self", "cls"}
+
+
+def listed(text: str) -> set[str]:
+    """Names under the heading Parameters."""
+    entries = NumpyDocString(text)["Parameters"]
+    names = {name.strip() for entry in entries for name in (entry.name or entry.type).split(",")}
+    return {name for name in names if not name.startswith("*")}
+
+
+@pytest.mark.parametrize("name", CALLABLES)
+def test_docstring_and_signature_agree(name):
+    value = CALLABLES[name]
+    text = inspect.getdoc(value)
+    assert text, f"{name} has no docstring"
+    wanted = parameters(value)
+    absent = {p for p in wanted if not re.search(rf"\b{p}\b", text)}
+    assert not absent, f"parameters missing from the docstring of {name}: {sorted(absent)}"
+    if listed(text):
+        assert listed(text) - {"self"} <= wanted | _catch_alls(value), f"{name} documents what it does not take"
+
+
+def _catch_alls(value) -> set[str]:
+    """Anything may be documented for a callable that passes keywords on."""
+    signature = inspect.signature(value)
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in signature.parameters.values()):
+        return listed(inspect.getdoc(value))
+    return set()

@@ -15,10 +15,10 @@ def denoised(simulated):
 
 
 def test_rows_are_observed_and_denoised_and_columns_labels_and_genes(denoised):
-    genes = ["gene3", "gene1"]
+    genes = ["gene_3", "gene_1"]
     figure = pl.denoising(denoised, genes, color="cell_type", basis="pca")
     axes = np.array(figure.axes[:6]).reshape(2, 3)
-    assert [ax.get_title() for ax in axes[0]] == ["cell_type", "gene3", "gene1"]
+    assert [ax.get_title() for ax in axes[0]] == ["cell_type", "gene_3", "gene_1"]
     assert [ax.get_ylabel() for ax in axes[:, 0]] == ["observed", "denoised"]
     for ax in axes[:, 1:].ravel():
         assert ax.collections[0].get_offsets().shape == (400, 2)
@@ -27,7 +27,7 @@ def test_rows_are_observed_and_denoised_and_columns_labels_and_genes(denoised):
 
 
 def test_a_gene_shows_its_own_log_expression_on_one_scale(denoised):
-    figure = pl.denoising(denoised, ["gene1"], basis="pca")
+    figure = pl.denoising(denoised, ["gene_1"], basis="pca")
     above, below = (figure.axes[i].collections[0] for i in (1, 3))
     assert above.get_clim() == below.get_clim()
     for points, X in ((above, denoised.X.toarray()), (below, denoised.layers["denoised"])):
@@ -44,7 +44,7 @@ def test_both_rows_show_the_same_when_nothing_changed(denoised):
 
 def test_drawing_changes_nothing(denoised):
     before = denoised.copy()
-    pl.denoising(denoised, ["gene1"], color="cell_type", basis="pca")
+    pl.denoising(denoised, ["gene_1"], color="cell_type", basis="pca")
     assert denoised.obs.equals(before.obs)
     assert (denoised.X != before.X).nnz == 0
     assert not denoised.obsm.keys()
@@ -53,7 +53,7 @@ def test_drawing_changes_nothing(denoised):
 
 @pytest.mark.slow
 def test_umap_repeats_itself(denoised):
-    drawn = [pl.denoising(denoised, ["gene1"], color="cell_type") for _ in range(2)]
+    drawn = [pl.denoising(denoised, ["gene_1"], color="cell_type") for _ in range(2)]
     first, second = (figure.axes[1].collections[0].get_offsets() for figure in drawn)
     np.testing.assert_array_equal(first, second)
 
@@ -69,7 +69,7 @@ def test_colours_stored_by_scanpy_are_used(denoised):
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ({"genes": ["gene1", "absent"]}, r"genes \['absent'\]"),
+        ({"genes": ["gene_1", "absent"]}, r"genes \['absent'\]"),
         ({"color": "absent"}, "color is 'absent'"),
         ({"layer": "absent"}, "no layer 'absent'"),
         ({"observed_layer": "absent"}, "no layer 'absent'"),

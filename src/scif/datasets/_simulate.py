@@ -97,8 +97,8 @@ def simulate_counts(
     obs = pd.DataFrame({"cell_type": cells.type_names, "batch": cells.batch_names, "library_size": library_size})
     if trajectory:
         obs["pseudotime"] = cells.pseudotime
-    obs.index = "cell" + obs.index.astype(str)
-    var = pd.DataFrame(index=[f"gene{i}" for i in range(n_genes)])
+    obs.index = "cell_" + obs.index.astype(str)
+    var = pd.DataFrame(index=[f"gene_{i}" for i in range(n_genes)])
     layers = None if expected is None else {"truth": expected}
     return AnnData(counts, obs=obs, var=var, layers=layers)
 

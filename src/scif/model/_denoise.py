@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from scif.core.noise._random import standard_gamma
+from scif.model._arguments import check_getter, row_numbers
 from scif.model._data import CountBatch, CountDataset
 from scif.model._fields import gene_order
 from scif.model._validate import check_setup, named
@@ -114,12 +115,12 @@ class DenoiseMixin:
         (2, 2)
         """
         self._check_if_trained(warn=False)  # type: ignore[attr-defined]
-        _check_arguments(estimator, library_size, n_samples, out, return_numpy)
+        check_getter(estimator, library_size, n_samples, out, return_numpy)
         data = self._data_for(adata)
         order = gene_order(self.gene_names_, data.var_names)
         manager = self.get_anndata_manager(data, required=True)  # type: ignore[attr-defined]
         dataset = CountDataset(manager, genes=order, factor_unit=self.factor_unit_)
-        rows = _rows(indices, len(dataset))
+        rows = row_numbers(indices, len(dataset))
         columns, names = self._columns(gene_list, data.var_names)
         target = self._batch_code(transform_batch)
         drawn = estimator == "sample"
@@ -164,7 +165,8 @@ class DenoiseMixin:
         if key is not None:
             unseen = sorted(set(adata.obs[key].astype(str)) - set(map(str, self._batches())))
             if unseen:
-                msg = f"adata.obs[{key!r}] has batches the model has not seen: {named(unseen)}; it knows {named(self._batches())}."
+                known = named(self._batches())
+                msg = f"adata.obs[{key!r}] has batches the model has not seen: {named(unseen)}; it knows {known}."
                 raise ValueError(msg)
         if adata.is_view:
             adata = adata.copy()
@@ -197,42 +199,6 @@ class DenoiseMixin:
         return np.array([place[gene] for gene in names], dtype=np.int64), names
 
 
-def _check_arguments(estimator: str, library_size: Any, n_samples: int, out: Any, return_numpy: bool) -> None:  # noqa: FBT001
-    if estimator not in ("mean", "transport", "sample"):
-        msg = f"estimator is {estimator!r}; choose 'mean', 'transport' or 'sample'."
-        raise ValueError(msg)
-    if library_size != "observed" and (isinstance(library_size, str) or not 0 < float(library_size) < np.inf):
-        msg = f"library_size is {library_size!r}; choose 'observed' or a positive number."
-        raise ValueError(msg)
-    if n_samples < 1 or (n_samples > 1 and estimator != "sample"):
-        msg = f"n_samples is {n_samples}; it must be at least 1, and 1 unless estimator='sample'."
-        raise ValueError(msg)
-    if out is not None and not return_numpy:
-        msg = "out and return_numpy=False exclude each other: what is written to out is no data frame."
-        raise ValueError(msg)
-
-
-def _rows(indices: Any, num_cells: int) -> np.ndarray:
-    if indices is None:
-        return np.arange(num_cells)
-    rows = np.asarray(indices)
-    if rows.dtype == bool:
-        if rows.shape != (num_cells,):
-            msg = f"indices is a mask of shape {rows.shape}, but there are {num_cells} cells."
-            raise ValueError(msg)
-        return np.flatnonzero(rows)
-    if rows.size == 0:
-        return np.empty(0, dtype=np.int64)
-    if rows.ndim != 1 or not np.issubdtype(rows.dtype, np.integer):
-        msg = f"indices has dtype {rows.dtype} and shape {rows.shape}; pass whole numbers or a mask."
-        raise ValueError(msg)
-    if rows.min() < -num_cells or rows.max() >= num_cells:
-        worst = int(rows.max() if rows.max() >= num_cells else rows.min())
-        msg = f"indices contains {worst}, but there are {num_cells} cells."
-        raise ValueError(msg)
-    return rows % num_cells
-
-
 def _estimate(
     module: CountConsistency, batch: CountBatch, target: int | None, scale: Tensor | None, kind: Any
 ) -> Tensor:
@@ -248,7 +214,7 @@ def _draws(
     scale: Tensor | None,
     pick: Tensor,
     n_samples: int,
-    return_mean: bool,  # noqa: FBT001
+    return_mean: bool,
     generator: torch.Generator,
 ) -> Tensor:
     """Draws from the gamma posterior of each gene; the library size holds on average."""

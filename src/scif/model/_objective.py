@@ -71,7 +71,9 @@ class CountICM(ICM):
     """
 
     def __init__(self, noise: NoiseModel, *, num_steps: int = 1, cells: int = 64) -> None:
-        super().__init__(noise, schedule=Uniform(), num_steps=num_steps, distance=MolecularDeviance(), weight="constant")
+        super().__init__(
+            noise, schedule=Uniform(), num_steps=num_steps, distance=MolecularDeviance(), weight="constant"
+        )
         self.cells = cells
         self.kind: Literal["mean", "transport"] = "mean" if num_steps == 1 else "transport"
 

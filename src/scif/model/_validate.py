@@ -118,7 +118,7 @@ def _check_counts(adata: AnnData, layer: str | None) -> None:
 
 def _is_numeric(data: Any) -> bool:
     dtype = np.dtype(getattr(data, "dtype", object))
-    return bool(np.issubdtype(dtype, np.number) or dtype == bool) and not np.issubdtype(dtype, np.complexfloating)
+    return bool(np.issubdtype(dtype, np.number) or dtype.kind == "b") and not np.issubdtype(dtype, np.complexfloating)
 
 
 def _chunks(data: Any, num_cells: int) -> Iterator[tuple[int, sparse.csr_matrix]]:

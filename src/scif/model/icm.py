@@ -12,12 +12,14 @@ from anndata import AnnData
 from scipy import sparse
 from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
+from scvi.data._utils import _check_if_view
 from scvi.data.fields import CategoricalObsField, NumericalObsField
 from scvi.model.base import BaseModelClass, UnsupervisedTrainingMixin
 from torch import Tensor
 
 from scif.core.monitor import collapse
-from scif.core.noise import Multinomial, NegativeBinomial, NoiseModel, Poisson
+from scif.core.noise import NegativeBinomial, NoiseModel, Poisson
+from scif.model._arguments import check_model, check_training
 from scif.model._data import CountBatch, CountDataModule, CountDataset
 from scif.model._denoise import DenoiseMixin
 from scif.model._fields import CountField
@@ -50,9 +52,9 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
     adata
         AnnData that :meth:`setup_anndata` has registered.
     noise
-        Noise of the measurement given the expected counts. ``"nb"``: negative binomial; the technical inverse
-        dispersion is estimated as the overdispersion that even the steadiest genes show. ``"poisson"``: sampling of
-        molecules alone; all other variation counts as biology and is kept. Or a :class:`~scif.core.noise.Poisson`,
+        Noise of the measurement given the expected counts. ``"poisson"``: sampling of molecules alone; all other
+        variation counts as biology and is kept. ``"nb"``: negative binomial; the overdispersion that even the
+        steadiest well-measured genes show counts as technical, too, is estimated, and is taken off. Or a :class:`~scif.core.noise.Poisson`,
         :class:`~scif.core.noise.Multinomial` or :class:`~scif.core.noise.NegativeBinomial` channel.
     n_latent
         Number of SVD components; chosen by held-out molecules at the first training if not given.
@@ -87,7 +89,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
     def __init__(
         self,
         adata: AnnData | None = None,
-        noise: Literal["nb", "poisson"] | NoiseModel = "nb",
+        noise: Literal["nb", "poisson"] | NoiseModel = "poisson",
         *,
         n_latent: int | None = None,
         n_hidden: int = 128,
@@ -98,7 +100,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         registry: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(adata, registry)
-        _check_choices(noise, n_latent, start)
+        check_model(noise, n_latent, start)
         self.init_params_ = self._get_init_params(locals())
         self.gene_names_ = [str(gene) for gene in self._registered_genes()]
         self.factor_unit_: float | None = None
@@ -151,6 +153,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         """
         setup_method_args = cls._get_setup_method_args(**locals())
         check_setup(adata, layer=layer, batch_key=batch_key, size_factor_key=size_factor_key)
+        _check_if_view(adata, copy_if_view=True)  # what is registered must own its data
         manager = AnnDataManager(
             fields=[
                 CountField(REGISTRY_KEYS.X_KEY, layer),
@@ -162,7 +165,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         manager.register_fields(adata, **kwargs)
         cls.register_manager(manager)
 
-    def train(  # noqa: D417 (the trainer's own arguments)
+    def train(
         self,
         max_epochs: int | None = None,
         *,
@@ -207,7 +210,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         if self.adata is None:
             msg = "this model was loaded without data; load it with adata to train on."
             raise ValueError(msg)
-        _check_training(max_epochs, batch_size, anchor_weight, consistency_weight, num_steps, held_out)
+        check_training(max_epochs, batch_size, anchor_weight, consistency_weight, num_steps, held_out)
         num_cells = int(self.adata.n_obs)
         batch_size = (128 if num_cells < 8_000 else 512) if batch_size is None else batch_size
         if max_epochs is None:
@@ -364,44 +367,3 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
 
 def _blocks(num_cells: int, size: int = 4096) -> list[np.ndarray]:
     return [np.arange(start, min(start + size, num_cells)) for start in range(0, num_cells, size)]
-
-
-def _check_choices(noise: Any, n_latent: int | None, start: str) -> None:
-    allowed = (Poisson, Multinomial, NegativeBinomial)
-    if not (noise in ("nb", "poisson") if isinstance(noise, str) else isinstance(noise, allowed)):
-        msg = f"noise is {noise!r}; choose 'nb', 'poisson', or a Poisson, Multinomial or NegativeBinomial channel."
-        raise ValueError(msg)
-    if isinstance(noise, Poisson) and bool((noise.gain != 1).any()):
-        msg = f"noise has gain {float(noise.gain.flatten()[0]):g}; counts have gain 1. Divide them by the gain."
-        raise ValueError(msg)
-    if n_latent is not None and n_latent < 1:
-        msg = f"n_latent is {n_latent}; it must be at least 1."
-        raise ValueError(msg)
-    if start not in ("svd", "pooled"):
-        msg = f"start is {start!r}; choose 'svd' or 'pooled'."
-        raise ValueError(msg)
-
-
-def _check_training(
-    max_epochs: int | None,
-    batch_size: int | None,
-    anchor_weight: float,
-    consistency_weight: float,
-    num_steps: int,
-    held_out: float,
-) -> None:
-    for name, value in (("max_epochs", max_epochs), ("batch_size", batch_size), ("num_steps", num_steps)):
-        if value is not None and value < 1:
-            msg = f"{name} is {value}; it must be at least 1."
-            raise ValueError(msg)
-    weights = {"anchor_weight": anchor_weight, "consistency_weight": consistency_weight}
-    for name, weight in weights.items():
-        if not (math.isfinite(weight) and weight >= 0):
-            msg = f"{name} is {weight}; it must be finite and not negative."
-            raise ValueError(msg)
-    if anchor_weight == 0 and consistency_weight == 0:
-        msg = "anchor_weight and consistency_weight are both 0; at least one must be positive."
-        raise ValueError(msg)
-    if not 0 < held_out < 1:
-        msg = f"held_out is {held_out}; it must lie between 0 and 1."
-        raise ValueError(msg)

@@ -1,0 +1,92 @@
+"""What the model's own arguments may be: each error names the argument, its value and the choices."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from scif.core.noise import Multinomial, NegativeBinomial, Poisson
+
+__all__ = ["check_getter", "check_model", "check_training", "row_numbers"]
+
+
+def check_model(noise: Any, n_latent: int | None, start: str) -> None:
+    """Raise ``ValueError`` naming the first bad argument of :class:`~scif.model.ICM`."""
+    allowed = (Poisson, Multinomial, NegativeBinomial)
+    if not (noise in ("nb", "poisson") if isinstance(noise, str) else isinstance(noise, allowed)):
+        msg = f"noise is {noise!r}; choose 'nb', 'poisson', or a Poisson, Multinomial or NegativeBinomial channel."
+        raise ValueError(msg)
+    if isinstance(noise, Poisson) and bool((noise.gain != 1).any()):
+        msg = f"noise has gain {float(noise.gain.flatten()[0]):g}; counts have gain 1. Divide them by the gain."
+        raise ValueError(msg)
+    if n_latent is not None and n_latent < 1:
+        msg = f"n_latent is {n_latent}; it must be at least 1."
+        raise ValueError(msg)
+    if start not in ("svd", "pooled"):
+        msg = f"start is {start!r}; choose 'svd' or 'pooled'."
+        raise ValueError(msg)
+
+
+def check_training(
+    max_epochs: int | None,
+    batch_size: int | None,
+    anchor_weight: float,
+    consistency_weight: float,
+    num_steps: int,
+    held_out: float,
+) -> None:
+    """Raise ``ValueError`` naming the first bad argument of :meth:`~scif.model.ICM.train`."""
+    for name, value in (("max_epochs", max_epochs), ("batch_size", batch_size), ("num_steps", num_steps)):
+        if value is not None and value < 1:
+            msg = f"{name} is {value}; it must be at least 1."
+            raise ValueError(msg)
+    weights = {"anchor_weight": anchor_weight, "consistency_weight": consistency_weight}
+    for name, weight in weights.items():
+        if not (math.isfinite(weight) and weight >= 0):
+            msg = f"{name} is {weight}; it must be finite and not negative."
+            raise ValueError(msg)
+    if anchor_weight == 0 and consistency_weight == 0:
+        msg = "anchor_weight and consistency_weight are both 0; at least one must be positive."
+        raise ValueError(msg)
+    if not 0 < held_out < 1:
+        msg = f"held_out is {held_out}; it must lie between 0 and 1."
+        raise ValueError(msg)
+
+
+def check_getter(estimator: str, library_size: Any, n_samples: int, out: Any, return_numpy: bool) -> None:
+    if estimator not in ("mean", "transport", "sample"):
+        msg = f"estimator is {estimator!r}; choose 'mean', 'transport' or 'sample'."
+        raise ValueError(msg)
+    if library_size != "observed" and (isinstance(library_size, str) or not 0 < float(library_size) < np.inf):
+        msg = f"library_size is {library_size!r}; choose 'observed' or a positive number."
+        raise ValueError(msg)
+    if n_samples < 1 or (n_samples > 1 and estimator != "sample"):
+        msg = f"n_samples is {n_samples}; it must be at least 1, and 1 unless estimator='sample'."
+        raise ValueError(msg)
+    if out is not None and not return_numpy:
+        msg = "out and return_numpy=False exclude each other: what is written to out is no data frame."
+        raise ValueError(msg)
+
+
+def row_numbers(indices: Any, num_cells: int) -> np.ndarray:
+    """Cells asked for, as numbers from 0 in the order asked for."""
+    if indices is None:
+        return np.arange(num_cells)
+    rows = np.asarray(indices)
+    if rows.dtype == bool:
+        if rows.shape != (num_cells,):
+            msg = f"indices is a mask of shape {rows.shape}, but there are {num_cells} cells."
+            raise ValueError(msg)
+        return np.flatnonzero(rows)
+    if rows.size == 0:
+        return np.empty(0, dtype=np.int64)
+    if rows.ndim != 1 or not np.issubdtype(rows.dtype, np.integer):
+        msg = f"indices has dtype {rows.dtype} and shape {rows.shape}; pass whole numbers or a mask."
+        raise ValueError(msg)
+    if rows.min() < -num_cells or rows.max() >= num_cells:
+        worst = int(rows.max() if rows.max() >= num_cells else rows.min())
+        msg = f"indices contains {worst}, but there are {num_cells} cells."
+        raise ValueError(msg)
+    return rows % num_cells

@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS), metavar="METHOD")
     parser.add_argument("--datasets", nargs="+", help="names; default: all of --data, pbmc68k and the simulated ones")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--again", action="store_true", help="run even what has a result, as after a method changed")
     parser.add_argument("--report-only", action="store_true", help="only the tables and figures of what has been run")
     options = parser.parse_args()
     failures = 0
@@ -34,6 +35,7 @@ def main() -> int:
             out=options.out,
             seeds=options.seeds,
             kinds=options.kinds,
+            again=options.again,
             report=lambda line: sys.stdout.write(f"{line}\n") and sys.stdout.flush(),
         )
     results = read_results(options.out)

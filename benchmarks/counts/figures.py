@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from benchmarks.counts.methods import METHODS
 from benchmarks.counts.table import runs
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 __all__ = ["draw"]
 
@@ -30,16 +30,21 @@ def draw(results: Sequence[dict[str, Any]], out: Path) -> None:
         _draw_truth(held_out.dropna(subset="composition_error")).savefig(out / "truth.png", dpi=150)
 
 
-def _panels(number: int, *, width: float = 3.6, height: float = 4.2) -> tuple[Figure, list[Axes]]:
+def _panels(number: int, *, width: float, height: float, sharey: bool = False) -> tuple[Figure, list[Axes]]:
     columns = min(number, 3)
     rows = -(-number // columns)
-    figure = Figure(figsize=(width * columns + 1.6, height * rows), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis in axes:
-        axis.spines[["top", "right"]].set_visible(False)
+    figure = Figure(figsize=(width * columns + 1.0, height * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, sharey=sharey).ravel()
+    for axis in axes[:number]:
+        _plain(axis)
     for axis in axes[number:]:
         axis.set_axis_off()
     return figure, list(axes[:number])
+
+
+def _plain(axis: Axes) -> None:
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.tick_params(labelsize=7)
 
 
 def _order(table: pd.DataFrame) -> list[str]:
@@ -47,48 +52,58 @@ def _order(table: pd.DataFrame) -> list[str]:
     return [method for method in METHODS if method in present]
 
 
-def _dots(axis: Axes, table: pd.DataFrame, column: str, methods: Sequence[str]) -> None:
-    """One dot per seed and a bar at their mean, methods from top to bottom."""
+def _dots(axis: Axes, table: pd.DataFrame, column: str, methods: Sequence[str], *, least: float = -np.inf) -> None:
+    """One dot per seed and a bar at their mean, methods from top to bottom; an arrow for a mean below ``least``."""
     for place, method in enumerate(methods):
         values = table.loc[table["method"] == method, column].to_numpy()
         colour = _KIND_COLOURS[METHODS[method].kind]
-        axis.plot(values, np.full(values.size, place), "o", color=colour, alpha=0.6, markersize=4, clip_on=True)
-        if values.size:
+        if values.size and values.mean() < least:
+            axis.plot([least], [place], "<", color=colour, markersize=6)
+        elif values.size:
+            axis.plot(values, np.full(values.size, place), "o", color=colour, alpha=0.6, markersize=4)
             axis.plot([values.mean()] * 2, [place - 0.3, place + 0.3], color=colour, linewidth=2)
-    axis.set_yticks(range(len(methods)), [METHODS[method].label for method in methods], fontsize=7)
+    axis.set_yticks(range(len(methods)), [METHODS[method].label for method in methods])
     axis.set_ylim(len(methods) - 0.5, -0.5)
     axis.grid(axis="x", linewidth=0.4)
 
 
 def _draw_gain(table: pd.DataFrame) -> Figure:
     table = table[table["gain"].notna()]
-    figure, axes = _panels(table["dataset"].nunique())
+    figure, axes = _panels(table["dataset"].nunique(), width=2.8, height=3.8, sharey=True)
+    methods = _order(table)
     for axis, (name, part) in zip(axes, table.groupby("dataset"), strict=True):
-        methods = [method for method in _order(part) if part.loc[part["method"] == method, "gain"].mean() >= 0.0]
-        _dots(axis, part, "gain", methods)
+        _dots(axis, part, "gain", methods, least=-0.1)
         axis.axvline(1.0, color="black", linewidth=0.8)
-        worse = [METHODS[method].label for method in _order(part) if method not in methods]
-        axis.set_title(f"{name}\n{part['cells'].iloc[0]} cells x {part['genes'].iloc[0]} genes", fontsize=8)
-        axis.set_xlabel("gain over the pooled profile\n(1: best peer)", fontsize=8)
-        if worse:
-            axis.text(0.02, 0.01, "below 0: " + "\n".join(worse), transform=axis.transAxes, fontsize=6, va="bottom")
+        axis.set_title(f"{name}\n{part['cells'].iloc[0]} cells x {part['genes'].iloc[0]} genes", fontsize=7)
+        axis.set_xlabel("gain over the pooled profile\n(1: best peer; arrow: below 0)", fontsize=7)
     return figure
 
 
 def _draw_cost(table: pd.DataFrame) -> Figure:
-    table = table[table["gain"] > 0.0]
-    figure, axes = _panels(table["dataset"].nunique())
+    table = table[(table["gain"] > 0.0) & (table["seconds"] > 0.0)]
+    figure, axes = _panels(table["dataset"].nunique(), width=4.6, height=4.0)
     for axis, (name, part) in zip(axes, table.groupby("dataset"), strict=True):
-        means = part.groupby("method")[["seconds", "gain", "peak_mb"]].mean()
-        for method, row in means.iterrows():
-            spec = METHODS[str(method)]
-            axis.scatter(row["seconds"], row["gain"], s=row["peak_mb"] / 20, color=_KIND_COLOURS[spec.kind], alpha=0.6)
-            axis.annotate(str(method), (row["seconds"], row["gain"]), fontsize=6, ha="center", va="center")
+        means = part.groupby("method")[["seconds", "gain", "peak_mb"]].mean().sort_values("seconds")
+        area = 250.0 * means["peak_mb"] / means["peak_mb"].max()
+        colours = [_KIND_COLOURS[METHODS[str(method)].kind] for method in means.index]
+        axis.scatter(means["seconds"], means["gain"], s=area, c=colours, alpha=0.5, linewidths=0)
+        for place, (method, row) in enumerate(means.iterrows()):
+            axis.annotate(
+                str(method),
+                (row["seconds"], row["gain"]),
+                xytext=(0, 9 if place % 2 else -14),
+                textcoords="offset points",
+                fontsize=6,
+                ha="center",
+            )
         axis.set_xscale("log")
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.margins(0.15)
-        axis.set_title(f"{name} (area: peak memory)", fontsize=8)
-        axis.set_xlabel("seconds to fit and denoise", fontsize=8)
-        axis.set_ylabel("gain over the pooled profile", fontsize=8)
+        axis.set_title(f"{name} (area: peak memory, largest {means['peak_mb'].max():.0f} MiB)", fontsize=8)
+        axis.set_xlabel("seconds to fit and denoise", fontsize=7)
+        axis.set_ylabel("gain over the pooled profile", fontsize=7)
+        axis.grid(linewidth=0.4)
     return figure
 
 
@@ -106,10 +121,11 @@ def _draw_truth(table: pd.DataFrame) -> Figure:
         part = table[table["dataset"] == name]
         for axis, (column, label) in zip(row, columns.items(), strict=True):
             _dots(axis, part, column, _order(part))
-            axis.spines[["top", "right"]].set_visible(False)
+            _plain(axis)
             axis.set_title(f"{name}: {label}", fontsize=8)
             if column.startswith("variance"):
                 axis.set_xscale("log")
                 axis.axvline(1.0, color="black", linewidth=0.8)
-                axis.xaxis.set_major_formatter(mpl.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+                axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+                axis.xaxis.set_minor_formatter(NullFormatter())
     return figure

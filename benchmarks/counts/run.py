@@ -31,15 +31,16 @@ def run(
     out: Path,
     seeds: Sequence[int],
     kinds: Sequence[str] = KINDS,
+    again: bool = False,
     report: Any = print,
 ) -> int:
-    """Run each method on each task that has no result yet; returns the number of failures."""
+    """Run each method on each task that has no result yet (or ``again``); returns the number of failures."""
     failures = 0
     for name in names:
         dataset = None
         for seed, kind in _rounds(seeds, kinds):
             folder = out / "results" / name / f"{kind}-{seed}"
-            missing = [method for method in methods if not (folder / f"{method}.json").exists()]
+            missing = [method for method in methods if again or not (folder / f"{method}.json").exists()]
             if not missing or (folder / "not-applicable").exists():
                 continue
             dataset = dataset or load(name, directory)

@@ -28,6 +28,8 @@ _SECTIONS = {
         "seconds_to_magic",
         "peak_to_scvi",
         "peak_to_magic",
+        "cpu_to_scvi",
+        "cpu_to_magic",
     ],
     "Simulated truth (variances: 1 is ideal)": [
         "composition_error",
@@ -91,8 +93,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     grouped = table.drop(columns="seed").groupby(["dataset", "kind", "method"])
     means, spread, number = grouped.mean(), grouped.std(), grouped.size()
     for reference, method in _REFERENCES.items():
-        for name in ("seconds", "peak"):
-            column = "peak_mb" if name == "peak" else name
+        for name, column in (("seconds", "seconds"), ("peak", "peak_mb"), ("cpu", "cpu_seconds")):
             base = means[column].unstack("method")
             ratio = base.div(base[method], axis=0) if method in base else base * float("nan")
             means[f"{name}_to_{reference}"] = ratio.stack().reindex(means.index)

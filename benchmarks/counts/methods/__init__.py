@@ -50,6 +50,9 @@ METHODS: dict[str, Method] = {
     "icm-no-consistency": Method(
         "icm", "ICM without consistency term", "ablation", {"train": {"consistency_weight": 0.0}}
     ),
+    "icm-no-anchor": Method(
+        "icm", "ICM without anchor (as published)", "ablation", {"train": {"anchor_weight": 0.0, "num_steps": 10}}
+    ),
     "icm-no-residual": Method("icm", "ICM without residual", "ablation", {"model": {"residual": False}}),
     "icm-no-svd-start": Method("icm", "ICM without SVD start", "ablation", {"model": {"start": "pooled"}}),
 }

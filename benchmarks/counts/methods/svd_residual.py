@@ -20,7 +20,7 @@ from scif.metrics import poisson_nll, pooled_profile, split_counts
 
 __all__ = ["fit"]
 
-_ALPHAS = np.geomspace(0.05, 5000.0, 40)
+_ALPHAS = np.geomspace(0.05, 5000.0, 31)
 _MIXES = (1e-4, 0.01, 0.02, 0.05, 0.1, 0.2)
 _WINDOW = 101  # genes of like abundance that share a trend
 
@@ -51,17 +51,22 @@ def _mixed(mean: np.ndarray, pooled: np.ndarray, mix: float) -> np.ndarray:
 
 def _fit_alpha(mean: np.ndarray, train: sp.csr_matrix, test: sp.csr_matrix, rate: float) -> np.ndarray:
     """Shape per gene, ``(genes,)``, on a grid, from its own likelihood plus the mean one of its neighbours."""
-    observed, held_out = train.toarray(), test.tocsc()
-    columns = np.repeat(np.arange(held_out.shape[1]), np.diff(held_out.indptr))
-    at = (held_out.indices, columns)
-    loss = np.empty((_ALPHAS.size, held_out.shape[1]))
+    mean = mean.astype(np.float32)
+    seen, held_out = train.tocoo(), test.tocoo()
+    at = (held_out.row, held_out.col)
+    observed = np.asarray(train[at]).ravel()
+    genes = mean.shape[1]
+    loss = np.empty((_ALPHAS.size, genes))
     for i, alpha in enumerate(_ALPHAS):
-        shape = observed + alpha
-        expected = rate * mean * shape / (mean + alpha)
-        loss[i] = (shape * np.log1p(expected / shape)).sum(axis=0)
-        s, m, y = shape[at], expected[at], held_out.data
-        gained = gammaln(y + s) - gammaln(s) + y * np.log(m / (s + m) + 1e-300)
-        loss[i] -= np.bincount(columns, weights=gained, minlength=held_out.shape[1])
+        # Held-out counts have mean rate * mean * (x + alpha) / (mean + alpha) and shape x + alpha: their ratio is free
+        # of x, so that a dense pass is needed for one logarithm only.
+        ratio = (rate * mean) / (mean + np.float32(alpha))
+        log_sum = np.log1p(ratio)
+        loss[i] = alpha * log_sum.sum(axis=0, dtype=np.float64)
+        loss[i] += np.bincount(seen.col, weights=seen.data * log_sum[seen.row, seen.col], minlength=genes)
+        shape, y = observed + alpha, held_out.data
+        gained = gammaln(y + shape) - gammaln(shape) + y * (np.log(ratio[at] + 1e-30) - log_sum[at])
+        loss[i] -= np.bincount(held_out.col, weights=gained, minlength=genes)
     order = np.argsort(np.asarray(train.sum(axis=0)).ravel(), kind="stable")
     trend = np.empty_like(loss)
     trend[:, order] = uniform_filter1d(loss[:, order], _WINDOW, axis=1, mode="nearest")

@@ -18,7 +18,7 @@ def make(x=None) -> ad.AnnData:
     rng = np.random.default_rng(0)
     x = rng.poisson(2.0, (30, 12)).astype(np.float32) + 1 if x is None else x
     data = ad.AnnData(sparse.csr_matrix(x))
-    data.obs["batch"] = np.repeat(["a", "b"], 15)[: data.n_obs]
+    data.obs["batch"] = np.resize(["a", "b"], data.n_obs)
     data.obs["factor"] = 1.0
     return data
 
@@ -71,7 +71,7 @@ def test_corrected_counts_warn_once():
 
 
 def test_one_fractional_value_among_many_is_seen():
-    data = make(np.random.default_rng(3).poisson(3.0, (3000, 40)) + 1)
+    data = make(np.random.default_rng(3).poisson(3.0, (3000, 40)) + 1.0)
     data.X.data[-1] = 2.5
     with pytest.warns(UserWarning, match="1 entries"):
         ICM.setup_anndata(data)

@@ -11,7 +11,7 @@ from sklearn.utils.extmath import randomized_svd
 
 from scif.nn import CountStart
 
-__all__ = ["choose_width", "svd_start"]
+__all__ = ["choose_width", "svd_scores", "svd_start"]
 
 #: Widths to choose from.
 WIDTHS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
@@ -91,6 +91,12 @@ def svd_start(x: sparse.csr_matrix, width: int, *, rng: np.random.Generator) -> 
         profile=tensor(profile / profile.sum()),
         depth=depth,
     )
+
+
+def svd_scores(x: sparse.csr_matrix, start: CountStart) -> np.ndarray:
+    """Scores ``(cells, k)`` of counts, neither centred nor scaled."""
+    scores: np.ndarray = _log_normalise(x, start.depth) @ start.components.numpy()
+    return scores
 
 
 def _thin(x: sparse.csr_matrix, fraction: float, rng: np.random.Generator) -> tuple[sparse.csr_matrix, ...]:

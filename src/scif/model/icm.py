@@ -20,12 +20,13 @@ from torch import Tensor
 from scif.core.monitor import collapse
 from scif.core.noise import NegativeBinomial, NoiseModel, Poisson
 from scif.model._arguments import check_model, check_training
+from scif.model._batches import batch_start
 from scif.model._data import CountBatch, CountDataModule, CountDataset
 from scif.model._denoise import DenoiseMixin
 from scif.model._fields import CountField
 from scif.model._plan import CountPlan, CountRunner
 from scif.model._residual import moment_variation
-from scif.model._start import choose_width, svd_start
+from scif.model._start import choose_width, svd_scores, svd_start
 from scif.model._validate import check_setup
 from scif.nn import CountConsistency, CountNetwork
 
@@ -54,8 +55,9 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
     noise
         Noise of the measurement given the expected counts. ``"poisson"``: sampling of molecules alone; all other
         variation counts as biology and is kept. ``"nb"``: negative binomial; the overdispersion that even the
-        steadiest well-measured genes show counts as technical, too, is estimated, and is taken off. Or a :class:`~scif.core.noise.Poisson`,
-        :class:`~scif.core.noise.Multinomial` or :class:`~scif.core.noise.NegativeBinomial` channel.
+        steadiest well-measured genes show counts as technical, too, is estimated, and is taken off. Or a
+        :class:`~scif.core.noise.Poisson`, :class:`~scif.core.noise.Multinomial` or
+        :class:`~scif.core.noise.NegativeBinomial` channel.
     n_latent
         Number of SVD components; chosen by held-out molecules at the first training if not given.
     n_hidden
@@ -339,7 +341,11 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         self.module = self._build(min(width, most))
         self.init_params_["non_kwargs"]["n_latent"] = self.module.network.width  # a saved model knows its shape
         network = self.module.network
-        network.start_from(svd_start(x, network.width, rng=rng))
+        start = svd_start(x, network.width, rng=rng)
+        network.start_from(start)
+        if dataset.batch is not None:
+            batches = batch_start(x, svd_scores(x, start), dataset.batch[rows], network.num_batches)
+            network.start_batches(batches.shift, batches.offset)
         if self.start == "pooled":
             with torch.no_grad():
                 network.loadings.normal_(std=0.02)

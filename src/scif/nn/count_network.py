@@ -68,6 +68,7 @@ class CountNetwork(nn.Module):
     center: Tensor
     spread: Tensor
     depth: Tensor
+    batch_shift: Tensor
 
     def __init__(
         self,
@@ -85,6 +86,7 @@ class CountNetwork(nn.Module):
         self.register_buffer("center", torch.zeros(width))
         self.register_buffer("spread", torch.ones(width))
         self.register_buffer("depth", torch.tensor(1.0))
+        self.register_buffer("batch_shift", torch.zeros(num_batches, width))
         self.shrinkage = nn.Parameter(torch.ones(width))
         self.bias = nn.Parameter(torch.zeros(num_genes))
         self.loadings = nn.Parameter(torch.zeros(num_genes, width + extra))
@@ -128,6 +130,13 @@ class CountNetwork(nn.Module):
         gain = ((1.0 + mean) / mean).clamp_max(max_gain)
         self.loadings[:, : self.width] = start.components * gain[:, None] * start.spread
         self.loadings[:, self.width :] = 0.0
+
+    @torch.no_grad()
+    def start_batches(self, shift: Tensor, offset: Tensor) -> None:
+        """Begin with known differences between batches: raw scores ``(batches, k)``, log-rates ``(batches, genes)``."""
+        self.batch_shift.copy_(shift / self.spread)
+        if self.batch_offset is not None:
+            self.batch_offset.weight.copy_(offset)
 
     def scores(self, x: SparseCounts | Tensor, library: Tensor) -> Tensor:
         """Standardised SVD scores ``(cells, k)`` of counts, sparse or dense, with library sizes ``(cells,)``."""
@@ -174,11 +183,11 @@ class CountNetwork(nn.Module):
             logits = logits + self.batch_offset(_codes(codes, z))
         return logits
 
-    def latent(
-        self, x: SparseCounts | Tensor, t: Tensor, *, library: Tensor, batch: Tensor | None = None
-    ) -> Tensor:
+    def latent(self, x: SparseCounts | Tensor, t: Tensor, *, library: Tensor, batch: Tensor | None = None) -> Tensor:
         """The latent code ``(cells, k + extra)`` that the output layer sees."""
         f = self.scores(x, library)
+        if self.num_batches > 1:
+            f = f - self.batch_shift[_codes(batch, f)]
         inputs = [f, t[:, None].to(f.dtype)]
         if self.num_batches > 1:
             inputs.append(nn.functional.one_hot(_codes(batch, f), self.num_batches).to(f.dtype))

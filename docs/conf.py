@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import shutil
 from pathlib import Path
@@ -76,7 +77,7 @@ if "READTHEDOCS" in os.environ:  # inventories need a network
     }
 
 # Names of other projects, which resolve through their inventories where a network is there.
-_FOREIGN = "anndata|collections|dask|lightning|matplotlib|np|numpy|os|pandas|pathlib|pd|scipy|scvi|sparse|torch|typing"
+_FOREIGN = "anndata|collections|dask|enum|lightning|np|nn|numpy|os|pandas|pathlib|pd|scipy|scvi|sparse|torch|typing"
 _BUILTIN = "[a-z]+|[A-Z][a-z]+(Error|Warning|Exception)|optional|default.*"
 nitpick_ignore_regex = [
     (r"py:.*", rf"({_FOREIGN})\..*"),
@@ -86,6 +87,13 @@ nitpick_ignore_regex = [
         r"(AnnData|Any|ArrayLike|Axes|Callable|DTypeLike|Figure|Generator|Iterable|Iterator|Mapping|Module|NDArray)",
     ),
     (r"py:.*", r"(DataFrame|Series|Sequence|Tensor|device|dtype|csr_matrix|Path|PathLike|Self)"),
+]
+
+# Names of types that only annotations use.
+nitpick_ignore = [
+    ("py:class", "TimeFunction"),
+    ("py:class", "scif.fields.fluids.inverter.Fields"),
+    ("py:class", "scif.fields.images._units.InUnits"),
 ]
 
 MODULES = [
@@ -113,10 +121,18 @@ def _public_names() -> dict[str, str]:
 def _resolve(app, env, node, contnode):
     """Lead a reference by bare name, or to where a class is defined, to the page of its public name."""
     *_, owner, name = ("", *node.get("reftarget", "").split("."))
-    public = f"{_PUBLIC[owner]}.{name}" if owner in _PUBLIC else _PUBLIC.get(name)
+    if not owner and (current := node.get("py:class")):  # an inherited member
+        bases = inspect.getmro(_public_object(current.split(".")[-1]))
+        owner = next((base.__name__ for base in bases if name in vars(base) and base.__name__ in _PUBLIC), "")
+    public = f"{_PUBLIC[owner]}.{name}" if owner[:1].isupper() and owner in _PUBLIC else _PUBLIC.get(name)
     if public is None:
         return None
     return env.get_domain("py").resolve_xref(env, node["refdoc"], app.builder, "obj", public, node, contnode)
+
+
+def _public_object(name: str):
+    module, _, name = _PUBLIC[name].rpartition(".")
+    return getattr(importlib.import_module(module), name)
 
 
 def _prose_returns(self, preprocess_types=False):

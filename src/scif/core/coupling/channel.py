@@ -12,7 +12,7 @@ __all__ = ["ChannelCoupling"]
 
 
 class ChannelCoupling(Coupling):
-    """Each clean signal with an observation drawn from the channel, ``x1 ~ p(. | x0)``: the coupling of inverse flow.
+    """Each clean signal with an observation drawn from the channel, ``x1 ~ p(.|x0)``: the coupling of inverse flow.
 
     Parameters
     ----------

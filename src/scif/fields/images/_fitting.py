@@ -20,7 +20,7 @@ from scif.fields.images._settings import Settings
 from scif.fields.images._train import train
 from scif.fields.images._units import InUnits
 
-__all__ = ["Fitted", "fit_restorer"]
+__all__ = ["Fitted", "fit_restorer", "statistics"]
 
 _JUDGED = 64
 """Crops from which scales are taken and on which training is judged."""
@@ -48,7 +48,7 @@ def fit_restorer(
 ) -> Fitted:
     """Find the noise of images that share a network, and train the network."""
     found = find_noise(noise, stacks)
-    mean, spread = _statistics(stacks, found)
+    mean, spread = statistics(stacks, found)
     restorer = Restorer(nn.Identity(), found, mean=mean, spread=spread)
     crops = Patches(
         stacks,
@@ -73,7 +73,7 @@ def fit_restorer(
     return Fitted(restorer.eval(), found, history)
 
 
-def _statistics(stacks: Sequence[ImageStack], found: Found) -> tuple[Tensor, Tensor]:
+def statistics(stacks: Sequence[ImageStack], found: Found) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each channel, on the scale of the noise, ``(channels, 1, ...)``."""
     scale = full_scale(found.noise, stacks[0].dtype)
     columns = [np.concatenate([plane.ravel() for plane in look(stacks, c)]) for c in range(stacks[0].channels)]

@@ -1,0 +1,1 @@
+"""Images: our denoiser against classical filters and the same network trained otherwise."""

@@ -10,21 +10,23 @@ from benchmarks.counts.data import available
 from benchmarks.counts.figures import draw
 from benchmarks.counts.methods import METHODS
 from benchmarks.counts.run import read_results, run
-from benchmarks.counts.table import write_tables
+from benchmarks.counts.table import overview, write_tables
 from benchmarks.counts.task import KINDS
+from benchmarks.report import replace_table
 
 
 def main() -> int:
     """Parse, run, report."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.counts", description=__doc__)
     parser.add_argument("--data", type=Path, help="directory of .h5ad, .h5 (X, Y) and .count.csv.gz files")
-    parser.add_argument("--out", type=Path, default=Path("build/benchmarks/counts"), help="a second run resumes there")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="a second run resumes")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds of the split and of the method")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS), metavar="METHOD")
     parser.add_argument("--datasets", nargs="+", help="names; default: all of --data, pbmc68k and the simulated ones")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--again", action="store_true", help="run even what has a result, as after a method changed")
     parser.add_argument("--report-only", action="store_true", help="only the tables and figures of what has been run")
+    parser.add_argument("--readme", type=Path, help="also put the table of gains between this file's markers")
     options = parser.parse_args()
     failures = 0
     if not options.report_only:
@@ -42,6 +44,8 @@ def main() -> int:
     if results:
         write_tables(results, options.out)
         draw(results, options.out)
+        if options.readme:
+            replace_table(options.readme, overview(results))
     return min(failures, 1)
 
 

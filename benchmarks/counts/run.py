@@ -39,7 +39,7 @@ def run(
     for name in names:
         dataset = None
         for seed, kind in _rounds(seeds, kinds):
-            folder = out / "results" / name / f"{kind}-{seed}"
+            folder = out / "cache" / name / f"{kind}-{seed}"
             missing = [method for method in methods if again or not (folder / f"{method}.json").exists()]
             if not missing or (folder / "not-applicable").exists():
                 continue
@@ -95,4 +95,4 @@ def _interpreter(method: str) -> str:
 
 def read_results(out: Path) -> list[dict[str, Any]]:
     """Every result there is."""
-    return [json.loads(path.read_text()) for path in sorted((out / "results").glob("*/*/*.json"))]
+    return [json.loads(path.read_text()) for path in sorted((out / "cache").glob("*/*/*.json"))]

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from benchmarks.counts.methods import METHODS
 
-__all__ = ["runs", "summary", "write_tables"]
+__all__ = ["overview", "runs", "summary", "write_tables"]
 
 _SECTIONS = {
     "Held-out molecules (lower NLL is better; gain 0 is the pooled profile, 1 the best peer)": [
@@ -107,6 +107,22 @@ def write_tables(results: Sequence[dict[str, Any]], out: Path) -> None:
     means = summary(table)
     means.to_csv(out / "summary.csv")
     (out / "summary.md").write_text("\n".join(_markdown(means)) + "\n")
+
+
+def overview(results: Sequence[dict[str, Any]]) -> str:
+    """Gain by method and data set, mean ± standard deviation over seeds, as a Markdown table."""
+    table = runs(results)
+    held_out = table[table["kind"] == "held-out"].dropna(subset="gain")
+    gains = held_out.groupby(["method", "dataset"])["gain"]
+    means, spread = gains.mean().unstack(), gains.std().unstack()
+    lines = ["| method | " + " | ".join(means.columns) + " |", "|---" * (len(means.columns) + 1) + "|"]
+    for method in (method for method in METHODS if method in means.index):
+        cells = ["" if pd.isna(mean) else f"{mean:.2f}" for mean in means.loc[method]]
+        spreads = ["" if pd.isna(sd) else f" ± {sd:.2f}" for sd in spread.loc[method]]
+        lines.append(
+            f"| {METHODS[method].label} | " + " | ".join(map("".join, zip(cells, spreads, strict=True))) + " |"
+        )
+    return "\n".join(lines)
 
 
 def _markdown(means: pd.DataFrame) -> list[str]:

@@ -101,15 +101,17 @@ def test_a_view_stays_a_view(adata, model, denoised):
 
 
 def test_same_seed_same_result_and_global_state_untouched(adata, denoised):
-    state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     again = trained(adata.copy()).get_denoised()
     np.testing.assert_array_equal(again, denoised)
     assert torch.equal(torch.get_rng_state(), state)
-    assert (np.random.get_state()[1] == numpy_state).all()
+    assert (np.random.get_state()[1] == numpy_state).all()  # noqa: NPY002
     assert not np.allclose(trained(adata.copy(), seed=1).get_denoised(), denoised)
 
 
-@pytest.mark.parametrize("layout", ["csc", "csr_array", "dense", "int", "float64", "fortran", "layer", "backed", "view"])
+@pytest.mark.parametrize(
+    "layout", ["csc", "csr_array", "dense", "int", "float64", "fortran", "layer", "backed", "view"]
+)
 def test_every_layout_gives_the_same(adata, denoised, layout, tmp_path):
     x = adata.X
     other = adata.copy()
@@ -137,7 +139,9 @@ def test_every_layout_gives_the_same(adata, denoised, layout, tmp_path):
         other = twice[:150]
     model = trained(other)
     np.testing.assert_array_equal(model.get_denoised(), denoised)
-    np.testing.assert_allclose(model.get_denoised(indices=[50, 5, 3, 50]), denoised[[50, 5, 3, 50]], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        model.get_denoised(indices=[50, 5, 3, 50]), denoised[[50, 5, 3, 50]], rtol=1e-5, atol=1e-6
+    )
 
 
 def test_a_second_training_really_trains(adata):

@@ -96,7 +96,8 @@ class CountPlan(Engine):
             batch.x, torch.ones_like(totals), library=batch.library, batch=batch.batch
         )
         # Molecules of one cell share what is technical, so that here all of a gene's own variation counts.
-        shape = 1.0 / (1.0 / self.averaged.residual_shape + 1.0 / self.averaged.inverse_dispersion)
+        own, technical = 1.0 / self.averaged.residual_shape, 1.0 / self.averaged.inverse_dispersion
+        shape = 1.0 / (own + technical + own * technical)
         mean = torch.lerp(mu, batch.x.dense(), mu / (mu + shape))
         mean = mean * (held_out.totals() / mean.sum(1).clamp_min(1e-6))[:, None]
         at_molecules = mean[held_out.rows, held_out.columns]

@@ -118,7 +118,8 @@ def _divide(total: Tensor, expression: Tensor, technical: Tensor | float | None)
         technical = _steady_dispersion(total, expression)
     theta = torch.as_tensor(technical, dtype=torch.float32).cpu().expand(len(total)).clamp(max=MAX_SHAPE)
     theta = torch.maximum(theta, total)  # no more can be technical than there is
-    left = 1.0 / total - 1.0 / theta
+    # dispersions of a product of independent gamma factors: 1 + total = (1 + biological)(1 + technical)
+    left = (1.0 + 1.0 / total) / (1.0 + 1.0 / theta) - 1.0
     return GeneVariation((1.0 / left.clamp_min(1.0 / MAX_SHAPE)).clamp(max=MAX_SHAPE), theta.clone())
 
 

@@ -35,7 +35,7 @@ __all__ = ["ICM"]
 #: Cells from which the start is made, from which held-out molecules are taken, and on which collapse is judged.
 START_CELLS, VALIDATION_CELLS, MONITOR_CELLS = 10_000, 2_000, 512
 #: Entries (cells x genes) of the cells from which each gene's own variation is estimated.
-REFERENCE_ENTRIES = 6_000_000
+REFERENCE_ENTRIES = 3_000_000
 #: Optimiser steps that training aims at.
 STEPS = 600
 

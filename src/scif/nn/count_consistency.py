@@ -80,11 +80,11 @@ class CountConsistency(nn.Module):
 
     def signal_share(self, mu: Tensor, t: Tensor) -> Tensor:
         """Share ``k_t`` of a deviation from ``mu`` that is signal, ``(cells, genes)``."""
-        own = mu / self.residual_shape
-        spread = 1.0 + mu * (1.0 + 1.0 / self.residual_shape) / self.inverse_dispersion
-        noise = t[:, None].square() * spread
-        # at t = 0 nothing is noise, also where a gene has no variation of its own
-        return torch.where(noise > 0, own / (own + noise).clamp_min(1e-30), torch.ones_like(own))
+        against = self.residual_shape
+        if float(self.inverse_dispersion.min()) < MAX_SHAPE:
+            against = against + mu * ((against + 1.0) / self.inverse_dispersion)
+        mu = mu.clamp_min(1e-30)
+        return mu / (mu + t[:, None].square() * against)
 
     def posterior_shape(self, x: SparseCounts, *, library: Tensor, batch: Tensor | None = None) -> Tensor:
         """Gamma shape of each gene's posterior ``(cells, genes)``: ``x + alpha`` for Poisson noise."""

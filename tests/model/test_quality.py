@@ -1,0 +1,96 @@
+"""That the model denoises: against the truth on simulations, on held-out molecules on real counts."""
+
+from __future__ import annotations
+
+import anndata as ad
+import numpy as np
+import pytest
+from scipy import sparse
+
+import scif
+from scif.metrics import composition_error, held_out_scores, pooled_profile, truncated_svd
+from scif.model import ICM
+from scif.model._residual import fit_variation
+from scif.nn import CountConsistency, CountNetwork, SparseCounts
+
+
+def denoise(adata: ad.AnnData, **kwargs) -> np.ndarray:
+    ICM.setup_anndata(adata)
+    model = ICM(adata, **kwargs)
+    model.train(enable_progress_bar=False)
+    return model.get_denoised()
+
+
+def test_closer_to_the_truth_than_simple_methods():
+    adata = scif.datasets.simulate_counts(600, 300, depth=800.0, seed=3)
+    truth = np.asarray(adata.layers["truth"])
+    errors = {
+        "observed": composition_error(adata.X, truth).mean(),
+        "pooled": composition_error(pooled_profile(adata.X), truth).mean(),
+        "svd": composition_error(truncated_svd(adata.X, 20), truth).mean(),
+    }
+    ours = composition_error(denoise(adata), truth).mean()
+    assert ours < 0.9 * min(errors.values()), (ours, errors)
+
+
+def test_held_out_molecules_of_real_counts():
+    scores = held_out_scores(
+        scif.datasets.pbmc68k_counts(),
+        {"pooled": lambda a: pooled_profile(a.X), "svd": lambda a: truncated_svd(a.X, 20), "icm": denoise},
+    )["poisson_nll"]
+    gain = (scores["pooled"] - scores["icm"]) / (scores["pooled"] - scores["svd"])
+    assert gain > 1.25, scores
+
+
+def test_a_collapsing_run_says_so():
+    """The publication's objective on one coarse step, from a start that knows nothing, erases the signal."""
+    adata = scif.datasets.simulate_counts(300, 100, depth=400.0, seed=0)
+    ICM.setup_anndata(adata)
+    model = ICM(adata, residual=False, start="pooled")
+    with pytest.warns(scif.core.CollapseWarning):
+        model.train(
+            max_epochs=60, anchor_weight=0.0, consistency_weight=1.0, early_stopping=False, enable_progress_bar=False,
+            plan_kwargs={"lr": 1e-2},
+        )  # fmt: skip
+    assert model.collapse_["verdict"] == "collapsing"
+
+
+def _gamma_poisson(alpha: np.ndarray, *, theta: float = np.inf, cells: int = 1500) -> sparse.csr_matrix:
+    rng = np.random.default_rng(0)
+    mean = np.full((cells, len(alpha)), 8.0)
+    signal = mean * rng.gamma(alpha, 1 / alpha, mean.shape)
+    technical = rng.gamma(theta, 1 / theta, mean.shape) if np.isfinite(theta) else 1.0
+    return sparse.csr_matrix(rng.poisson(signal * technical))
+
+
+def _flat_model(genes: int) -> CountConsistency:
+    """A network that predicts the same for every cell."""
+    network = CountNetwork(genes, 2, dropout=0.0)
+    for parameter in network.parameters():
+        parameter.data.zero_()
+    return CountConsistency(network).eval()
+
+
+def test_residual_shapes_come_back():
+    import torch
+
+    from scif.model._data import CountBatch
+
+    alpha = np.repeat([1.0, 5.0], 40)
+    batch = CountBatch(SparseCounts.from_scipy(_gamma_poisson(alpha)))
+    fitted = fit_variation(
+        _flat_model(80), [batch], technical=float("inf"), generator=torch.Generator().manual_seed(0)
+    ).residual_shape.numpy()
+    assert 0.7 < np.median(fitted[:40]) < 1.5
+    assert 3.5 < np.median(fitted[40:]) < 7.5
+
+
+def test_known_technical_dispersion_is_taken_off():
+    import torch
+
+    from scif.model._data import CountBatch
+
+    batch = CountBatch(SparseCounts.from_scipy(_gamma_poisson(np.full(60, 2.0), theta=4.0)))
+    fitted = fit_variation(_flat_model(60), [batch], technical=4.0, generator=torch.Generator().manual_seed(0))
+    assert (fitted.inverse_dispersion == 4.0).all()
+    assert 1.4 < float(fitted.residual_shape.median()) < 3.0

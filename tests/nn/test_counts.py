@@ -1,0 +1,131 @@
+"""Laws of the count model's network parts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+from torch import Tensor
+
+from scif.nn import CountConsistency, CountNetwork, SparseCounts, multinomial_nll
+
+
+def counts(cells: int = 6, genes: int = 9, *, seed: int = 0) -> SparseCounts:
+    rng = np.random.default_rng(seed)
+    return SparseCounts.from_scipy(sparse.csr_matrix(rng.poisson(1.5, (cells, genes)) + np.eye(cells, genes)))
+
+
+def consistency(genes: int = 9, *, batches: int = 1, alpha: float = 4.0, theta: float = 1e6) -> CountConsistency:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = CountNetwork(genes, 3, extra=2, hidden=8, num_batches=batches, dropout=0.0)
+        for parameter in network.parameters():
+            parameter.data.normal_(std=0.3)
+        network.components.normal_()
+        network.depth.fill_(10.0)
+    model = CountConsistency(network, inverse_dispersion=torch.full((genes,), theta))
+    model.residual_shape.fill_(alpha)
+    return model.eval()
+
+
+def test_likelihood_and_gradient_equal_the_dense_ones():
+    x, logits = counts(), torch.randn(6, 9, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    ours, plain = logits.clone().requires_grad_(), logits.clone().requires_grad_()
+    x = x.with_values(x.values.double())
+    loss = multinomial_nll(ours, x)
+    reference = -(x.dense() * torch.log_softmax(plain, 1)).sum() / x.values.sum()
+    torch.testing.assert_close(loss, reference)
+    (3 * loss).backward()
+    (3 * reference).backward()
+    torch.testing.assert_close(ours.grad, plain.grad)
+    assert torch.autograd.gradcheck(lambda z: multinomial_nll(z, x), logits.requires_grad_())
+
+
+def test_sparse_and_dense_counts_give_the_same():
+    x, model = counts(), consistency()
+    torch.testing.assert_close(model(x, 1.0), model(x.dense(), 1.0))
+    torch.testing.assert_close(x.matmul(torch.eye(9)), x.dense())
+    torch.testing.assert_close(x.first(2).dense(), x.dense()[:2])
+    torch.testing.assert_close(x.totals(), x.dense().sum(1))
+
+
+def test_thinning_is_binomial_and_adds_up():
+    x = SparseCounts.from_scipy(np.full((2000, 3), 10.0))
+    generator = torch.Generator().manual_seed(0)
+    parts = x.thin(torch.full((2000,), 0.3), generator=generator)
+    torch.testing.assert_close(parts.a.values + parts.b.values, x.values)
+    kept = parts.a.values
+    assert abs(float(kept.mean()) - 3.0) < 5 * (2.1 / 6000) ** 0.5
+    assert abs(float(kept.var()) - 2.1) < 0.25
+    fractional = SparseCounts.from_scipy(np.array([[2.5, 0.5]])).thin(torch.ones(1), generator=generator)
+    assert fractional.b.values.tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("kind", ["mean", "transport"])
+@pytest.mark.parametrize("theta", [1e6, 5.0])
+@pytest.mark.parametrize("alpha", [0.5, 1e6])
+def test_identity_at_time_zero(kind, theta, alpha):
+    x = counts().dense()
+    assert torch.equal(consistency(theta=theta, alpha=alpha)(x, 0.0, kind=kind), x)
+
+
+@pytest.mark.parametrize("kind", ["mean", "transport"])
+@pytest.mark.parametrize("t", [0.3, 1.0])
+def test_library_sizes_are_kept_and_nothing_is_negative(kind, t):
+    x = counts().dense()
+    out = consistency(theta=5.0)(x, t, kind=kind)
+    torch.testing.assert_close(out.sum(1), x.sum(1))
+    assert bool((out >= 0).all())
+
+
+def _parts(model: CountConsistency, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    library, one = x.sum(1), torch.ones(len(x))
+    mu = library[:, None] * model.rates(x, one, library=library)
+    return mu, library, one
+
+
+def test_posterior_mean_is_the_conjugate_one_under_poisson_noise():
+    model, x = consistency(alpha=4.0), counts().dense()
+    mu, library, _ = _parts(model, x)
+    expected = mu * (x + 4.0) / (mu + 4.0)
+    expected = expected * (library / expected.sum(1))[:, None]
+    torch.testing.assert_close(model(x, 1.0), expected)
+    torch.testing.assert_close(model.posterior_shape(counts(), library=library), x + 4.0)
+
+
+def test_share_of_signal_is_the_best_linear_one_under_negative_binomial_noise():
+    """By Monte Carlo: gamma signal, negative binomial noise, regression of the signal on the observation."""
+    rng, mu, alpha, theta = np.random.default_rng(0), 6.0, 3.0, 2.0
+    x0 = rng.gamma(alpha, mu / alpha, 400_000)
+    x1 = rng.poisson(x0 * rng.gamma(theta, 1 / theta, x0.size))
+    slope = np.cov(x0, x1)[0, 1] / x1.var()
+    model = consistency(alpha=alpha, theta=theta)
+    share = model.signal_share(torch.full((1, 9), mu), torch.ones(1))
+    assert abs(float(share[0, 0]) - slope) < 0.01
+
+
+def test_transport_restores_each_genes_variance():
+    rng, mu, alpha = np.random.default_rng(0), 6.0, 3.0
+    x0 = rng.gamma(alpha, mu / alpha, (400_000, 1))
+    x1 = torch.from_numpy(rng.poisson(x0)).float()
+    model = consistency(1, alpha=alpha)
+    share = model.signal_share(torch.full_like(x1, mu), torch.ones(len(x1)))
+    kept = {"mean": share, "transport": share.sqrt()}
+    variance = {kind: float((mu + k * (x1 - mu)).var()) for kind, k in kept.items()}
+    assert abs(variance["transport"] / x0.var() - 1) < 0.02
+    assert abs(variance["mean"] / x0.var() - mu / (mu + alpha)) < 0.02
+
+
+def test_own_batch_as_target_changes_nothing():
+    model, x = consistency(batches=2), counts()
+    batch = torch.tensor([0, 1, 0, 1, 0, 1])
+    torch.testing.assert_close(model(x, 1.0, batch=batch, target_batch=batch), model(x, 1.0, batch=batch))
+    other = model(x, 1.0, batch=batch, target_batch=1 - batch)
+    assert not torch.allclose(other, model(x, 1.0, batch=batch), rtol=1e-2)
+    torch.testing.assert_close(other.sum(1), x.totals())
+
+
+def test_bad_times_are_refused():
+    with pytest.raises(ValueError, match=r"\[0, 1\]"):
+        consistency()(counts(), 1.5)

@@ -59,11 +59,19 @@ def test_sampling_is_the_end_of_the_trajectory():
         (torch.tensor([0.5, 0.2]), "falls by 0.3"),
         (torch.tensor([0.5, 1.2]), "must lie in"),
         (torch.zeros(2, 5), r"times has shape \(2, 5\)"),
+        (torch.zeros(0), r"times has shape \(0,\)"),
     ],
 )
 def test_bad_times_are_named(times, message):
     with pytest.raises(ValueError, match=message):
         _decay(3).trajectory(torch.ones(2, 1), times)
+
+
+def test_a_diverging_equation_is_named():
+    with pytest.raises(ValueError, match=r"the state of the equation contains (inf|nan)"):
+        SDEChannel(lambda x, tau: x**9, lambda x, tau: 0 * x, horizon=1.0, num_steps=10).sample(
+            torch.full((1, 1), 99.0)
+        )
 
 
 def test_jacobi_has_the_published_mean():

@@ -23,7 +23,8 @@ class Multinomial(NoiseModel):
     ----------
     library_size
         Whole number of molecules, one or one per sample ``(batch,)``. ``None`` takes the sum of ``x0``, rounded, so
-        that the mean of ``x1`` is ``x0`` up to that rounding; otherwise only the proportions of ``x0`` matter.
+        that the mean of ``x1`` is ``x0`` up to that rounding; otherwise only the proportions of ``x0`` matter. Totals
+        are exact up to ``2**24`` in single precision.
 
     Examples
     --------

@@ -116,6 +116,7 @@ class SDEChannel(NoiseModel):
                 state = self.support_x1.project(state)
             now = target
             states.append(state)
+        self.support_x1.check(state, name="the state of the equation")
         return torch.stack(states)
 
     @override
@@ -130,10 +131,10 @@ class SDEChannel(NoiseModel):
 
 def _check_times(times: Tensor, x0: Tensor) -> Tensor:
     """Times as ``(points, batch or 1, 1, ...)``."""
-    check_time(times, name="times")
-    if times.ndim not in (1, 2) or (times.ndim == 2 and times.shape[1] != len(x0)):
+    if times.numel() == 0 or times.ndim not in (1, 2) or (times.ndim == 2 and times.shape[1] != len(x0)):
         msg = f"times has shape {tuple(times.shape)}; pass (points,) or (points, batch) with batch {len(x0)}."
         raise ValueError(msg)
+    check_time(times, name="times")
     if bool((times.diff(dim=0) < 0).any()):
         fall = float(times.diff(dim=0).min())
         msg = f"times falls by {-fall:g} between two points of a trajectory; sort it along the first axis."

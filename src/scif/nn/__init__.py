@@ -8,6 +8,7 @@ from scif.nn.mlp import TimeMLP
 from scif.nn.multinomial import multinomial_nll
 from scif.nn.sparse_counts import SparseCounts, Thinned
 from scif.nn.time import TimeEmbedding
+from scif.nn.unet import UNet
 
 __all__ = [
     "CountConsistency",
@@ -17,5 +18,6 @@ __all__ = [
     "Thinned",
     "TimeEmbedding",
     "TimeMLP",
+    "UNet",
     "multinomial_nll",
 ]

@@ -22,7 +22,8 @@ class NearestNoise(Coupling):
 
     References
     ----------
-    Li et al., "Immiscible diffusion: accelerating diffusion training with noise assignment", NeurIPS 2024.
+    Li et al., "Improved immiscible diffusion: accelerate diffusion training by reducing its miscibility",
+    arXiv 2505.18521.
 
     Examples
     --------

@@ -25,7 +25,7 @@ class MinibatchOT(Coupling):
     References
     ----------
     Tong et al., "Improving and generalizing flow-based generative models with minibatch optimal transport",
-    TMLR 2024, section 3.2.
+    TMLR 2024.
 
     Examples
     --------

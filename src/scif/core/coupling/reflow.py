@@ -28,7 +28,7 @@ class Reflow(Coupling):
 
     References
     ----------
-    Liu, Gong and Liu, "Flow straight and fast", ICLR 2023, section 2.2.
+    Liu, Gong and Liu, "Flow straight and fast", ICLR 2023, section 2.
 
     Examples
     --------

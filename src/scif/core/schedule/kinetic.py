@@ -31,7 +31,8 @@ class KineticOptimal(Schedule):
 
     References
     ----------
-    Shaul et al., "On kinetic optimal probability paths for generative models", ICML 2023, sections 3 and 4.
+    Shaul et al., "On kinetic optimal probability paths for generative models", ICML 2023, for the data-separation
+    function; there it chooses the path, here the pace on a straight line.
 
     Examples
     --------

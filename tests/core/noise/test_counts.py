@@ -25,6 +25,13 @@ def test_multinomial_of_a_deep_library_has_the_right_covariance(generator):
     torch.testing.assert_close(torch.cov(x1.T), expected, rtol=0.08, atol=0)
 
 
+def test_genes_without_weight_never_get_a_molecule(monkeypatch):
+    # The lowest possible position falls on the edge between the empty first gene and the second.
+    monkeypatch.setattr(_random, "uniform", lambda like, generator: torch.zeros_like(like))
+    x1 = Multinomial(9).sample(torch.tensor([[0.0, 1.0, 0.0, 1.0]]))
+    assert x1.tolist() == [[0.0, 9.0, 0.0, 0.0]]
+
+
 def test_multinomial_library_sizes_may_differ_between_samples(generator):
     sizes = torch.tensor([3.0, 500.0, 0.0])
     channel = Multinomial(sizes)

@@ -63,6 +63,11 @@ def test_from_repeated_frames_of_one_scene(name, generator):
         torch.testing.assert_close(getattr(fitted, parameter), truth, rtol=tolerance, atol=0)
 
 
+def test_few_frames_do_not_bias_the_fit(generator):
+    frames = Gamma(2.0).sample(torch.ones(3, 40_000, dtype=torch.float64), generator=generator)
+    assert float(Gamma.fit(frames).shape) == pytest.approx(2.0, rel=0.03)
+
+
 @pytest.mark.parametrize(("per", "shape"), [("all", ()), ("channel", (2, 1, 1)), ("entry", (2, 8, 8))])
 def test_entries_may_share_a_parameter(per, shape, generator):
     sigma = torch.tensor([0.5, 2.0]).reshape(2, 1, 1)

@@ -93,4 +93,4 @@ def test_known_technical_dispersion_is_taken_off():
     batch = CountBatch(SparseCounts.from_scipy(_gamma_poisson(np.full(60, 2.0), theta=4.0)))
     fitted = fit_variation(_flat_model(60), [batch], technical=4.0, generator=torch.Generator().manual_seed(0))
     assert (fitted.inverse_dispersion == 4.0).all()
-    assert 1.4 < float(fitted.residual_shape.median()) < 3.0
+    assert 1.6 < float(fitted.residual_shape.median()) < 3.2

@@ -86,7 +86,7 @@ def fit_variation(
             here = (mean * rate).sum(0)
             here.index_add_(0, columns, target * mean[rows, columns].clamp_min(1e-12).log(), alpha=-1.0)
             loss[i] += here.cpu()
-    return _divide(GRID[_with_trend(loss, expression).argmin(0)], expression, technical)
+    return _divide(_minimise(_with_trend(loss, expression)), expression, technical)
 
 
 @torch.no_grad()
@@ -121,6 +121,18 @@ def _divide(total: Tensor, expression: Tensor, technical: Tensor | float | None)
     # dispersions of a product of independent gamma factors: 1 + total = (1 + biological)(1 + technical)
     left = (1.0 + 1.0 / total) / (1.0 + 1.0 / theta) - 1.0
     return GeneVariation((1.0 / left.clamp_min(1.0 / MAX_SHAPE)).clamp(max=MAX_SHAPE), theta.clone())
+
+
+def _minimise(loss: Tensor) -> Tensor:
+    """Shape with the least loss ``(genes,)``, by a parabola through three points of the evenly spaced part."""
+    best = loss.argmin(0)
+    inner = (best > 0) & (best < len(GRID) - 2)
+    middle = best.clamp(1, len(GRID) - 3)
+    left, here, right = (loss.gather(0, (middle + i)[None])[0] for i in (-1, 0, 1))
+    offset = 0.5 * (left - right) / (left - 2 * here + right).clamp_min(1e-300)
+    step = float(GRID[1] / GRID[0])
+    refined = GRID[middle] * step ** offset.clamp(-0.5, 0.5)
+    return torch.where(inner, refined.float(), GRID[best])
 
 
 def _with_trend(loss: Tensor, expression: Tensor) -> Tensor:

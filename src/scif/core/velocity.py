@@ -111,10 +111,25 @@ def velocity_from_x0(x_t: Tensor, x0: Tensor, t: float | Tensor, *, path: Affine
 
 
 def x0_from_velocity(x_t: Tensor, v: Tensor, t: float | Tensor, *, path: Affine | None = None) -> Tensor:
-    """The clean end that belongs to a velocity, ``x_t - t v`` on straight lines: the inverse of the above.
+    """The clean end that belongs to a velocity, ``x_t - t v`` on straight lines: inverts :func:`velocity_from_x0`.
 
-    Parameters are those of :func:`velocity_from_x0`, with the velocity ``v`` in place of ``x0``; straight lines allow
-    time 0, too.
+    Parameters
+    ----------
+    x_t
+        Points ``(batch, ...)``.
+    v
+        Their velocities, of the same shape.
+    t
+        Times in [0, 1], one or ``(batch,)``.
+    path
+        An affine path without latent noise; straight lines if not given.
+
+    Raises
+    ------
+    ValueError
+        If point and velocity do not determine the clean end at some time (never on straight lines).
+    TypeError
+        If the path has latent noise.
 
     Examples
     --------

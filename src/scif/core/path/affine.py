@@ -18,11 +18,17 @@ class Coefficients:
     """Weights of ``x_t = alpha x0 + beta x1 + gamma z`` and their time derivatives, each ``(batch,)``."""
 
     alpha: Tensor
+    """Weight of the clean end."""
     beta: Tensor
+    """Weight of the observed end."""
     d_alpha: Tensor
+    """Slope of ``alpha``."""
     d_beta: Tensor
+    """Slope of ``beta``."""
     gamma: Tensor | None = None
+    """Weight of the latent noise, if there is any."""
     d_gamma: Tensor | None = None
+    """Slope of ``gamma``."""
 
 
 class Affine(Path):

@@ -14,22 +14,30 @@ __all__ = ["Path", "PathPair", "PathSample"]
 
 @dataclass(frozen=True)
 class PathSample:
-    """A point of a conditional trajectory: ``x_t`` at times ``t`` ``(batch,)`` and its velocity ``u_t = dx_t/dt``."""
+    """A point of a conditional trajectory."""
 
     x_t: Tensor
+    """The point, ``(batch, ...)``."""
     u_t: Tensor
+    """Its velocity ``dx_t/dt``."""
     t: Tensor
+    """Its time, ``(batch,)``."""
 
 
 @dataclass(frozen=True)
 class PathPair:
-    """Two points of *one* conditional trajectory at times ``s < t`` ``(batch,)``, with the velocity at ``t``."""
+    """Two points of *one* conditional trajectory."""
 
     x_s: Tensor
+    """The earlier (cleaner) point, ``(batch, ...)``."""
     x_t: Tensor
+    """The later point."""
     u_t: Tensor
+    """The velocity at the later point."""
     s: Tensor
+    """Time of the earlier point, ``(batch,)``."""
     t: Tensor
+    """Time of the later point, above ``s``."""
 
 
 class Path:

@@ -14,10 +14,12 @@ __all__ = ["Interval", "draw_interval", "loss_weight"]
 
 @dataclass(frozen=True)
 class Interval:
-    """Neighbouring times ``s < t`` of a grid, each ``(batch,)``."""
+    """Neighbouring times of a grid."""
 
     s: Tensor
+    """Lower ends, ``(batch,)``."""
     t: Tensor
+    """Upper ends."""
 
 
 def draw_interval(
@@ -71,7 +73,14 @@ def draw_interval(
 
 
 def loss_weight(interval: Interval, kind: Literal["constant", "inverse_step"] = "inverse_step") -> Tensor:
-    """Weight ``(batch,)`` of the loss at each interval: 1, or ``1 / (t - s)`` as published.
+    """Weight ``(batch,)`` of the loss at each interval.
+
+    Parameters
+    ----------
+    interval
+        Times at which the loss is taken.
+    kind
+        ``"constant"`` is 1, and ``"inverse_step"`` is ``1 / (t - s)``, as published.
 
     Examples
     --------

@@ -18,10 +18,12 @@ __all__ = ["Solution", "solve"]
 
 @dataclass(frozen=True)
 class Solution:
-    """State at the last time, and the number of velocity evaluations that it took."""
+    """Where a velocity leads."""
 
     x: Tensor
+    """State at the last time, ``(batch, ...)``."""
     num_evaluations: int
+    """Number of velocity evaluations that it took."""
 
 
 def solve(

@@ -9,10 +9,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from benchmarks.images.calibration import calibration_table
 from benchmarks.images.cases import CASES
 from benchmarks.images.methods import METHODS
 from benchmarks.images.run import FORMS, read_results, run
 from benchmarks.images.table import draw, write_tables
+from benchmarks.report import replace_table
 
 
 def main() -> int:
@@ -24,6 +26,7 @@ def main() -> int:
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES), metavar="CASE")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS), metavar="METHOD")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--readme", action="store_true", help="write the table into README.md and the figure beside it")
     parser.add_argument("--report-only", action="store_true", help="only the table and figure of what has been run")
     options = parser.parse_args()
     form = "gpu" if options.gpu else "cpu"
@@ -42,8 +45,13 @@ def main() -> int:
         )
     results = read_results(out)
     if results:
-        sys.stdout.write(write_tables(results, out) + "\n")
-        draw(results, out, directory=options.data, crops=FORMS[form][1])
+        table = write_tables(results, out)
+        sys.stdout.write(table + "\n")
+        figure = draw(results, out, directory=options.data, crops=FORMS[form][1])
+        figure.savefig(out / "images.png", dpi=150)
+        if options.readme:
+            replace_table(Path(__file__).with_name("README.md"), f"{table}\n\n{calibration_table(options.data)}")
+            figure.savefig(Path(__file__).with_name("images.png"), dpi=100)
     return min(failures, 1)
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from scif.core.noise import CorrelatedGaussian, Gaussian, Jacobi, NoiseModel, Poisson
+from scif.core.noise import CorrelatedGaussian, Gaussian, Jacobi, NoiseModel, Poisson, PoissonGaussian
+from scif.fields.images import calibrate_poisson_gaussian
 
 __all__ = ["CASES", "Case", "Data", "load"]
 
@@ -22,10 +23,10 @@ CASES = ("gaussian", "correlated", "poisson", "jacobi", "w2s")
 
 @dataclass(frozen=True)
 class Case:
-    """Images on the scale where white is one (natural) or 255 (micrographs), and their noise."""
+    """Images on the scale where white is one (natural) or one is a photon (micrographs), and their noise."""
 
     name: str
-    noise: NoiseModel | str
+    noise: NoiseModel
     affine: bool = False
     """Whether truth and observation are scaled separately, so that scores align them first."""
 
@@ -41,14 +42,14 @@ class Data:
     test_clean: Images
 
 
-def noise_of(name: str) -> NoiseModel | str:
-    """The noise of a case; that of the micrographs is unknown and has to be measured."""
+def noise_of(name: str) -> NoiseModel:
+    """The noise of a case."""
     return {
         "gaussian": lambda: Gaussian(SIGMA),
         "correlated": lambda: CorrelatedGaussian.from_span(1.5, SIGMA),
         "poisson": lambda: Poisson(0.01),
         "jacobi": Jacobi,
-        "w2s": lambda: "poisson_gaussian",
+        "w2s": lambda: PoissonGaussian(1.0, 0.1),
     }[name]()
 
 
@@ -70,7 +71,8 @@ def load(name: str, directory: Path, *, crops: int | None = None) -> Data:
         data = np.load(directory / "w2s.npz")
         fields = np.array([str(field).split("_")[0] for field in data["name"]])
         held_out = np.isin(fields, sorted(set(fields))[-5:])
-        noisy, clean = (data[key].astype(np.float32) for key in ("noisy", "clean"))
+        noisy = np.stack([photons(image) for image in data["noisy"]])
+        clean = data["clean"].astype(np.float32)
         test = [cut(image, 2 * crops if crops else None) for image in noisy[held_out]]
         truth = [cut(image, 2 * crops if crops else None) for image in clean[held_out]]
         return Data(case, list(noisy[~held_out]), list(clean[~held_out]), test, truth)
@@ -81,9 +83,14 @@ def load(name: str, directory: Path, *, crops: int | None = None) -> Data:
     return Data(case, observe(case.noise, clean, seed=1), clean, observe(case.noise, truth, seed=2), truth)
 
 
-def observe(noise: NoiseModel | str, images: Sequence[NDArray[np.float32]], *, seed: int) -> Images:
+def photons(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A micrograph in photons: each was stored with a scale of its own, which its own noise tells."""
+    camera = calibrate_poisson_gaussian(image)
+    return ((image - camera.offset) / camera.gain).astype(np.float32)
+
+
+def observe(noise: NoiseModel, images: Sequence[NDArray[np.float32]], *, seed: int) -> Images:
     """One noisy observation of each image, the same for every method."""
-    assert isinstance(noise, NoiseModel)
     rng = torch.Generator().manual_seed(seed)
     return [noise.sample(torch.from_numpy(image)[None, None], generator=rng)[0, 0].numpy() for image in images]
 

@@ -48,7 +48,7 @@ def _cell(means: pd.DataFrame, method: str, case: str) -> str:
     return f"{row['psnr']:.2f} / {row['ssim']:.3f} ({row['seconds']:.0f} s)"
 
 
-def draw(results: list[dict[str, Any]], out: Path, *, directory: Path, crops: int | None) -> None:
+def draw(results: list[dict[str, Any]], out: Path, *, directory: Path, crops: int | None) -> Figure:
     """One row a case, one column a method: the middle of one test image."""
     cases = [case for case in CASES if any(r["case"] == case for r in results)]
     methods = [method for method in METHODS if any(r["method"] == method for r in results)]
@@ -69,7 +69,7 @@ def draw(results: list[dict[str, Any]], out: Path, *, directory: Path, crops: in
         _show(row[-1], truth, truth)
         row[-1].set_title("truth", fontsize=6)
         row[0].set_ylabel(TITLES[case], fontsize=7)
-    figure.savefig(out / "images.png", dpi=150)
+    return figure
 
 
 def _middle(image: np.ndarray, side: int = 128) -> np.ndarray:

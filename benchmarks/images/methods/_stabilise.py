@@ -10,8 +10,7 @@ import torch
 from benchmarks.images.cases import Data
 from numpy.typing import NDArray
 
-from scif.core.noise import Gaussian, NoiseModel, Poisson
-from scif.fields.images import calibrate_poisson_gaussian
+from scif.core.noise import Gaussian, NoiseModel, Poisson, PoissonGaussian
 
 __all__ = ["Stabilised", "stabilise", "unbias"]
 
@@ -30,11 +29,8 @@ class Stabilised:
 def stabilise(data: Data) -> Stabilised:
     """The transform for a case: Anscombe's for shot noise, the inverse of the channel's mean where it is biased."""
     noise = data.case.noise
-    if isinstance(noise, str):  # micrographs: the camera is measured, as for our own method
-        camera = calibrate_poisson_gaussian(np.stack(data.train))
-        return anscombe(camera.gain, camera.offset, max(camera.read_noise, 0.05 * camera.gain))
-    if isinstance(noise, Poisson):
-        return anscombe(float(noise.gain), 0.0, 0.0)
+    if isinstance(noise, Poisson | PoissonGaussian):
+        return anscombe(float(noise.gain), float(getattr(noise, "sigma", 0.0)))
     if isinstance(noise, Gaussian):
         return Stabilised(lambda x: x, lambda x: x, float(noise.sigma))
     slope, shift = line(noise)
@@ -51,25 +47,23 @@ def line(noise: NoiseModel) -> tuple[float, float]:
 
 def unbias(data: Data) -> Transform:
     """Inverse of the channel's mean, for methods that aim at the mean of the observations."""
-    if isinstance(data.case.noise, str):
-        return lambda x: x
     slope, shift = line(data.case.noise)
     return lambda x: (x - shift) / slope
 
 
-def anscombe(gain: float, offset: float, read_noise: float) -> Stabilised:
+def anscombe(gain: float, read_noise: float) -> Stabilised:
     """Generalised Anscombe transform with the closed form of its exact unbiased inverse.
 
     Makitalo & Foi, IEEE Trans. Image Processing 22 (2013).
     """
 
     def forward(x: NDArray) -> NDArray:
-        return 2 / gain * np.sqrt(np.maximum(gain * (x - offset) + 0.375 * gain**2 + read_noise**2, 0))
+        return 2 / gain * np.sqrt(np.maximum(gain * x + 0.375 * gain**2 + read_noise**2, 0))
 
     def backward(d: NDArray) -> NDArray:
         d = np.maximum(d, 1.0)
         root = np.sqrt(1.5)
         exact = d**2 / 4 + root / (4 * d) - 11 / (8 * d**2) + 5 * root / (8 * d**3) - 1 / 8
-        return gain * np.maximum(exact - (read_noise / gain) ** 2, 0) + offset
+        return gain * np.maximum(exact - (read_noise / gain) ** 2, 0)
 
     return Stabilised(forward, backward, 1.0)

@@ -121,7 +121,7 @@ class ImageDenoiser:
         axes: str | None = None,
         steps: int = 3000,
         batch_size: int = 16,
-        patch: int | Sequence[int] = 64,
+        patch: int | Sequence[int] | None = None,
         lr: float = 1e-3,
         ema_decay: float = 0.995,
         progress: bool = False,
@@ -143,7 +143,7 @@ class ImageDenoiser:
         batch_size
             Crops in a step.
         patch
-            Side of a crop, or one for each spatial axis.
+            Side of a crop, or one for each spatial axis: 64, or 16 planes of 32 in 3-D, if not given.
         lr
             Largest learning rate.
         ema_decay
@@ -166,6 +166,7 @@ class ImageDenoiser:
         groups = [stacks]
         if self.settings.channels == "apart":
             groups = [[stack.only(c) for stack in stacks] for c in range(stacks[0].channels)]
+        patch = _PATCH[self.settings.ndim] if patch is None else patch
         options = {"batch_size": batch_size, "patch": patch, "steps": steps, "lr": lr, "ema_decay": ema_decay}
         options |= {"progress": progress, **trainer_options}
         fitted: list[Fitted] = []
@@ -329,5 +330,6 @@ class ImageDenoiser:
             raise RuntimeError(msg)
 
 
+_PATCH = {2: (64, 64), 3: (16, 32, 32)}
 _TILE = {2: (512, 512), 3: (32, 160, 160)}
 _OVERLAP = {2: (64, 64), 3: (16, 64, 64)}

@@ -77,8 +77,7 @@ class Settings:
 
     def model(self, channels: int) -> ConsistencyFunction:
         """A new model, whose scales are still to be set."""
-        shape = (channels, *[1] * self.ndim)
-        ones = self.network(channels).first.weight.new_ones(shape)
+        ones = torch.ones(channels, *[1] * self.ndim)
         return ConsistencyFunction(
             self.network(channels), data_mean=0 * ones, data_scale=ones, noise_scale=ones, skip=self.estimator
         )

@@ -22,15 +22,16 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 @dataclass(frozen=True)
 class Calibration:
-    """The kind of noise found in images, and the measurements behind the decision.
-
-    A measurement that the images do not allow (too small, of one brightness) is ``None``.
-    """
+    """The kind of noise found in images, and the measurements behind the decision."""
 
     kind: Kind
+    """What the noise was taken for."""
     gaussian: GaussianCalibration
+    """As if it were white and Gaussian."""
     poisson_gaussian: PoissonGaussianCalibration | None
+    """As if it were a camera's; ``None`` if the images are too small or of one brightness."""
     correlated: CorrelatedCalibration | None
+    """As if it were correlated; ``None`` if the images are too small to tell background from structure."""
 
     def __str__(self) -> str:
         return self.describe(self.kind)

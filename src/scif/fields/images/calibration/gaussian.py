@@ -33,7 +33,9 @@ class GaussianCalibration:
         density = np.exp(-0.5 * (edges / self.sigma) ** 2) / (self.sigma * np.sqrt(2 * np.pi))
         ax.plot(edges, density, label=f"noise, sigma {self.sigma:.3g}")
         ax.set(xlabel="wavelet coefficient", ylabel="density")
-        ax.legend(frameon=False)
+        ax.margins(x=0)
+        ax.set_ylim(top=1.35 * ax.get_ylim()[1])  # room for the legend
+        ax.legend(frameon=False, fontsize="small", handlelength=1)
         return ax
 
 

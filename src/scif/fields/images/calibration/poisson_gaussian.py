@@ -17,20 +17,23 @@ __all__ = ["PoissonGaussianCalibration", "calibrate_poisson_gaussian"]
 
 @dataclass(frozen=True)
 class PoissonGaussianCalibration:
-    """The line ``variance = gain * (mean - offset) + read_noise**2``, in the units of the image.
-
-    One line has two numbers, a camera three: ``offset`` is the one given, else zero, or where the line cuts the axis
-    if that lies above zero. ``means`` and ``variances`` are the points that the line was drawn through and
-    ``intercept`` is its height at mean zero, with the standard error of its slope.
-    """
+    """The line ``variance = gain * (mean - offset) + read_noise**2``, in the units of the image."""
 
     gain: float
+    """Pixel values for each photon."""
     offset: float
+    """What the camera reports in the dark: the value given, else zero, or where the line cuts the axis if that lies
+    above zero. (One line has two numbers, a camera three.)"""
     read_noise: float
+    """Standard deviation in the dark."""
     intercept: float
+    """Height of the line at mean zero."""
     gain_error: float
+    """Standard error of the gain."""
     means: NDArray[np.float64] = field(repr=False)
+    """Means of groups of pixels, through which with their variances the line was drawn."""
     variances: NDArray[np.float64] = field(repr=False)
+    """Variances of the same groups."""
 
     def __str__(self) -> str:
         return (
@@ -47,7 +50,8 @@ class PoissonGaussianCalibration:
             ends, self.gain * ends + self.intercept, label=f"gain {self.gain:.3g}, read noise {self.read_noise:.3g}"
         )
         ax.set(xlabel="mean", ylabel="variance")
-        ax.legend(frameon=False)
+        ax.set_ylim(0, 1.25 * max(self.variances.max(), (self.gain * ends + self.intercept).max()))
+        ax.legend(frameon=False, fontsize="small", handlelength=1)
         return ax
 
 

@@ -1,0 +1,40 @@
+"""Calibration on real micrographs: the gain from one noisy image against the gain from 400 exposures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scif.fields.images import calibrate_poisson_gaussian
+
+__all__ = ["calibration_table"]
+
+
+def calibration_table(directory: Path) -> str:
+    """A Markdown table of how far single-image gains are from those that the mean of 400 exposures tells."""
+    data = np.load(directory / "w2s.npz")
+    ratios = np.array(
+        [
+            calibrate_poisson_gaussian(noisy).gain / true_gain(noisy.astype(float), clean.astype(float))
+            for noisy, clean in zip(data["noisy"], data["clean"], strict=True)
+        ]
+    )
+    low, middle, high = np.quantile(ratios, [0.1, 0.5, 0.9])
+    within = np.mean(np.abs(ratios - 1) < 0.1)
+    return (
+        "| gain from one noisy micrograph / gain from 400 exposures | median | 10% | 90% | within 10% of one |\n"
+        "|---|---|---|---|---|\n"
+        f"| {len(ratios)} micrographs | {middle:.3f} | {low:.3f} | {high:.3f} | {within:.0%} |"
+    )
+
+
+def true_gain(noisy: NDArray, clean: NDArray, *, groups: int = 20) -> float:
+    """Slope of the variance around the clean image, scaled to the noisy one, against its brightness."""
+    slope, height = np.polyfit(clean.ravel(), noisy.ravel(), 1)
+    expected = (slope * clean + height).ravel()
+    squares = (noisy.ravel() - expected) ** 2
+    order = np.array_split(np.argsort(expected, kind="stable"), groups)
+    means, variances = (np.array([values[group].mean() for group in order]) for values in (expected, squares))
+    return float(np.polyfit(means, variances, 1)[0])

@@ -21,16 +21,40 @@ def denoise(adata: ad.AnnData, **kwargs) -> np.ndarray:
     return model.get_denoised()
 
 
-def test_closer_to_the_truth_than_simple_methods():
+@pytest.fixture(scope="module")
+def simulation() -> tuple[ad.AnnData, ICM]:
     adata = scif.datasets.simulate_counts(600, 300, depth=800.0, seed=3)
+    ICM.setup_anndata(adata)
+    model = ICM(adata)
+    model.train(enable_progress_bar=False)
+    return adata, model
+
+
+def test_closer_to_the_truth_than_simple_methods(simulation):
+    adata, model = simulation
     truth = np.asarray(adata.layers["truth"])
     errors = {
         "observed": composition_error(adata.X, truth).mean(),
         "pooled": composition_error(pooled_profile(adata.X), truth).mean(),
         "svd": composition_error(truncated_svd(adata.X, 20), truth).mean(),
     }
-    ours = composition_error(denoise(adata), truth).mean()
+    ours = composition_error(model.get_denoised(), truth).mean()
     assert ours < 0.9 * min(errors.values()), (ours, errors)
+
+
+def test_transport_keeps_the_variance_that_the_mean_loses(simulation):
+    adata, model = simulation
+    truth = np.asarray(adata.layers["truth"])
+
+    def logs(x):
+        y = np.log1p(x / x.sum(1, keepdims=True) * 800.0)
+        return y - y.mean(0)
+
+    axes = np.linalg.svd(logs(truth), full_matrices=False)[2][:6]
+    true = (logs(truth) @ axes.T).var(0)
+    ratio = {kind: (logs(model.get_denoised(estimator=kind)) @ axes.T).var(0) / true for kind in ("mean", "transport")}
+    assert (abs(ratio["transport"] - 1) < 0.1).all(), ratio
+    assert (ratio["mean"] < ratio["transport"]).all(), ratio
 
 
 def test_held_out_molecules_of_real_counts():

@@ -15,12 +15,13 @@ from scif.core.objective import LossOutput, SumObjective
 from scif.model._data import CountBatch
 from scif.model._objective import CountAnchor, CountICM
 from scif.model._residual import fit_variation
+from scif.model._transport import latent_stretch
 from scif.nn import CountConsistency
 
 __all__ = ["CountPlan", "CountRunner"]
 
 #: When each gene's own variation is estimated anew, as shares of the epochs.
-REFIT = (0.3, 0.6)
+REFIT = (0.1, 0.3, 0.6)
 
 
 class CountPlan(Engine):
@@ -42,7 +43,7 @@ class CountPlan(Engine):
         Weights of both terms.
     num_steps
         Time steps of the consistency term.
-    lr, weight_decay, ema_decay, seed
+    lr, weight_decay, ema_decay, total_steps, seed
         As for :class:`scif.core.Engine`.
     """
 
@@ -60,6 +61,7 @@ class CountPlan(Engine):
         lr: float = 3e-3,
         weight_decay: float = 0.01,
         ema_decay: float = 0.98,
+        total_steps: int | None = None,
         seed: int = 0,
     ) -> None:
         parts = {
@@ -72,6 +74,7 @@ class CountPlan(Engine):
             lr=lr,
             weight_decay=weight_decay,
             warmup_steps=20,
+            total_steps=total_steps,
             ema_decay=ema_decay,
             ema_teacher=True,
             seed=seed,
@@ -126,13 +129,16 @@ class CountPlan(Engine):
         self.finish()
 
     def finish(self) -> None:
-        """Put the best averaged weights seen so far into the module, and estimate each gene's variation for them."""
+        """Put the best averaged weights seen so far into the module, and estimate variances for them."""
         if int(self.ema.n_averaged) == 0:
             return
         self.model.load_state_dict(self.averaged.state_dict() if self._best is None else self._best[1])
         self.ema.module.load_state_dict(self.model.state_dict())
         self.refit()
         self.model.eval()
+        cells = [batch.to(self.device) for batch in self.reference]
+        generator = torch.Generator(self.device).manual_seed(self.seed)
+        self.model.stretch.copy_(latent_stretch(self.model, cells, self.noise, generator=generator))
 
     @torch.no_grad()
     def refit(self) -> None:

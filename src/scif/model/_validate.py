@@ -134,7 +134,8 @@ def _chunks(data: Any, num_cells: int) -> Iterator[tuple[int, sparse.csr_matrix]
 def _looks_logged(parts: list[sparse.csr_matrix]) -> bool:
     """Whether undoing a logarithm gives counts up to a factor per cell, or cells of one depth."""
     x = sparse.csr_matrix(sparse.vstack(parts))
-    if x.data.max() > 40:
+    odd = x.data != np.round(x.data)
+    if x.data.max() > 40 or odd.mean() < 0.1:
         return False
     starts = x.indptr[:-1][np.diff(x.indptr) > 0]
     for base in (np.e, 2.0, 10.0):
@@ -142,7 +143,7 @@ def _looks_logged(parts: list[sparse.csr_matrix]) -> bool:
         smallest = np.minimum.reduceat(np.where(raw > 0, raw, np.inf), starts)
         ratio = raw / np.repeat(smallest, np.diff(np.append(starts, x.nnz)))
         whole = np.abs(ratio - np.round(ratio)) < 0.02 * np.maximum(1.0, ratio / 10)
-        if whole.mean() > MOSTLY:
+        if whole[odd].mean() > MOSTLY:
             return True
         sums = np.add.reduceat(raw, starts)
         if len(sums) > 2 and sums.std() < 0.01 * sums.mean():

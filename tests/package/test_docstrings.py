@@ -54,11 +54,13 @@ def listed(text: str) -> set[str]:
 
 
 def described_fields(value) -> set[str]:
-    """Names of the fields of a data class that have a docstring of their own."""
-    if not inspect.isclass(value):
-        return set()
-    described = ModuleAnalyzer.for_module(value.__module__).find_attr_docs()
-    return {field for owner, field in described if owner == value.__name__}
+    """Names of the fields of a data class, or of one it extends, that have a docstring of their own."""
+    fields = set()
+    for base in inspect.getmro(value) if inspect.isclass(value) else ():
+        if base.__module__.startswith("scif."):
+            described = ModuleAnalyzer.for_module(base.__module__).find_attr_docs()
+            fields |= {field for owner, field in described if owner == base.__name__}
+    return fields
 
 
 def is_method(name: str) -> bool:

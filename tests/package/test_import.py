@@ -21,7 +21,7 @@ def test_importing_the_package_loads_nothing_heavy():
     assert loaded_after("import scif", HEAVY) == ""
 
 
-@pytest.mark.parametrize("module", ["core", "nn", "fields", "metrics", "datasets"])
+@pytest.mark.parametrize("module", ["core", "nn", "fields.images", "fields.fluids", "metrics", "datasets"])
 def test_only_the_count_model_needs_scvi_tools_and_scanpy(module):
     assert loaded_after(f"import scif.{module}", ("scvi", "scanpy", "umap")) == ""
 

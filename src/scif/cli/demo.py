@@ -43,18 +43,14 @@ def run(arguments: Namespace) -> None:
     figure = denoising(adata, MARKERS, color="bulk_labels", basis="pca" if arguments.quick else "umap")
     arguments.out.mkdir(parents=True, exist_ok=True)
     adata.write_h5ad(arguments.out / "denoised.h5ad")
-    figure.savefig(arguments.out / "denoised.png")
+    figure.savefig(arguments.out / "denoised.png", dpi=200)
     console.print(f"Wrote {arguments.out / 'denoised.h5ad'} (layer 'denoised') and {arguments.out / 'denoised.png'}")
 
 
 def _denoise(adata: AnnData, seed: int, max_epochs: int | None) -> np.ndarray:
-    from scif.model import ICM
+    from scif.cli._training import train
 
-    adata = adata.copy()
-    ICM.setup_anndata(adata)
-    model = ICM(adata, seed=seed)
-    model.train(max_epochs=max_epochs)
-    return model.get_denoised()
+    return train(adata.copy(), seed=seed, max_epochs=max_epochs).get_denoised()
 
 
 def _scores(adata: AnnData, seed: int, max_epochs: int | None) -> pd.DataFrame:

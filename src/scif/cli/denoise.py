@@ -36,14 +36,18 @@ def run(arguments: Namespace) -> None:
         msg = f"{arguments.input} already has a layer {arguments.output_layer!r}; choose another --output-layer."
         raise ValueError(msg)
 
-    from scif.model import ICM
+    from scif.cli._training import train
 
-    work = adata.copy()  # setup leaves bookkeeping in obs and uns that does not belong in the output
-    ICM.setup_anndata(
-        work, layer=arguments.layer, batch_key=arguments.batch_key, size_factor_key=arguments.size_factor_key
+    model = train(
+        adata.copy(),  # setup leaves bookkeeping in obs and uns that does not belong in the output
+        noise=arguments.noise,
+        seed=arguments.seed,
+        max_epochs=arguments.max_epochs,
+        accelerator=arguments.accelerator,
+        layer=arguments.layer,
+        batch_key=arguments.batch_key,
+        size_factor_key=arguments.size_factor_key,
     )
-    model = ICM(work, noise=arguments.noise, seed=arguments.seed)
-    model.train(max_epochs=arguments.max_epochs, accelerator=arguments.accelerator)
     adata.layers[arguments.output_layer] = model.get_denoised()
     adata.write_h5ad(arguments.output)
     if arguments.save_model is not None:

@@ -1,0 +1,37 @@
+"""Train the count model without the chatter that a log file does not need."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from scif.model import ICM
+
+__all__ = ["train"]
+
+
+def train(
+    adata: AnnData,
+    *,
+    noise: str = "nb",
+    seed: int = 0,
+    max_epochs: int | None = None,
+    accelerator: str = "auto",
+    **setup: str | None,
+) -> ICM:
+    """A trained model; ``setup`` are arguments of ``setup_anndata``. A terminal sees a progress bar."""
+    from scif.model import ICM
+
+    ICM.setup_anndata(adata, **setup)
+    choice: Any = noise
+    model = ICM(adata, noise=choice, seed=seed)
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        model.train(max_epochs=max_epochs, accelerator=accelerator, enable_progress_bar=sys.stderr.isatty())
+    return model

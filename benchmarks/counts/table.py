@@ -45,7 +45,11 @@ _SECTIONS = {
         "depth_gene_correlation",
         "depth_relative_error",
     ],
-    "Permuted-gene null (excess over the observed data; not above 0.02)": ["null_correlation", "null_excess"],
+    "Permuted-gene null (excess over the observed data; not above 0.02)": [
+        "null_correlation",
+        "null_excess",
+        "null_variance",
+    ],
     "As released by Open Problems (rewards over-sharpening, arguments exchanged: not for choosing)": [
         "open_problems_mse",
         "open_problems_poisson",

@@ -28,5 +28,5 @@ def fit(
     adata = ad.AnnData(counts.astype(np.float32))
     ICM.setup_anndata(adata)
     fitted = ICM(adata, seed=seed, **(model or {}))
-    fitted.train(**(train or {}))
+    fitted.train(enable_progress_bar=False, **(train or {}))
     return lambda: fitted.get_denoised(estimator=estimator)

@@ -43,7 +43,9 @@ def test_identity_weights_are_a_low_pass_filter() -> None:
 def test_spectral_convolution_does_not_depend_on_the_grid(fine: int) -> None:
     conv = SpectralConv2d(2, 3, modes=4)
     coarse = conv(band_limited(12, 4))
-    torch.testing.assert_close(conv(band_limited(fine, 4))[..., :: fine // 12, :: fine // 12], coarse, atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        conv(band_limited(fine, 4))[..., :: fine // 12, :: fine // 12], coarse, atol=1e-4, rtol=0
+    )
 
 
 def test_spectral_convolution_of_a_field_with_fewer_modes_than_weights() -> None:

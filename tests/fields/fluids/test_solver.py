@@ -145,7 +145,7 @@ def test_tendency_is_the_time_derivative() -> None:
 
 
 def test_gradients_are_exact() -> None:
-    start = (fields(1, 8)).requires_grad_()
+    start = fields(1, 7).requires_grad_()
     flow = NavierStokes2D(0.05, forcing=kolmogorov(0.5, 1))
     assert torch.autograd.gradcheck(lambda x: flow.solve(x, 0.05, steps=2), (start,))
 

@@ -29,9 +29,13 @@ class FlowCase:
     """A distribution of initial fields and the flow that they go through."""
 
     name: str
+    """What the case is called."""
     channel: NavierStokesChannel
+    """The flow, and the measurement of its end."""
     spectrum: Callable[[Tensor], Tensor]
+    """Energy spectrum of the initial fields, up to a factor."""
     energy: float
+    """Their mean kinetic energy per area."""
     cutoff: int
     """Highest mode of the initial fields, so that these are the same at every resolution."""
 
@@ -61,13 +65,37 @@ class FlowCase:
         return FlowPairs(initial, torch.cat(final))
 
 
-def laminar(*, viscosity: float = 0.05, duration: float = 1.0, sigma: float = 0.0, cutoff: int = 10) -> FlowCase:
-    """Smooth fields that turn by about a radian while viscosity blurs them."""
+def laminar(*, viscosity: float = 0.05, duration: float = 1.0, sigma: float = 0.0, cutoff: int = 6) -> FlowCase:
+    """Smooth fields that turn by about a radian while viscosity blurs them.
+
+    Parameters
+    ----------
+    viscosity
+        Kinematic viscosity.
+    duration
+        Time from the initial to the final field.
+    sigma
+        Standard deviation of the measurement noise on the final field.
+    cutoff
+        Highest mode of the initial fields.
+    """
     channel = NavierStokesChannel(NavierStokes2D(viscosity), duration, sigma=sigma)
     return FlowCase("laminar", channel, partial(matern_spectrum, scale=3.0, decay=3.0), 0.1, cutoff)
 
 
-def turbulent(*, viscosity: float = 0.005, duration: float = 0.5, sigma: float = 0.0, cutoff: int = 10) -> FlowCase:
-    """Decaying turbulence of root-mean-square speed 1: a broad spectrum, vortices that shear and merge."""
+def turbulent(*, viscosity: float = 0.005, duration: float = 0.25, sigma: float = 0.0, cutoff: int = 10) -> FlowCase:
+    """Decaying turbulence of root-mean-square speed 1: enstrophy at all scales, vortices that shear and merge.
+
+    Parameters
+    ----------
+    viscosity
+        Kinematic viscosity.
+    duration
+        Time from the initial to the final field.
+    sigma
+        Standard deviation of the measurement noise on the final field.
+    cutoff
+        Highest mode of the initial fields.
+    """
     channel = NavierStokesChannel(NavierStokes2D(viscosity), duration, sigma=sigma)
     return FlowCase("turbulent", channel, partial(mcwilliams_spectrum, peak=4.0), 0.5, cutoff)

@@ -17,6 +17,13 @@ __all__ = ["matern_spectrum", "mcwilliams_spectrum", "random_vorticity", "taylor
 def mcwilliams_spectrum(k: Tensor, *, peak: float = 6.0) -> Tensor:
     """A broad energy spectrum, ``k^2 / (1 + (k / peak)^4)`` up to a factor, with its maximum at ``peak``.
 
+    Parameters
+    ----------
+    k
+        Wavenumbers.
+    peak
+        Wavenumber of the maximum.
+
     References
     ----------
     McWilliams, *The emergence of isolated coherent vortices in turbulent flow*, J. Fluid Mech. 146 (1984).
@@ -34,6 +41,15 @@ def mcwilliams_spectrum(k: Tensor, *, peak: float = 6.0) -> Tensor:
 
 def matern_spectrum(k: Tensor, *, scale: float = 7.0, decay: float = 2.5) -> Tensor:
     """Energy spectrum of vorticity with covariance ``(-Laplacian + scale^2)^-decay``, up to a factor: smooth fields.
+
+    Parameters
+    ----------
+    k
+        Wavenumbers.
+    scale
+        Wavenumber above which the spectrum falls.
+    decay
+        How fast it falls.
 
     References
     ----------
@@ -123,6 +139,15 @@ def taylor_green(
     """Vorticity ``2 waves cos(waves x) cos(waves y)`` ``(size, size)`` of the Taylor-Green vortex, side ``2 pi``.
 
     Its advection vanishes, so that it decays as ``exp(-2 viscosity waves^2 t)`` and keeps its shape.
+
+    Parameters
+    ----------
+    size
+        Points along each side.
+    waves
+        Number of waves along each side.
+    dtype, device
+        Of the result.
 
     Examples
     --------

@@ -53,7 +53,8 @@ class FluidInverter:
     width, modes, depth
         Hidden channels, Fourier modes and blocks of the network, see :class:`scif.nn.fno.FNO`.
     max_gain
-        Largest amplification of a mode by the backward integration.
+        Largest amplification of a mode by the backward integration. If not given: 100, or with measurement noise half
+        the signal-to-noise ratio (at least 2).
     seed
         Seed of the initial weights and of training.
 
@@ -84,7 +85,7 @@ class FluidInverter:
         width: int = 24,
         modes: int = 10,
         depth: int = 4,
-        max_gain: float = 100.0,
+        max_gain: float | None = None,
         seed: int = 0,
     ) -> None:
         start = start or ("backward" if method == "icm" else "identity")
@@ -222,12 +223,13 @@ class FluidInverter:
     def _untrained(self, scale: float) -> TrainedInverse:
         """The model before training, in units in which vorticities are ``scale`` times smaller."""
         channel = self.channel.rescaled(scale)
+        max_gain = self.max_gain or min(100.0, max(2.0, 0.5 / max(channel.sigma, 1e-9)))
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
             net = FNO(2 if self.start == "backward" else 1, width=self.width, modes=self.modes, depth=self.depth)
         model: nn.Module = FlowVelocity(net)
         if self.method == "icm":
-            model = FlowConsistency(net, channel, start=self.start, max_gain=self.max_gain)
+            model = FlowConsistency(net, channel, start=self.start, max_gain=max_gain)
         return TrainedInverse(model, channel, Uniform().grid(self.num_steps))
 
     def _objective(self, channel: NavierStokesChannel, *, square: bool) -> Inverse:

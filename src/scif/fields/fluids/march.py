@@ -44,7 +44,7 @@ class March:
 
     def __call__(self, state: Tensor, left: Tensor, steps: int | None) -> Tensor:
         """March every sample of ``state`` for its time ``left`` ``(batch,)``."""
-        for taken in range(self.max_steps):
+        for taken in range(steps or self.max_steps):
             first = self.tendency(state)
             if steps is None:
                 number = self.steps_needed(first.rate, left)

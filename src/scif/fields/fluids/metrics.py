@@ -39,6 +39,13 @@ class Spectra:
 def relative_l2(estimate: Tensor, truth: Tensor) -> Tensor:
     """``|estimate - truth| / |truth|`` over space, one number per leading index.
 
+    Parameters
+    ----------
+    estimate
+        Field ``(..., height, width)``.
+    truth
+        What it should be, of the same shape.
+
     Examples
     --------
     >>> import torch
@@ -51,7 +58,15 @@ def relative_l2(estimate: Tensor, truth: Tensor) -> Tensor:
 
 
 def vorticity_correlation(estimate: Tensor, truth: Tensor) -> Tensor:
-    """Pearson correlation over space, one number per leading index."""
+    """Pearson correlation over space, one number per leading index.
+
+    Parameters
+    ----------
+    estimate
+        Field ``(..., height, width)``.
+    truth
+        What it should be, of the same shape.
+    """
     _check_pair(estimate, truth)
     a = estimate - estimate.mean((-2, -1), keepdim=True)
     b = truth - truth.mean((-2, -1), keepdim=True)
@@ -59,39 +74,87 @@ def vorticity_correlation(estimate: Tensor, truth: Tensor) -> Tensor:
 
 
 def velocity(vorticity: Tensor, *, length: float | tuple[float, float] = 2 * math.pi) -> Tensor:
-    """Velocity ``(2, ..., height, width)`` along ``x`` and ``y`` of a periodic flow with the given vorticity."""
+    """Velocity ``(2, ..., height, width)`` along ``x`` and ``y`` of a periodic flow with the given vorticity.
+
+    Parameters
+    ----------
+    vorticity
+        Vorticity ``(..., height, width)``.
+    length
+        Side of the periodic domain, or its sides along ``y`` and ``x``.
+    """
     grid = _grid(vorticity, length, name="vorticity")
     return to_physical(torch.stack(grid.velocity(to_spectral(vorticity))), grid.size)
 
 
 def vorticity(velocity: Tensor, *, length: float | tuple[float, float] = 2 * math.pi) -> Tensor:
-    """Vorticity ``(..., height, width)`` of velocities ``(2, ..., height, width)`` along ``x`` and ``y``."""
+    """Vorticity ``(..., height, width)`` of velocities ``(2, ..., height, width)`` along ``x`` and ``y``.
+
+    Parameters
+    ----------
+    velocity
+        Velocity ``(2, ..., height, width)`` along ``x`` and ``y``.
+    length
+        Side of the periodic domain, or its sides along ``y`` and ``x``.
+    """
     grid = _grid(velocity, length, name="velocity")
     u, v = to_spectral(velocity)
     return to_physical(1j * (grid.kx * v - grid.ky * u), grid.size)
 
 
 def divergence(velocity: Tensor, *, length: float | tuple[float, float] = 2 * math.pi) -> Tensor:
-    """Divergence ``(..., height, width)`` of velocities ``(2, ..., height, width)``; zero for incompressible flow."""
+    """Divergence ``(..., height, width)`` of velocities ``(2, ..., height, width)``; zero for incompressible flow.
+
+    Parameters
+    ----------
+    velocity
+        Velocity ``(2, ..., height, width)`` along ``x`` and ``y``.
+    length
+        Side of the periodic domain, or its sides along ``y`` and ``x``.
+    """
     grid = _grid(velocity, length, name="velocity")
     u, v = to_spectral(velocity)
     return to_physical(grid.divergence(u, v), grid.size)
 
 
 def energy(vorticity: Tensor, *, length: float | tuple[float, float] = 2 * math.pi) -> Tensor:
-    """Kinetic energy per area, half the mean squared speed, one number per leading index."""
+    """Kinetic energy per area, half the mean squared speed, one number per leading index.
+
+    Parameters
+    ----------
+    vorticity
+        Vorticity ``(..., height, width)``.
+    length
+        Side of the periodic domain, or its sides along ``y`` and ``x``.
+    """
     grid = _grid(vorticity, length, name="vorticity")
     return (_power(vorticity, grid) * grid.inverse_k2).sum((-2, -1))
 
 
 def enstrophy(vorticity: Tensor, *, length: float | tuple[float, float] = 2 * math.pi) -> Tensor:
-    """Half the mean squared vorticity, one number per leading index; the mean vorticity is left out."""
+    """Half the mean squared vorticity, one number per leading index; the mean vorticity is left out.
+
+    Parameters
+    ----------
+    vorticity
+        Vorticity ``(..., height, width)``.
+    length
+        Side of the periodic domain, or its sides along ``y`` and ``x``.
+    """
     grid = _grid(vorticity, length, name="vorticity")
     return _power(vorticity, grid).sum((-2, -1))
 
 
 def palinstrophy(vorticity: Tensor, *, length: float | tuple[float, float] = 2 * math.pi) -> Tensor:
-    """Half the mean squared gradient of the vorticity: viscosity removes twice this enstrophy per time."""
+    """Half the mean squared gradient of the vorticity: viscosity removes twice this enstrophy per time.
+
+    Parameters
+    ----------
+    vorticity
+        Vorticity ``(..., height, width)``.
+    length
+        Side of the periodic domain, or its sides along ``y`` and ``x``.
+    """
     grid = _grid(vorticity, length, name="vorticity")
     return (_power(vorticity, grid) * grid.k2).sum((-2, -1))
 
@@ -100,6 +163,13 @@ def spectra(vorticity: Tensor, *, length: float | tuple[float, float] = 2 * math
     """Energy and enstrophy by wavenumber.
 
     Shell ``i`` holds the modes whose wavenumber, in units of the longest wave's, rounds to ``i``.
+
+    Parameters
+    ----------
+    vorticity
+        Vorticity ``(..., height, width)``.
+    length
+        Side of the periodic domain, or its sides along ``y`` and ``x``.
 
     Examples
     --------
@@ -125,6 +195,15 @@ def spectrum_error(estimate: Tensor, truth: Tensor, *, floor: float = 1e-4) -> T
     """Mean absolute log10 ratio of the batch's mean enstrophy spectra, over shells with a share above ``floor``.
 
     Zero when the estimate holds the right amount of every scale; 1 means a factor of ten too little or too much.
+
+    Parameters
+    ----------
+    estimate
+        Field ``(..., height, width)``.
+    truth
+        What it should be, of the same shape.
+    floor
+        Share of the enstrophy below which a shell is left out.
     """
     _check_pair(estimate, truth)
     have, want = (spectra(field).enstrophy.reshape(-1, spectra(field).k.numel()).mean(0) for field in (estimate, truth))

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from scif.core._check import batch_times, expand_time
 from scif.core.path import Path, PathPair, PathSample
+from scif.core.path.base import check_ends, check_order
 from scif.fields.fluids.channel import NavierStokesChannel
 
 __all__ = ["FlowPath"]
@@ -42,6 +43,7 @@ class FlowPath(Path):
         self, x0: Tensor, x1: Tensor, t: float | Tensor, *, generator: torch.Generator | None = None
     ) -> PathSample:
         """The point at times ``t`` and its velocity in units of the duration."""
+        check_ends(x0, x1)
         t = batch_times(t, x0)
         return self._point(self._advance(x0, t), x1, t)
 
@@ -55,7 +57,9 @@ class FlowPath(Path):
         generator: torch.Generator | None = None,
     ) -> PathPair:
         """The points at times ``s < t`` and the velocity at ``t``."""
+        check_ends(x0, x1)
         s, t = batch_times(s, x0, name="s"), batch_times(t, x0)
+        check_order(s, t)
         at_s = self._advance(x0, s)
         at_t = self._advance(at_s, t - s)
         late = self._point(at_t, x1, t)

@@ -23,7 +23,15 @@ def symmetry(vorticity: Tensor, index: int) -> Tensor:
 
 
 def random_symmetries(vorticity: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-    """A random symmetry of each field ``(batch, ..., side, side)``."""
+    """A random symmetry of each field.
+
+    Parameters
+    ----------
+    vorticity
+        Fields ``(batch, ..., side, side)``.
+    generator
+        Source of randomness.
+    """
     device = generator.device if generator is not None else None
     indices = torch.randint(8, (vorticity.shape[0],), generator=generator, device=device)
     return torch.stack([symmetry(field, int(i)) for field, i in zip(vorticity, indices, strict=True)])

@@ -13,7 +13,7 @@ METRICS = ("psnr", "affine_psnr", "ssim", "resolution")
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options."""
-    actions = parser.add_subparsers(dest="action", metavar="action", required=True)
+    actions = parser.add_subparsers(dest="action", metavar="action", required=True, help="what to do")
     _denoise_arguments(actions.add_parser("denoise", help="train on noisy images and write denoised ones beside them"))
     _calibrate_arguments(actions.add_parser("calibrate", help="measure kind and parameters of the noise"))
     _evaluate_arguments(actions.add_parser("evaluate", help="score images against the truth"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -100,7 +101,9 @@ class SparseCounts:
         if self.device.type == "mps":  # torch has no sparse product there
             return self.dense() @ weight
         shape = (self.num_cells, self.num_genes)
-        matrix = torch.sparse_csr_tensor(self.row_starts, self.columns, self.values, shape, check_invariants=False)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+            matrix = torch.sparse_csr_tensor(self.row_starts, self.columns, self.values, shape, check_invariants=False)
         return matrix @ weight
 
     def thin(self, fraction: Tensor, *, generator: torch.Generator | None = None) -> Thinned:

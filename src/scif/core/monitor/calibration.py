@@ -23,7 +23,9 @@ class Calibration:
     distance: float
     """Kolmogorov-Smirnov distance from the uniform distribution."""
     verdict: Literal["calibrated", "too narrow", "too wide", "biased"]
+    """How the draws spread around what came out."""
     message: str
+    """The verdict in words."""
 
 
 def pit(value: Tensor, draws: Tensor, *, generator: torch.Generator | None = None) -> Tensor:

@@ -35,7 +35,9 @@ class Collapse:
     detectable: Tensor
     """Whether the observations have signal there, beyond doubt."""
     verdict: Literal["healthy", "collapsing", "inflating", "undecided"]
+    """Whether the estimates keep the variance of the signal."""
     message: str
+    """The verdict in words."""
 
     def warn(self) -> None:
         """Issue a :class:`CollapseWarning` with the message if the run is collapsing."""

@@ -19,9 +19,13 @@ class Marginal:
     """Distance of re-noised estimates to observations, and the distance between two sets of observations."""
 
     distance: float
+    """Sliced Wasserstein distance of re-noised estimates to observations."""
     reference: float
+    """The same between two halves of the observations: what chance alone gives."""
     verdict: Literal["matching", "differing"]
+    """Whether the distance is explained by chance."""
     message: str
+    """The verdict in words."""
 
 
 def sliced_wasserstein(

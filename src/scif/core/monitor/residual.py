@@ -19,12 +19,16 @@ class Residual:
     """The removed part ``x1 - E[x1 | x0]`` in units of the noise's standard deviation."""
 
     mean: float
+    """Zero if nothing but noise was removed."""
     variance: float
+    """At most one if nothing but noise was removed."""
     structure: float
     """Mean correlation of neighbouring entries, or for unordered entries the excess of the largest eigenvalue of
     their correlation matrix over that of white noise, as a share of the total."""
     verdict: Literal["noise", "signal", "biased"]
+    """What was removed."""
     message: str
+    """The verdict in words."""
 
 
 def residual(x1: Tensor, x0: Tensor, noise: NoiseModel, *, spatial: int = 0, tolerance: float = 0.1) -> Residual:

@@ -53,6 +53,17 @@ def monte_carlo_moments(channel: NoiseModel, x0: Tensor, *, draws: int, seed: in
 
     The standard error of the mean is ``sqrt(variance / draws)``, the relative one of the variance about
     ``sqrt(2 / draws)``.
+
+    Parameters
+    ----------
+    channel
+        The channel to draw from.
+    x0
+        Clean signals, ``(batch, ...)``.
+    draws
+        Number of samples of each.
+    seed
+        Of the generator.
     """
     generator = torch.Generator(device=x0.device).manual_seed(seed)
     mean, squares = torch.zeros_like(x0), torch.zeros_like(x0)

@@ -14,10 +14,12 @@ __all__ = ["LossOutput", "Objective", "SumObjective"]
 
 @dataclass(frozen=True)
 class LossOutput:
-    """A scalar loss and the detached scalars worth logging, by name."""
+    """What an objective says of a batch."""
 
     loss: Tensor
+    """The scalar to minimise."""
     terms: Mapping[str, Tensor] = field(default_factory=dict)
+    """Detached scalars worth logging, by name."""
 
 
 class Objective(nn.Module):
@@ -67,7 +69,13 @@ class Objective(nn.Module):
 
 
 class SumObjective(Objective):
-    """A weighted sum of objectives; terms with weight zero are not evaluated."""
+    """A weighted sum of objectives; terms with weight zero are not evaluated.
+
+    Parameters
+    ----------
+    parts
+        Objectives and their weights, by name.
+    """
 
     name = "sum"
 

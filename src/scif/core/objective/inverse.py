@@ -20,7 +20,9 @@ class CleanEstimates:
     """Clean estimates ``x0``, each as often as it will be re-noised, and conditions to match."""
 
     x0: Tensor
+    """Clean estimates, ``(batch * resamples, ...)``."""
     condition: dict[str, Any]
+    """What goes to the network by name, repeated likewise."""
 
 
 class Inverse(TrajectoryObjective):
@@ -28,6 +30,11 @@ class Inverse(TrajectoryObjective):
 
     Clean estimates ``x0`` come from :meth:`transport`, by the teacher if there is one and without gradient. The
     channel then draws ``resamples`` new observations of each, and the objective behind this class takes over.
+
+    Parameters
+    ----------
+    coupling, path, schedule, num_steps, distance, times
+        As for :class:`TrajectoryObjective`.
     """
 
     noise: NoiseModel

@@ -86,6 +86,7 @@ nitpick_ignore_regex = [
         r"py:.*",
         r"(AnnData|Any|ArrayLike|Axes|Callable|DTypeLike|Figure|Generator|Iterable|Iterator|Mapping|Module|NDArray)",
     ),
+    (r"py:class", r"scif\.model\._.*"),  # base classes that hold a part of a public class
     (r"py:.*", r"(DataFrame|Series|Sequence|Tensor|device|dtype|csr_matrix|Path|PathLike|Self)"),
 ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scif.nn.count_consistency import CountConsistency
 from scif.nn.count_network import CountNetwork, CountStart
+from scif.nn.fno import FNO
 from scif.nn.mlp import TimeMLP
 from scif.nn.multinomial import multinomial_nll
 from scif.nn.sparse_counts import SparseCounts, Thinned
@@ -11,6 +12,7 @@ from scif.nn.time import TimeEmbedding
 from scif.nn.unet import UNet
 
 __all__ = [
+    "FNO",
     "CountConsistency",
     "CountNetwork",
     "CountStart",

@@ -48,7 +48,7 @@ def noise_channel(channel: str | NoiseModel, **parameters: Any) -> NoiseModel:
     Parameters
     ----------
     channel
-        A name in :data:`NOISE_CHANNELS`, or a channel, which is returned as it is.
+        A name in ``NOISE_CHANNELS``, or a channel, which is returned as it is.
     **parameters
         Arguments of the named channel.
 

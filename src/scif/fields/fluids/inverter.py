@@ -51,7 +51,7 @@ class FluidInverter:
     num_steps
         Time steps; 1 for ``"icm"`` if not given, which suits a deterministic channel, and 8 for ``"ifm"``.
     width, modes, depth
-        Hidden channels, Fourier modes and blocks of the network, see :class:`scif.nn.fno.FNO`.
+        Hidden channels, Fourier modes and blocks of the network, see :class:`scif.nn.FNO`.
     max_gain
         Largest amplification of a mode by the backward integration. If not given: 100, or with measurement noise half
         the signal-to-noise ratio (at least 2).

@@ -18,7 +18,7 @@ __all__ = ["train"]
 def train(
     adata: AnnData,
     *,
-    noise: str = "nb",
+    noise: str = "poisson",
     seed: int = 0,
     max_epochs: int | None = None,
     accelerator: str = "auto",

@@ -97,6 +97,15 @@ class TestMean:
         # averaging takes the noise of splitting away: variance 1/9 of the error goes down to 1/16 of that
         assert errors[1] == pytest.approx(2.0 / 3.0 - 15.0 / 16.0 / 9.0, rel=0.03)
 
+    def test_slopes_are_the_posterior_standard_deviation_of_normal_data(self) -> None:
+        scale = torch.tensor([0.5, 2.0])
+        head = ConsistencyFunction(TimeMLP(2, hidden=4, depth=1), data_scale=scale, noise_scale=1.0, skip="mean")
+        estimate = mean(head, torch.randn(5, 2, generator=rng()), noise=NOISE, num_probes=2, generator=rng())
+        assert estimate.std is not None
+        torch.testing.assert_close(estimate.std, (scale**2 / (scale**2 + 1.0)).sqrt().expand(5, 2))
+        with pytest.raises(TypeError, match=r"noise is Poisson.* use sample\(\) instead"):
+            mean(head, torch.ones(5, 2), noise=Poisson(1.0), num_probes=2)
+
     def test_splits_without_a_channel_are_an_error(self) -> None:
         with pytest.raises(ValueError, match="num_splits is 3 and noise None"):
             mean(untrained(1.0), torch.zeros(2, 1), num_splits=3)

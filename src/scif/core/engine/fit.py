@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ def fit(
     ema_decay: float = 0.999,
     ema_teacher: bool = False,
     warmup_steps: int = 100,
+    final_lr: float = 0.01,
     weight_decay: float = 0.01,
     seed: int = 0,
     gradient_clip: float | None = 1.0,
@@ -58,7 +61,7 @@ def fit(
         Optimiser steps.
     batch_size
         Rows in a batch, at most ``n``.
-    lr, ema_decay, ema_teacher, warmup_steps, weight_decay
+    lr, ema_decay, ema_teacher, warmup_steps, final_lr, weight_decay
         As for :class:`Engine`.
     seed
         Seed of the order of the data and of everything drawn.
@@ -111,6 +114,7 @@ def fit(
         ema_decay=ema_decay,
         ema_teacher=ema_teacher,
         warmup_steps=warmup_steps,
+        final_lr=final_lr,
         weight_decay=weight_decay,
         seed=seed,
     )
@@ -125,13 +129,25 @@ def fit(
         "enable_model_summary": False,
         "gradient_clip_val": gradient_clip,
     }
-    with torch.random.fork_rng(), warnings.catch_warnings():
+    with torch.random.fork_rng(), _without_chatter():
         torch.manual_seed(seed)  # dropout draws from the global generator
-        # there is nothing to validate on here; and Lightning trips over a newer torch
-        warnings.filterwarnings("ignore", message=".*(validation_step|LeafSpec).*")
         trainer = pl.Trainer(**(options | trainer_options))
         trainer.fit(engine, batches, ckpt_path=resume_from)
     report = engine.collapse(batches.head(judged_rows)) if batches.rows >= _FEWEST_ROWS else None
     if report is not None:
         report.warn()
     return engine.averaged.eval()
+
+
+@contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Keep Lightning from telling about the hardware, and from missing validation data."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*(validation_step|LeafSpec).*")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -30,7 +30,9 @@ class Unpacked:
     """Observations of a batch, and the conditions that the network gets by name."""
 
     x1: Any
+    """The observations."""
     condition: dict[str, Any]
+    """The conditions."""
 
 
 class Engine(pl.LightningModule):
@@ -174,12 +176,12 @@ class Engine(pl.LightningModule):
             self._give_up("a gradient is not finite")
 
     def on_fit_start(self) -> None:
-        """Create this process's generator."""
+        """Create this process's generator, and leave evaluation mode: a second fit trains like the first."""
+        self.train()
         self._generator = torch.Generator(self.device).manual_seed(self.seed + self.global_rank)
 
     def on_train_start(self) -> None:
-        """Take up the random states of a checkpoint; train the model, and let only the model learn."""
-        self.model.train()
+        """Take up the random states of a checkpoint; the average is for evaluation."""
         self.ema.eval()
         if len(self._random_states) == self.trainer.world_size:
             _restore(self._generator, self._random_states[self.global_rank])

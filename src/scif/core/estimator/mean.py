@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from scif.core._check import check_fraction
 from scif.core.estimator.base import Estimate
-from scif.core.noise.base import NoiseModel
+from scif.core.noise import Gaussian, NoiseModel
 
 __all__ = ["mean"]
 
@@ -22,6 +23,7 @@ def mean(
     noise: NoiseModel | None = None,
     num_splits: int = 0,
     fraction: float = 0.8,
+    num_probes: int = 0,
     generator: torch.Generator | None = None,
     **condition: Any,
 ) -> Estimate:
@@ -30,6 +32,10 @@ def mean(
     A head that was trained by an anchor alone has only seen parts of observations: with ``num_splits`` it is shown
     random parts again, and its answers are averaged. They share the observation but not the split, so that the
     average is better than each.
+
+    Under white Gaussian noise the posterior variance is the slope of the mean, :math:`\sigma^2 \partial h_i / \partial
+    x_i` (the second-order Tweedie formula); ``num_probes`` random directions estimate it for all entries at once.
+    Other channels have their uncertainty from :func:`~scif.core.estimator.sample`.
 
     Parameters
     ----------
@@ -43,8 +49,10 @@ def mean(
         Number of splits to average over; 0 shows the observation itself.
     fraction
         Share of the observation in each visible part, as in training.
+    num_probes
+        Number of random directions for the standard deviation; 0 leaves it out.
     generator
-        Source of randomness for splits.
+        Source of randomness for splits and probes.
     **condition
         Passed on to the head.
 
@@ -62,13 +70,32 @@ def mean(
         value = head(x, x.new_ones(x.shape[0]), **condition)
         return value if noise is None else noise.support_x0.project(value)
 
-    if num_splits == 0:
-        return Estimate(call(x1), None, "mean")
-    if noise is None or num_splits < 0:
+    if num_splits < 0 or (num_splits > 0 and noise is None):
         msg = f"num_splits is {num_splits} and noise {noise}; splits need the channel and a number of at least 1."
         raise ValueError(msg)
+    std = _tweedie_std(call, x1, noise, num_probes, generator) if num_probes else None
+    if noise is None or num_splits == 0:
+        return Estimate(call(x1), std, "mean")
     check_fraction(fraction)
     total = torch.zeros_like(x1)
     for _ in range(num_splits):
         total += call(noise.split(x1, fraction, generator=generator).a / fraction)
-    return Estimate(total / num_splits, None, "mean")
+    return Estimate(total / num_splits, std, "mean")
+
+
+def _tweedie_std(
+    head: Callable[[Tensor], Tensor],
+    x1: Tensor,
+    noise: NoiseModel | None,
+    num_probes: int,
+    generator: torch.Generator | None,
+) -> Tensor:
+    """Standard deviations from Hutchinson's estimate of the diagonal of the head's Jacobian."""
+    if not isinstance(noise, Gaussian):
+        msg = f"noise is {noise}, but slopes give standard deviations for Gaussian noise only; use sample() instead."
+        raise TypeError(msg)
+    diagonal = torch.zeros_like(x1)
+    for _ in range(num_probes):
+        signs = torch.randint(2, x1.shape, device=x1.device, generator=generator).to(x1.dtype) * 2.0 - 1.0
+        diagonal += signs * torch.func.jvp(head, (x1,), (signs,))[1]
+    return noise.parameter_for("sigma", x1) * (diagonal / num_probes).clamp_min(0.0).sqrt()

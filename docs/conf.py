@@ -37,6 +37,7 @@ nitpicky = True
 myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # notebooks are committed as they ran: `make notebooks`
+nb_output_stderr = "remove"  # the trainer's chatter
 suppress_warnings = ["mystnb.unknown_mime_type"]
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True

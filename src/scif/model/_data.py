@@ -171,4 +171,4 @@ class CountDataModule(pl.LightningDataModule):
         """Cells with held-out molecules, if any."""
         if self.n_val == 0:
             return []
-        return self.dataset.loader(SequentialSampler(self.val_idx), batch_size=self.batch_size)
+        return self.dataset.loader(SequentialSampler(self.val_idx), batch_size=max(self.batch_size, 512))

@@ -14,7 +14,7 @@ import lightning.pytorch as pl
 import numpy as np
 import pandas as pd
 import torch
-from benchmarks.report import markdown, replace_table
+from benchmarks.report import keep, markdown, replace_table
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
@@ -77,6 +77,7 @@ METHODS = {
         lambda net, x1: ConsistencyFunction.calibrated(net, x1, NOISE, skip="mean"),
         lambda: IFM(NOISE, num_steps=3, prediction="x0"),
         5000,
+        {"ema_teacher": True},
     ),
 }
 
@@ -153,6 +154,8 @@ def draw(results: pd.DataFrame, curves: pd.DataFrame, estimates: dict[str, np.nd
     axes = figure.subplots(1, 3, width_ratios=(1, 1, 1.35))
     start = points(1000, 1000)[1][::SHOWN].numpy()
     for axis, name in zip(axes, ("ICM", "IFM, 3 steps"), strict=False):
+        if name not in estimates:
+            continue
         end = estimates[name]
         axis.plot(*np.stack([start, end]).transpose(2, 0, 1), color="#999999", alpha=0.15, linewidth=0.4)
         axis.plot(*start.T, ".", color="#222255", markersize=1)
@@ -187,8 +190,8 @@ def main() -> None:
         for seed in options.seeds:
             figures, curve, estimate = run(name, seed, share=options.share)
             print(figures, flush=True)
-            keep(options.out / "results.csv", pd.DataFrame([figures]))
-            keep(options.out / "curves.csv", curve)
+            keep(options.out / "results.csv", pd.DataFrame([figures]), METHODS)
+            keep(options.out / "curves.csv", curve, METHODS)
             if seed == 0:
                 stored = dict(np.load(options.out / "points.npz")) if (options.out / "points.npz").exists() else {}
                 np.savez_compressed(options.out / "points.npz", **stored | {name: estimate[::SHOWN].numpy()})
@@ -196,17 +199,6 @@ def main() -> None:
     estimates = dict(np.load(options.out / "points.npz"))
     draw(results, curves, estimates).savefig(options.out / "eight_gaussians.png", dpi=150)
     replace_table(options.out / "README.md", summary(results))
-
-
-def keep(path: Path, rows: pd.DataFrame) -> None:
-    """Add rows to a file, in place of those of the same method and seed, in the order of the methods."""
-    if path.exists():
-        old = pd.read_csv(path)
-        again = old["method"].isin(rows["method"]) & old["seed"].isin(rows["seed"])
-        rows = pd.concat([old[~again], rows])
-    order = {name: place for place, name in enumerate(METHODS)}
-    rows = rows.sort_values(["method", "seed"], key=lambda c: c.map(order) if c.name == "method" else c, kind="stable")
-    rows.to_csv(path, index=False, float_format="%.5g")
 
 
 def summary(results: pd.DataFrame) -> str:

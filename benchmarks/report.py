@@ -1,15 +1,26 @@
-"""Tables inside a README, between markers, written by the script that measured them."""
+"""Results in a file that runs add to, and tables inside a README, written by the script that measured them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-__all__ = ["markdown", "replace_table"]
+__all__ = ["keep", "markdown", "replace_table"]
 
 _BEGIN, _END = "<!-- begin measured -->", "<!-- end measured -->"
+
+
+def keep(path: Path, rows: pd.DataFrame, order: Iterable[str]) -> None:
+    """Add rows to a file, in place of those of the same method and seed, in the order of the methods."""
+    if path.exists():
+        old = pd.read_csv(path)
+        again = old["method"].isin(rows["method"]) & old["seed"].isin(rows["seed"])
+        rows = pd.concat([old[~again], rows])
+    place = {name: i for i, name in enumerate(order)}
+    rows = rows.sort_values(["method", "seed"], key=lambda c: c.map(place) if c.name == "method" else c, kind="stable")
+    rows.to_csv(path, index=False, float_format="%.5g")
 
 
 def markdown(table: pd.DataFrame, *, digits: Sequence[int]) -> str:

@@ -51,16 +51,18 @@ def wasserstein(a: Tensor, b: Tensor) -> float:
     return float((a.flatten().sort().values - b.flatten().sort().values).abs().mean())
 
 
-@pytest.mark.parametrize("name", MIXTURES)
+@pytest.mark.parametrize(
+    "name", ["gaussian", "gamma", *(pytest.param(n, marks=pytest.mark.slow) for n in ("poisson", "jacobi"))]
+)
 def test_variance_kurtosis_and_mode_weights_come_back(name: str) -> None:
     mixture = MIXTURES[name]
     _, x1 = mixture.draw(8000, 1)
     x0, fresh = mixture.draw(8000, 2)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        model = ConsistencyFunction.calibrated(TimeMLP(1, hidden=24, depth=1), x1, mixture.noise)
+        model = ConsistencyFunction.calibrated(TimeMLP(1, hidden=32, depth=2), x1, mixture.noise)
     objective = ICM(mixture.noise, num_steps=20)
-    averaged = fit(model, objective, x1, max_steps=400, batch_size=512, lr=5e-3, ema_decay=0.98)
+    averaged = fit(model, objective, x1, max_steps=500, batch_size=512, lr=5e-3, ema_decay=0.98)
     estimate = transport(averaged, fresh, noise=mixture.noise).value
     assert float(estimate.var()) == pytest.approx(float(x0.var()), rel=0.06)
     assert kurtosis(estimate) == pytest.approx(kurtosis(x0), abs=0.15)

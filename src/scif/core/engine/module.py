@@ -136,10 +136,17 @@ class Engine(pl.LightningModule):
         return self.objective(model, unpacked.x1, teacher=teacher, generator=generator, **unpacked.condition)
 
     @torch.no_grad()
-    def collapse(self, batch: Any) -> Collapse | None:
-        """Judge what the averaged model makes of a large batch of observations, if the objective is an inverse one.
+    def collapse(self, batch: Any, *, batch_size: int = 256) -> Collapse | None:
+        """Judge what the averaged model makes of many observations, if the objective is an inverse one.
 
         See :func:`~scif.core.monitor.collapse`; random numbers depend on the seed alone.
+
+        Parameters
+        ----------
+        batch
+            Observations and conditions, as a batch of training, with as many rows as are to be judged.
+        batch_size
+            Rows that go through the model at a time.
         """
         whole = self.objective
         parts = whole.parts.values() if isinstance(whole, SumObjective) else [whole]
@@ -147,10 +154,17 @@ class Engine(pl.LightningModule):
         if inverse is None:
             return None
         unpacked = self.unpack(self.transfer_batch_to_device(batch, self.device, 0))
-        generator = torch.Generator(unpacked.x1.device).manual_seed(self.seed)
+        x1, generator = unpacked.x1, torch.Generator(self.device).manual_seed(self.seed)
         self.averaged.eval()
-        x0 = inverse.transport(self.averaged, unpacked.x1, generator=generator, **unpacked.condition)
-        return collapse(unpacked.x1, x0, inverse.noise, generator=generator)
+        x0 = []
+        for start in range(0, len(x1), batch_size):
+            rows = slice(start, start + batch_size)
+            condition = {
+                name: value[rows] if isinstance(value, Tensor) and value.shape[:1] == x1.shape[:1] else value
+                for name, value in unpacked.condition.items()
+            }
+            x0.append(inverse.transport(self.averaged, x1[rows], generator=generator, **condition))
+        return collapse(x1, torch.cat(x0), inverse.noise, generator=generator)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Loss of one batch, which must be finite."""

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 from benchmarks.counts.data import Dataset
 
-from scif.metrics import split_counts
+from scif.metrics import permute_genes, split_counts
 
 __all__ = ["KINDS", "Task", "make_task"]
 
@@ -47,7 +47,7 @@ def make_task(dataset: Dataset, kind: str, *, seed: int) -> Task | None:
         common = np.flatnonzero(train.getnnz(axis=0) >= 0.1 * train.shape[0])
         rng = np.random.default_rng(seed)
         null_genes = np.sort(rng.choice(common, max(common.size // 10, 1), replace=False))
-        train = _shuffle_rates(train, null_genes, rng)
+        train = permute_genes(train, null_genes, seed=rng)
     return Task(
         kind,
         train,
@@ -56,22 +56,3 @@ def make_task(dataset: Dataset, kind: str, *, seed: int) -> Task | None:
         None if dataset.truth is None else dataset.truth[cells][:, seen][:, genes],
         null_genes,
     )
-
-
-def _shuffle_rates(counts: sp.csr_matrix, genes: np.ndarray, rng: np.random.Generator) -> sp.csr_matrix:
-    """Shuffle counts per molecule of library, not counts: these would make a gene's share depend on the library size.
-
-    The shuffled rate times the new cell's library size is rounded at random, so that its expectation is kept.
-    """
-    library = np.asarray(counts.sum(axis=1), dtype=np.float64).ravel()
-    shuffled = counts.tocsc(copy=True)
-    for gene in genes:
-        entries = slice(shuffled.indptr[gene], shuffled.indptr[gene + 1])
-        cells = rng.choice(counts.shape[0], size=entries.stop - entries.start, replace=False)
-        expected = shuffled.data[entries] * library[cells] / library[shuffled.indices[entries]]
-        shuffled.data[entries] = np.floor(expected + rng.random(cells.size))
-        shuffled.indices[entries] = cells
-    shuffled.has_sorted_indices = False
-    shuffled = shuffled.tocsr()
-    shuffled.eliminate_zeros()
-    return shuffled

@@ -35,16 +35,28 @@ def test_low_rank_is_closer_to_the_truth_than_counts_and_than_no_biology(simulat
     assert gene_correlation_error(low_rank, truth) < gene_correlation_error(simulated.X, truth)
 
 
-def test_permutation_keeps_each_gene_and_touches_the_chosen_ones_only(pbmc):
+def test_permutation_touches_the_chosen_genes_only_and_repeats_itself(pbmc):
     chosen = np.arange(0, 765, 3)
     null = permute_genes(pbmc.X, chosen, seed=1)
     others = np.setdiff1d(np.arange(765), chosen)
     assert null.has_canonical_format
     assert (null[:, others] != pbmc.X[:, others]).nnz == 0
-    before, after = (np.sort(X[:, chosen].toarray(), axis=0) for X in (pbmc.X, null))
-    assert np.array_equal(before, after)
-    assert (null != permute_genes(pbmc.X, chosen, seed=1)).nnz == 0
     assert (null[:, chosen] != pbmc.X[:, chosen]).nnz > 0
+    assert (null != permute_genes(pbmc.X, chosen, seed=1)).nnz == 0
+
+
+def test_permutation_moves_counts_where_libraries_are_equal_and_rates_elsewhere():
+    counts = np.random.default_rng(0).poisson(40.0, (2000, 2))
+    counts[:, 1] = 100 - counts[:, 0]
+    null = permute_genes(counts, [0])[:, 0].toarray().ravel()
+    assert np.array_equal(np.sort(null), np.sort(counts[:, 0]))
+    assert not np.array_equal(null, counts[:, 0])
+
+    library = np.where(np.arange(2000) % 2, 300, 3000)
+    rated = np.random.default_rng(0).binomial(library, 0.3)
+    null = permute_genes(np.stack([rated, library - rated], axis=1), [0])[:, 0].toarray().ravel()
+    for deep in (0, 1):
+        assert null[deep::2].mean() == pytest.approx(0.3 * library[deep], rel=0.01)
 
 
 def test_permuted_genes_are_uncorrelated_until_a_denoiser_mixes_them_in(pbmc):

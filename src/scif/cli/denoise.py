@@ -15,7 +15,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--layer", help="layer with the counts (default: X)")
     parser.add_argument("--batch-key", help="column of obs with the batch of each cell")
     parser.add_argument("--size-factor-key", help="column of obs with a size factor of each cell")
-    parser.add_argument("--noise", choices=["nb", "poisson"], default="poisson", help="noise channel (default: poisson)")
+    parser.add_argument("--noise", choices=["nb", "poisson"], default="poisson", help="noise (default: poisson)")
     parser.add_argument("--max-epochs", type=int, help="upper bound on epochs (default: from the number of cells)")
     parser.add_argument("--accelerator", default="auto", help="cpu, gpu, mps or auto (default: auto)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the model (default: 0)")

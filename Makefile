@@ -6,6 +6,9 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet
 
+# Idle threads sleep: on a busy machine they would otherwise take the time of those that work.
+export OMP_WAIT_POLICY ?= PASSIVE
+
 .PHONY: help demo test slow lint format types docs notebooks benchmark-counts clean
 
 help:

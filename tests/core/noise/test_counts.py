@@ -135,3 +135,16 @@ def test_thinning_of_strongly_dispersed_counts_stays_whole(generator):
     parts = NegativeBinomial(1e-3).split(x1, 0.4, generator=generator)
     assert torch.equal(parts.a + parts.b, x1)
     assert torch.equal(parts.a, parts.a.round())
+
+
+@pytest.mark.parametrize("rate", [1e-3, 1e-8, 1e-20])
+@pytest.mark.parametrize("channel", [Poisson(), NegativeBinomial(2.0), NegativeBinomial(1e6)], ids=str)
+def test_a_count_that_was_hardly_expected_has_a_finite_log_mass(channel, rate):
+    # the leading term at a low rate is x log(rate), with a slope of x / rate
+    x1, x0 = torch.tensor([[1.0, 30.0]]), torch.full((1, 2), rate, requires_grad=True)
+    single, double = channel.log_prob(x1, x0), channel.log_prob(x1.double(), x0.detach().double())
+    torch.testing.assert_close(single.double(), double, rtol=1e-5, atol=1e-5)
+    slope = torch.autograd.grad(single.sum(), x0)[0]
+    torch.testing.assert_close(slope * rate, x1, rtol=1e-2, atol=0.0)
+    low = channel.log_prob(x1.double(), torch.full_like(x1, rate / 10).double())
+    torch.testing.assert_close(double - low, x1.double() * torch.tensor(10.0).log(), rtol=0, atol=0.01 + rate * 50)

@@ -25,7 +25,7 @@ from scif.core import (
     draw_interval,
     solve,
 )
-from scif.core.noise import Gamma, Gaussian, Jacobi, NotSplittable, Poisson
+from scif.core.noise import Gamma, Gaussian, Jacobi, NegativeBinomial, NotSplittable, Poisson
 from scif.nn import TimeMLP
 
 NOISE = Gaussian(0.5)
@@ -136,10 +136,27 @@ def test_estimates_are_brought_into_the_support_before_they_are_renoised() -> No
             return x - 100.0
 
     counts = Poisson(1.0).sample(torch.full((16, 3), 4.0), generator=rng())
-    for objective in (ICM(Poisson(1.0)), IFM(Poisson(1.0)), Anchor(Poisson(1.0))):
+    for objective in (ICM(Poisson(1.0)), IFM(Poisson(1.0))):
         with torch.no_grad():
             out = objective(Stray(), counts, generator=rng())
-        assert not torch.isnan(out.loss)
+        assert torch.isfinite(out.loss)
+
+
+@pytest.mark.parametrize("noise", [Poisson(), Gamma(1.0), NegativeBinomial(2.0)], ids=lambda n: type(n).__name__)
+def test_the_anchor_leads_positive_predictions_away_from_zero(noise: Any) -> None:
+    class Faint(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.level = nn.Parameter(torch.zeros(()))
+
+        def forward(self, x: Tensor, t: Tensor) -> Tensor:
+            return self.level.expand_as(x)
+
+    model = Faint()
+    loss = Anchor(noise)(model, noise.sample(torch.full((64, 3), 4.0), generator=rng()), generator=rng()).loss
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert float(model.level.grad) < 0.0
 
 
 def test_the_anchor_says_what_to_do_for_channels_that_cannot_be_split() -> None:

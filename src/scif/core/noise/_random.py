@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["beta", "binomial", "multinomial", "normal", "poisson", "standard_gamma", "uniform"]
+__all__ = ["beta", "beta_log_odds", "binomial", "multinomial", "normal", "poisson", "standard_gamma", "uniform"]
 
 
 def _device(like: Tensor, generator: torch.Generator | None) -> torch.device:
@@ -48,7 +48,12 @@ def standard_gamma(concentration: Tensor, generator: torch.Generator | None) -> 
 
 def beta(a: Tensor, b: Tensor, generator: torch.Generator | None) -> Tensor:
     """Beta numbers, safe for parameters far below one, where the ratio of two gamma numbers is 0/0."""
-    return torch.sigmoid(_log_standard_gamma(a, generator) - _log_standard_gamma(b, generator))
+    return torch.sigmoid(beta_log_odds(a, b, generator))
+
+
+def beta_log_odds(a: Tensor, b: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Log odds of beta numbers, which tell apart shares that a floating point number rounds to one."""
+    return _log_standard_gamma(a, generator) - _log_standard_gamma(b, generator)
 
 
 def _log_standard_gamma(concentration: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["poisson_log_prob", "stirling_rest", "xlog1py", "xlogy"]
+__all__ = ["poisson_log_prob", "stirling_rest", "xlog_ratio", "xlogy"]
 
 
 def xlogy(x: Tensor, y: Tensor) -> Tensor:
@@ -15,9 +15,12 @@ def xlogy(x: Tensor, y: Tensor) -> Tensor:
     return torch.xlogy(x, torch.where(x == 0, torch.ones_like(y), y))
 
 
-def xlog1py(x: Tensor, y: Tensor) -> Tensor:
-    """``x log(1 + y)`` with value and gradient zero where ``x`` is zero, also at ``y = -1``."""
-    return torch.special.xlog1py(x, torch.where(x == 0, torch.zeros_like(y), y))
+def xlog_ratio(x: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """``x log(a / b)``, zero with its gradient where ``x`` is zero; exact for ``a`` next to ``b`` and far below."""
+    absent, near = x == 0, a > 0.5 * b
+    gap = torch.where(near & ~absent, (a - b) / b, torch.zeros_like(a))
+    ratio = torch.where(near | absent, torch.ones_like(a), a / b)
+    return x * (torch.log1p(gap) + ratio.log())
 
 
 def stirling_rest(k: Tensor) -> Tensor:
@@ -35,4 +38,4 @@ def poisson_log_prob(count: Tensor, rate: Tensor) -> Tensor:
     """Log mass of whole ``count`` under a Poisson law of mean ``rate``."""
     after = count + 1
     gap = (rate - after) / after
-    return xlog1py(count, gap) - after * gap - after.log() - stirling_rest(after)
+    return xlog_ratio(count, rate, after) - after * gap - after.log() - stirling_rest(after)

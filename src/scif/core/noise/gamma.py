@@ -65,8 +65,11 @@ class Gamma(NoiseModel):
         self.check_x1(x1)
         share = self.fraction_for(fraction, x1)
         shape = self.parameter_for("shape", x1).expand_as(x1)
-        a = x1 * _random.beta(share * shape, (1 - share) * shape, generator)
-        return Split(a, x1 - a, fraction)
+        odds = _random.beta_log_odds(share * shape, (1 - share) * shape, generator)
+        # both parts from the odds: x1 - a would be zero, which a gamma part never is, where the share rounds to one
+        smallest = torch.finfo(x1.dtype).tiny
+        a, b = ((x1 * torch.sigmoid(part)).clamp_min(smallest).minimum(x1) for part in (odds, -odds))
+        return Split(a, b, fraction)
 
     def part_log_prob(self, part: Tensor, x0: Tensor, fraction: float | Tensor) -> Tensor:
         """Log density of a part: gamma with mean ``f x0`` and shape ``f k``."""

@@ -12,7 +12,7 @@ from scif.core._check import check_positive, check_same_shape
 from scif.core.domain import Domain
 from scif.core.noise import _random
 from scif.core.noise._fit import Per, Residuals, pool
-from scif.core.noise._special import stirling_rest, xlog1py
+from scif.core.noise._special import stirling_rest, xlog_ratio
 from scif.core.noise.base import NoiseModel, Split
 from scif.core.noise.moments import QuadraticMoments
 
@@ -80,7 +80,7 @@ class NegativeBinomial(NoiseModel):
         self.check_pair(x1, x0)
         theta, mean, after = share * self.parameter_for("inverse_dispersion", x0), share * x0, x1 + 1
         # Written with Stirling remainders, since differences of large log-gammas have no digits left in float32.
-        combinations = xlog1py(x1, (mean - after) / after) - after.log() + 1 - stirling_rest(after)
+        combinations = xlog_ratio(x1, mean, after) - after.log() + 1 - stirling_rest(after)
         spread = (x1 + theta) * (torch.log1p(x1 / theta) - torch.log1p(mean / theta))
         return combinations + spread + stirling_rest(x1 + theta) - stirling_rest(theta)
 

@@ -8,10 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from scif.core._check import check_fraction
+from scif.core.domain import Domain
 from scif.core.noise.base import NoiseModel, NotSplittable
 from scif.core.objective.base import LossOutput, Objective
 
 __all__ = ["Anchor"]
+
+_FLOOR = 1e-6
+"""Smallest prediction of a positive signal, as a share of the mean observation."""
 
 
 class Anchor(Objective):
@@ -90,9 +94,16 @@ class Anchor(Objective):
         """Negative log-likelihood per entry of the hidden part; the target is real, so there is no teacher."""
         fraction = self._draw(x1, generator)
         parts = self.noise.split(x1, fraction, generator=generator)
-        x0 = self.predict(model, parts.a, fraction, **condition)
+        x0 = self._off_zero(self.predict(model, parts.a, fraction, **condition), x1)
         log_prob = self.noise.part_log_prob(parts.b, x0, 1.0 - fraction)
         return LossOutput(-log_prob.sum() / x1.numel())
+
+    def _off_zero(self, x0: Tensor, x1: Tensor) -> Tensor:
+        """Predictions of a positive signal kept above zero, where a count or a gamma number is impossible."""
+        if self.noise.support_x0 is not Domain.POSITIVE:
+            return x0
+        floor = (_FLOOR * x1.mean()).clamp_min(torch.finfo(x0.dtype).tiny)
+        return x0 + (floor - x0.detach()).clamp_min(0.0)  # moved, not cut: the gradient still leads away from zero
 
     def _draw(self, x1: Tensor, generator: torch.Generator | None) -> float:
         low, high = self.range

@@ -36,6 +36,15 @@ class Quadratic(Objective):
         return LossOutput(model.weight.square().sum() * x1.mean())
 
 
+class Rows(Objective):
+    """Mean squared distance of a model's output from one."""
+
+    name = "rows"
+
+    def forward(self, model: nn.Module, x1: Any, *, teacher: Any = None, generator: Any = None, **_: Any) -> LossOutput:
+        return LossOutput((model(x1) - 1.0).square().mean())
+
+
 def weights(model: nn.Module) -> Tensor:
     return torch.cat([p.detach().flatten() for p in model.parameters()])
 
@@ -93,10 +102,6 @@ def test_the_average_is_updated_once_for_each_optimiser_step() -> None:
 
 
 def test_accumulation_equals_one_large_batch() -> None:
-    class Rows(Objective):
-        def forward(self, model: nn.Module, x1: Any, *, teacher: Any = None, generator: Any = None, **_: Any) -> Any:
-            return LossOutput((model(x1) - 1.0).square().mean())
-
     linear = nn.Linear(2, 1)
     states = []
     for batch_size, accumulate in ((40, 1), (10, 4)):
@@ -223,12 +228,27 @@ def test_data_of_unequal_length_and_unknown_batches_are_named() -> None:
         Engine(make_model(), ICM(Gaussian(1.0))).unpack("rows")
 
 
+TWO_PROCESSES = {"accelerator": "cpu", "devices": 2, "strategy": "ddp_fork"}
+
+
 @pytest.mark.slow
-def test_two_processes_train_one_model_on_different_numbers(tmp_path: Path) -> None:
-    keep = pl.callbacks.ModelCheckpoint(tmp_path, filename="end", every_n_train_steps=4)
-    model = make_model()
-    fit(model, ICM(Gaussian(1.0)), X1, max_steps=4, batch_size=10, accelerator="cpu", devices=2,
-        strategy="ddp_fork", callbacks=[keep])  # fmt: skip
-    checkpoint = torch.load(tmp_path / "end.ckpt", weights_only=False)
+def test_two_processes_draw_different_numbers_and_resume_bit_for_bit(tmp_path: Path) -> None:
+    def run(**options: Any) -> nn.Module:
+        settings = {"max_steps": 7, "batch_size": 5, "ema_teacher": True, **TWO_PROCESSES}
+        return fit(make_model(dropout=0.2), ICM(Gaussian(1.0), resamples=2), X1, **settings, **options)
+
+    keep = pl.callbacks.ModelCheckpoint(tmp_path, filename="{step}", every_n_train_steps=4)
+    whole, resumed = run(callbacks=[keep]), run(resume_from=tmp_path / "step=4.ckpt")
+    assert torch.equal(weights(whole), weights(resumed))
+    checkpoint = torch.load(tmp_path / "step=4.ckpt", weights_only=False)
     first, second = (state["generator"] for state in checkpoint["random_states"])
     assert not torch.equal(first, second)
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one_with_twice_the_batch() -> None:
+    models = [nn.Linear(2, 1)]
+    models.append(copy.deepcopy(models[0]))
+    fit(models[0], Rows(), X1, max_steps=6, batch_size=20)
+    fit(models[1], Rows(), X1, max_steps=6, batch_size=10, **TWO_PROCESSES)
+    torch.testing.assert_close(weights(models[0]), weights(models[1]))

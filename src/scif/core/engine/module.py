@@ -224,7 +224,9 @@ class Engine(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW over what learns, with a learning rate for every step."""
         learning = [p for p in self.model.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(learning, lr=self.lr, weight_decay=self.weight_decay)
+        # one kernel for all weights; with mixed precision Lightning cannot clip the gradients of such an optimiser
+        fused = "mixed" not in str(self.trainer.precision)
+        optimizer = torch.optim.AdamW(learning, lr=self.lr, weight_decay=self.weight_decay, fused=fused)
         total = self.total_steps or self.trainer.estimated_stepping_batches
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self._lr_share(step, float(total)))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

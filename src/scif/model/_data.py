@@ -65,7 +65,8 @@ class CountDataset(Dataset[CountBatch]):
     factor_unit
         Counts per unit of size factor; None if there are no size factors.
     held_out
-        Rows whose molecules are partly kept from training, and what is kept, one matrix row for each.
+        Rows whose molecules are partly kept from training, and what is kept: a matrix with a row for each and the
+        same stored entries as the counts of these rows.
     """
 
     def __init__(
@@ -98,13 +99,11 @@ class CountDataset(Dataset[CountBatch]):
     def counts(self, rows: Sequence[int] | np.ndarray) -> sparse.csr_matrix:
         """Counts of some cells, in that order, with the model's genes."""
         index = np.asarray(rows, dtype=np.int64)
-        # files want ascending, distinct rows
-        unique, inverse = np.unique(index, return_inverse=True)
-        ascending = len(unique) == len(index) and bool((unique == index).all())
-        part = self.data[index if ascending else unique]
-        x = sparse.csr_matrix(part, dtype=np.float32)
-        if not ascending:
-            x = x[inverse]
+        if isinstance(self.data, np.ndarray | sparse.csr_matrix | sparse.csr_array):
+            x = sparse.csr_matrix(self.data[index], dtype=np.float32)
+        else:  # files want ascending, distinct rows
+            unique, inverse = np.unique(index, return_inverse=True)
+            x = sparse.csr_matrix(self.data[unique], dtype=np.float32)[inverse]
         x = x if self.genes is None else x[:, self.genes]
         x.eliminate_zeros()
         x.sort_indices()
@@ -115,19 +114,36 @@ class CountDataset(Dataset[CountBatch]):
         index = np.asarray(rows, dtype=np.int64)
         x = self.counts(index)
         totals = np.asarray(x.sum(1)).ravel()
+        kept = self._held_out_of(x, index)
         held_out = None
-        slots = self._slot[index]
-        if self.held_out is not None and bool((slots >= 0).any()):
-            kept = self.held_out[1][slots.clip(0)]
-            kept = sparse.csr_matrix(sparse.diags((slots >= 0).astype(np.float32)) @ kept)
-            x = sparse.csr_matrix(x - kept, dtype=np.float32)
-            x.eliminate_zeros()
-            held_out = SparseCounts.from_scipy(kept)
+        if kept is not None:
+            x.data -= kept
+            held_out = SparseCounts.from_scipy(sparse.csr_matrix((kept, x.indices, x.indptr), x.shape))
         ratio = None
         if self.factor is not None and self.factor_unit is not None:
             ratio = torch.from_numpy((self.factor[index] * self.factor_unit / totals).astype(np.float32))
         batch = None if self.batch is None else torch.from_numpy(self.batch[index])
         return CountBatch(SparseCounts.from_scipy(x), batch, ratio, held_out)
+
+    def training_counts(self, rows: Sequence[int] | np.ndarray) -> sparse.csr_matrix:
+        """Counts of some cells without the molecules that are held out."""
+        index = np.asarray(rows, dtype=np.int64)
+        x = self.counts(index)
+        kept = self._held_out_of(x, index)
+        if kept is not None:
+            x.data -= kept
+            x.eliminate_zeros()
+        return x
+
+    def _held_out_of(self, x: sparse.csr_matrix, index: np.ndarray) -> np.ndarray | None:
+        """What is held out at each stored entry of the counts of some cells; None if nothing is."""
+        slots = self._slot[index]
+        if self.held_out is None or not bool((slots >= 0).any()):
+            return None
+        values = np.zeros_like(x.data)
+        # the held-out matrix stores the entries of the counts that it was taken from, zeros included
+        values[np.repeat(slots >= 0, np.diff(x.indptr))] = self.held_out[1][slots[slots >= 0]].data
+        return values
 
     def loader(self, sampler: Sampler[int] | Sequence[int], *, batch_size: int) -> DataLoader[CountBatch]:
         """Minibatches of the cells that a sampler gives."""

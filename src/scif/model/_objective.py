@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -75,7 +75,6 @@ class CountICM(ICM):
             noise, schedule=Uniform(), num_steps=num_steps, distance=MolecularDeviance(), weight="constant"
         )
         self.cells = cells
-        self.kind: Literal["mean", "transport"] = "mean" if num_steps == 1 else "transport"
 
     def transport(
         self, model: nn.Module, x1: Any, *, generator: torch.Generator | None = None, **condition: Any
@@ -97,8 +96,21 @@ class CountICM(ICM):
     ) -> LossOutput:
         """Mean loss per molecule over the first cells of the minibatch."""
         x = x1.first(self.cells)
-        library = x.totals() if ratio is None else x.totals() * ratio[: x.num_cells]
+        ratio = torch.ones_like(x.totals()) if ratio is None else ratio[: x.num_cells]
         codes = None if batch is None else batch[: x.num_cells]
+        library = x.totals() * ratio
+        if self.num_steps == 1:
+            return self._one_step(model, x, teacher, generator=generator, batch=codes, library=library, ratio=ratio)
         return super().forward(
-            model, x, teacher=teacher, generator=generator, batch=codes, library=library, kind=self.kind
+            model, x, teacher=teacher, generator=generator, batch=codes, library=library, kind="transport"
         )
+
+    def _one_step(
+        self, model: Any, x: SparseCounts, teacher: Any, *, generator: Any, batch: Any, library: Tensor, ratio: Tensor
+    ) -> LossOutput:
+        """The path has two ends and the loss no intermediate point: what genes share must give the clean estimate."""
+        clean = self.clean(model if teacher is None else teacher, x, generator=generator, batch=batch, library=library)
+        renoised = self.noise.sample(clean.x0, generator=generator)
+        library = renoised.sum(1) * ratio
+        logits = model.network(renoised, torch.ones_like(library), library=library, batch=batch)
+        return LossOutput(multinomial_nll(logits, clean.x0))

@@ -78,13 +78,17 @@ def fit_variation(
         library = seen if ratio is None else seen * ratio
         times = torch.ones_like(seen)
         mu = seen[:, None] * model.rates(parts.a, times, library=library, batch=batch)
-        a, rate = parts.a.dense(), (hidden / seen)[:, None]
         expression += mu.sum(0).cpu()
-        rows, columns, target = parts.b.rows, parts.b.columns, parts.b.values
+        # both parts store the same entries
+        rate, rows, columns, visible = hidden / seen, parts.a.rows, parts.a.columns, parts.a.values
+        inverse, share = mu.clamp_min(1e-20).reciprocal_(), mu
         for i, shape in enumerate(GRID.tolist()):
-            mean = mu * (a + shape) / (mu + shape)
-            here = (mean * rate).sum(0)
-            here.index_add_(0, columns, target * mean[rows, columns].clamp_min(1e-12).log(), alpha=-1.0)
+            # the posterior mean is mu (visible + shape) / (mu + shape) = share (visible + shape)
+            torch.mul(inverse, shape, out=share).add_(1.0).reciprocal_()
+            at_entries = share[rows, columns]
+            log_mean = (at_entries * (visible + shape)).clamp_min(1e-12).log()
+            here = shape * (rate @ share)
+            here.index_add_(0, columns, at_entries * visible * rate[rows] - parts.b.values * log_mean)
             loss[i] += here.cpu()
     return _divide(_minimise(_with_trend(loss, expression)), expression, technical)
 

@@ -19,7 +19,7 @@ WIDTHS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
 POOLED_SHARE = 0.05
 
 
-def choose_width(x: sparse.csr_matrix, *, rng: np.random.Generator, cells: int = 1000) -> int:
+def choose_width(x: sparse.csr_matrix, *, rng: np.random.Generator, entries: int = 5_000_000) -> int:
     """Number of components that best predicts one part of the molecules from the other.
 
     Parameters
@@ -28,8 +28,8 @@ def choose_width(x: sparse.csr_matrix, *, rng: np.random.Generator, cells: int =
         Counts ``(cells, genes)``.
     rng
         Source of randomness.
-    cells
-        Number of cells on which widths are judged.
+    entries
+        Number of entries (cells x genes) on which widths are judged, in at most 1,000 cells.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def choose_width(x: sparse.csr_matrix, *, rng: np.random.Generator, cells: int =
     seen, hidden = seen[keep], hidden[keep]
     left, singular, right = randomized_svd(_log_normalise(seen, _depth(seen)), max(widths), n_iter=3, random_state=0)
     pooled = np.asarray(seen.sum(0)).ravel() / seen.sum()
-    judged = rng.permutation(len(keep))[:cells]
+    judged = rng.permutation(len(keep))[: int(np.clip(entries // x.shape[1], 100, 1000))]
     losses = np.zeros(len(widths))
     for chunk in np.array_split(judged, max(1, len(judged) * x.shape[1] // 2_000_000)):
         codes, target = (left[chunk] * singular).astype(np.float32), hidden[chunk].tocoo()

@@ -34,10 +34,12 @@ __all__ = ["ICM"]
 
 #: Cells from which the start is made, from which held-out molecules are taken, and on which collapse is judged.
 START_CELLS, VALIDATION_CELLS, MONITOR_CELLS = 10_000, 2_000, 512
+#: Most entries (cells x genes) of the cells that have held-out molecules, and times they are looked at in a training.
+VALIDATION_ENTRIES, VALIDATIONS = 10_000_000, 12
 #: Entries (cells x genes) of the cells from which each gene's own variation is estimated.
 REFERENCE_ENTRIES = 3_000_000
 #: Optimiser steps that training aims at.
-STEPS = 600
+STEPS = 300
 
 
 class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
@@ -240,8 +242,8 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
             if early_stopping:
                 defaults |= {
                     "early_stopping_monitor": "validation_loss",
-                    "early_stopping_patience": max(10, max_epochs // 5),
-                    "check_val_every_n_epoch": 1,
+                    "early_stopping_patience": 4,
+                    "check_val_every_n_epoch": max(1, max_epochs // VALIDATIONS),
                 }
             super().train(
                 max_epochs=max_epochs,
@@ -306,15 +308,15 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         if share == 0.0:
             return dataset
         rng = np.random.default_rng([self.seed, 1])  # the same molecules in every training of this model
-        rows = np.sort(rng.permutation(len(dataset))[:VALIDATION_CELLS])
+        count = int(np.clip(VALIDATION_ENTRIES // len(self.gene_names_), 100, VALIDATION_CELLS))
+        rows = np.sort(rng.permutation(len(dataset))[:count])
         x = dataset.counts(rows)
         kept = sparse.csr_matrix(
             (rng.binomial(np.floor(x.data).astype(np.int64), share).astype(np.float32), x.indices, x.indptr), x.shape
         )
         # a cell must keep something to train on
         some = np.asarray((x - kept).sum(1)).ravel() > 0
-        kept = sparse.csr_matrix(sparse.diags(some.astype(np.float32)) @ kept)
-        kept.eliminate_zeros()
+        kept.data *= np.repeat(some, np.diff(kept.indptr))
         if kept.sum() == 0:
             msg = f"held_out={share} leaves no molecule to validate on; raise it or train with early_stopping=False."
             raise ValueError(msg)
@@ -330,13 +332,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         """Bring the module to where training starts."""
         rng = np.random.default_rng([self.seed, 3])
         rows = np.sort(rng.permutation(len(dataset))[:START_CELLS])
-        x = dataset.counts(rows)
-        if dataset.held_out is not None:
-            position = {row: i for i, row in enumerate(dataset.held_out[0])}
-            slots = np.array([position.get(row, -1) for row in rows])
-            kept = dataset.held_out[1][slots.clip(0)]
-            x = sparse.csr_matrix(x - sparse.diags((slots >= 0).astype(np.float32)) @ kept)
-            x.eliminate_zeros()
+        x = dataset.training_counts(rows)
         most = max(1, min(x.shape) - 1)
         width = choose_width(x, rng=rng) if self._asked_width is None else self._asked_width
         self.module = self._build(min(width, most))

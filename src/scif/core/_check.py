@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["batch_times", "check_fraction", "check_positive", "check_same_shape", "check_time", "expand_time"]
+__all__ = ["batch_times", "check_finite", "check_fraction", "check_positive", "check_same_shape", "check_time", "expand_time"]
 
 
 def check_same_shape(a: Tensor, b: Tensor, *, names: tuple[str, str]) -> None:
@@ -25,6 +25,15 @@ def check_time(t: Tensor, *, name: str = "t") -> None:
     if not (low >= 0.0 and high <= 1.0):
         msg = f"{name} has values in [{low:g}, {high:g}]; times must lie in [0, 1] (0 is clean, 1 is observed)."
         raise ValueError(msg)
+
+
+def check_finite(x: Tensor, *, name: str) -> None:
+    """Raise ``ValueError`` naming the first offending value unless every entry is finite."""
+    if torch.compiler.is_compiling() or bool(torch.isfinite(x).all()):
+        return
+    bad = x.detach()[~torch.isfinite(x)]
+    msg = f"{name} contains {float(bad[0]):g} ({len(bad)} such entries); remove what is not finite."
+    raise ValueError(msg)
 
 
 def check_positive(value: float | Tensor, *, name: str, strict: bool = True) -> None:
@@ -62,6 +71,9 @@ def expand_time(t: Tensor, like: Tensor) -> Tensor:
 
 def batch_times(t: float | Tensor, x: Tensor, *, name: str = "t") -> Tensor:
     """Times as ``(batch,)`` in the dtype and on the device of ``x`` ``(batch, ...)``; one number serves all samples."""
+    if not x.is_floating_point():  # times would be cut to whole numbers
+        msg = f"x has dtype {x.dtype}; convert it to a floating dtype, as in x.float()."
+        raise TypeError(msg)
     t = torch.as_tensor(t, dtype=x.dtype, device=x.device)
     if t.ndim > 1 or (t.ndim == 1 and t.shape[0] != x.shape[0]):
         msg = f"{name} has shape {tuple(t.shape)}; pass one number or one time per sample, shape ({x.shape[0]},)."

@@ -50,6 +50,9 @@ class TimeMLP(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
         """Network output ``(batch, dim)`` for samples ``(batch, dim)`` and times ``(batch,)``."""
+        if x.ndim != 2 or x.shape[1] != self.inlet.in_features:
+            msg = f"x has shape {tuple(x.shape)} but this network takes samples of {self.inlet.in_features} features."
+            raise ValueError(msg)
         time = self.time(t)
         hidden = self.inlet(x)
         for block in self.blocks:

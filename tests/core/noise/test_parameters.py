@@ -76,3 +76,12 @@ def test_gradients_reach_parameters_given_as_tensors():
     shape = torch.tensor(2.0, requires_grad=True)
     Gamma(shape).sample(torch.ones(3, 2)).sum().backward()
     assert shape.grad is not None
+
+
+def test_what_is_no_number_no_tensor_or_no_channel_is_named():
+    with pytest.raises(TypeError, match="sigma is 'large'; give a number"):
+        Gaussian("large")
+    with pytest.raises(TypeError, match="x0 is a list; pass a tensor"):
+        Gaussian(1.0).sample([1.0, 2.0])
+    with pytest.raises(TypeError, match="unsupported operand"):
+        Gaussian(1.0) @ 3.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from scif.core._check import check_same_shape
+from scif.core._check import check_finite, check_same_shape
 
 __all__ = ["Coupled", "Coupling"]
 
@@ -43,11 +43,13 @@ class Coupling:
         Raises
         ------
         ValueError
-            If the shapes differ.
+            If the shapes differ, or a value is not finite.
         """
+        check_finite(x0, name="x0")
         if x1 is None:
             x1 = torch.randn(x0.shape, dtype=x0.dtype, device=x0.device, generator=generator)
         check_same_shape(x0, x1, names=("x0", "x1"))
+        check_finite(x1, name="x1")
         return self.couple(x0, x1, generator=generator)
 
     def couple(self, x0: Tensor, x1: Tensor, *, generator: torch.Generator | None = None) -> Coupled:

@@ -21,6 +21,9 @@ class ChannelCoupling(Coupling):
     """
 
     def __init__(self, noise: NoiseModel) -> None:
+        if not isinstance(noise, NoiseModel):
+            msg = f"noise is {noise!r}; pass a channel, such as noise_channel('gaussian', sigma=0.2)."
+            raise TypeError(msg)
         self.noise = noise
 
     def __call__(self, x0: Tensor, x1: Tensor | None = None, *, generator: torch.Generator | None = None) -> Coupled:

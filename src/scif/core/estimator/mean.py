@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scif.core._check import check_fraction
+from scif.core._check import check_finite, check_fraction
 from scif.core.estimator.base import Estimate
 from scif.core.noise import Gaussian, NoiseModel
 
@@ -65,6 +65,8 @@ def mean(
     >>> round(estimate.value[0, 0].item(), 3), estimate.kind
     (0.5, 'mean')
     """
+
+    check_finite(x1, name="x1")
 
     def call(x: Tensor) -> Tensor:
         value = head(x, x.new_ones(x.shape[0]), **condition)

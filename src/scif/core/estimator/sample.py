@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scif.core._check import check_finite
 from scif.core.estimator.base import Estimate
 from scif.core.estimator.head import PosteriorHead
 from scif.core.noise.base import NoiseModel
@@ -63,6 +64,7 @@ def sample(
     if num_draws < 2:
         msg = f"num_draws is {num_draws}; a standard deviation needs at least 2."
         raise ValueError(msg)
+    check_finite(x1, name="x1")
     grid = Uniform().grid(num_steps)
 
     def draw() -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from scif.core._check import check_finite
 from scif.core.estimator.base import Estimate
 from scif.core.noise.base import NoiseModel
 from scif.core.path import Linear
@@ -69,6 +70,7 @@ def transport(
     >>> round(estimate.value[0, 0].item(), 3), estimate.kind
     (0.707, 'transport')
     """
+    check_finite(x1, name="x1")
     prediction = prediction or ("velocity" if isinstance(model, Velocity) else "clean_end")
     schedule = Uniform() if schedule is None else schedule
     if prediction == "clean_end":

@@ -9,6 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from scif.core._check import check_finite
+
 __all__ = ["Calibration", "calibration", "pit"]
 
 
@@ -47,6 +49,8 @@ def pit(value: Tensor, draws: Tensor, *, generator: torch.Generator | None = Non
     if draws.shape[1:] != value.shape or draws.shape[0] < 1:
         msg = f"draws have shape {tuple(draws.shape)}; pass (num_draws, *{tuple(value.shape)})."
         raise ValueError(msg)
+    check_finite(value, name="value")
+    check_finite(draws, name="draws")
     below = (draws < value).sum(0)
     ties = (draws == value).sum(0)
     device = generator.device if generator is not None else value.device

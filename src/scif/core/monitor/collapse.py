@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from scif.core._check import check_fraction, check_same_shape
+from scif.core._check import check_finite, check_fraction, check_same_shape
 from scif.core.noise.base import NoiseModel
 
 __all__ = ["Collapse", "CollapseWarning", "collapse"]
@@ -91,6 +91,8 @@ def collapse(
     collapsing
     """
     check_same_shape(x1, x0, names=("x1", "x0"))
+    check_finite(x1, name="x1")
+    check_finite(x0, name="x0")
     check_fraction(threshold, name="threshold")
     if x1.shape[0] < 20:
         msg = f"x1 has {x1.shape[0]} samples; pass at least 20, so that a variance can be judged."

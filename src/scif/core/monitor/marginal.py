@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from scif.core._check import check_same_shape
+from scif.core._check import check_finite, check_same_shape
 from scif.core.noise.base import NoiseModel
 
 __all__ = ["Marginal", "marginal", "sliced_wasserstein"]
@@ -55,6 +55,8 @@ def sliced_wasserstein(
     if a.shape[1:] != b.shape[1:]:
         msg = f"samples of a have shape {tuple(a.shape[1:])}, those of b {tuple(b.shape[1:])}; they must be equal."
         raise ValueError(msg)
+    check_finite(a, name="a")
+    check_finite(b, name="b")
     import ot  # slow to import
 
     a, b = a.detach().flatten(1).cpu().double(), b.detach().flatten(1).cpu().double()
@@ -105,6 +107,8 @@ def marginal(
     'matching'
     """
     check_same_shape(x1, x0, names=("x1", "x0"))
+    check_finite(x1, name="x1")
+    check_finite(x0, name="x0")
     if x1.shape[0] < 20:
         msg = f"x1 has {x1.shape[0]} samples; pass at least 20, so that two halves can be compared."
         raise ValueError(msg)

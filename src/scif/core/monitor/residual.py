@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from scif.core._check import check_same_shape
+from scif.core._check import check_finite, check_same_shape
 from scif.core.noise.base import NoiseModel
 
 __all__ = ["Residual", "residual"]
@@ -65,6 +65,8 @@ def residual(x1: Tensor, x0: Tensor, noise: NoiseModel, *, spatial: int = 0, tol
     'signal'
     """
     check_same_shape(x1, x0, names=("x1", "x0"))
+    check_finite(x1, name="x1")
+    check_finite(x0, name="x0")
     if not 0 <= spatial < x1.ndim:
         msg = f"spatial is {spatial} but x1 has shape {tuple(x1.shape)}; it must be below the number of axes."
         raise ValueError(msg)

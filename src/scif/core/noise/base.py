@@ -142,7 +142,11 @@ class NoiseModel(nn.Module):
 
         Numbers are stored in the default dtype; a tensor keeps its dtype and its gradient.
         """
-        tensor = torch.as_tensor(value)
+        try:
+            tensor = torch.as_tensor(value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            msg = f"{name} is {value!r}; give a number, an array or a tensor."
+            raise TypeError(msg) from error
         if not tensor.is_floating_point():
             tensor = tensor.to(torch.get_default_dtype())
         check(tensor, name=name, **options)
@@ -178,10 +182,15 @@ class NoiseModel(nn.Module):
         """The channel that applies ``first`` and then this one."""
         from scif.core.noise.compose import Compose  # the composition needs this class
 
+        if not isinstance(first, NoiseModel):
+            return NotImplemented
         return Compose(self, first)
 
 
 def _check_signal(x: Tensor, support: Domain, *, name: str) -> None:
+    if not isinstance(x, Tensor):
+        msg = f"{name} is a {type(x).__name__}; pass a tensor, as in torch.as_tensor({name})."
+        raise TypeError(msg)
     if not x.is_floating_point():
         msg = f"{name} has dtype {x.dtype}; convert it to a floating dtype, as in {name}.float()."
         raise TypeError(msg)

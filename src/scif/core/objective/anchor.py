@@ -62,6 +62,9 @@ class Anchor(Objective):
 
     def __init__(self, noise: NoiseModel, *, fraction: float | tuple[float, float] = 0.8) -> None:
         super().__init__()
+        if not isinstance(noise, NoiseModel):
+            msg = f"noise is {noise!r}; pass a channel, such as noise_channel('gaussian', sigma=0.2)."
+            raise TypeError(msg)
         if not noise.splittable:
             msg = (
                 f"{type(noise).__name__} cannot be split into independent parts, so there is no anchor for it; "

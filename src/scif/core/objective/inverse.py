@@ -50,7 +50,15 @@ class Inverse(TrajectoryObjective):
     def clean(
         self, model: nn.Module, x1: Any, *, generator: torch.Generator | None = None, **condition: Any
     ) -> CleanEstimates:
-        """Transport observations, without gradient, and repeat the result ``resamples`` times."""
+        """Transport observations, without gradient, and repeat the result ``resamples`` times.
+
+        Raises
+        ------
+        ValueError
+            If observations lie outside the channel's support.
+        """
+        if isinstance(x1, Tensor):  # other kinds of batch are the business of whoever transports them
+            self.noise.check_x1(x1)
         x0 = self.transport(model, x1, generator=generator, **condition)
         repeated = _repeat(condition, self.resamples, batch=x0.shape[0])
         return CleanEstimates(x0.repeat_interleave(self.resamples, 0), repeated)

@@ -7,7 +7,15 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["batch_times", "check_finite", "check_fraction", "check_positive", "check_same_shape", "check_time", "expand_time"]
+__all__ = [
+    "batch_times",
+    "check_finite",
+    "check_fraction",
+    "check_positive",
+    "check_same_shape",
+    "check_time",
+    "expand_time",
+]
 
 
 def check_same_shape(a: Tensor, b: Tensor, *, names: tuple[str, str]) -> None:

@@ -65,7 +65,6 @@ def mean(
     >>> round(estimate.value[0, 0].item(), 3), estimate.kind
     (0.5, 'mean')
     """
-
     check_finite(x1, name="x1")
 
     def call(x: Tensor) -> Tensor:

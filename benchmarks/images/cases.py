@@ -64,7 +64,8 @@ def load(name: str, directory: Path, *, crops: int | None = None) -> Data:
     directory
         Folder with ``train400.npz``, ``bsd68.npz`` and ``w2s.npz``.
     crops
-        Side of the central crops to test on, of every fifth test image; whole images and all of them if not given.
+        Side of the central crops to test on, of all micrographs and every fifth natural image held out; all of them,
+        whole, if not given.
     """
     case = Case(name, noise_of(name), affine=name == "w2s")
     if name == "w2s":
@@ -73,8 +74,8 @@ def load(name: str, directory: Path, *, crops: int | None = None) -> Data:
         held_out = np.isin(fields, sorted(set(fields))[-5:])
         noisy = np.stack([photons(image) for image in data["noisy"]])
         clean = data["clean"].astype(np.float32)
-        test = [cut(image, 2 * crops if crops else None) for image in noisy[held_out]]
-        truth = [cut(image, 2 * crops if crops else None) for image in clean[held_out]]
+        test = [cut(image, crops) for image in noisy[held_out]]
+        truth = [cut(image, crops) for image in clean[held_out]]
         return Data(case, list(noisy[~held_out]), list(clean[~held_out]), test, truth)
     clean = list(np.load(directory / "train400.npz")["clean"].astype(np.float32) / 255)
     natural = np.load(directory / "bsd68.npz")

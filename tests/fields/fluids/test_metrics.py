@@ -91,3 +91,13 @@ def test_bad_fields_are_named() -> None:
         relative_l2(flow, flow.index_put([torch.tensor(0)] * 3, torch.tensor(torch.nan).double()))
     with pytest.raises(ValueError, match="two components"):
         divergence(flow)
+
+
+@pytest.mark.parametrize("metric", [relative_l2, vorticity_correlation, spectrum_error])
+def test_a_fluid_at_rest_is_refused_instead_of_scored_as_nan(metric) -> None:
+    flow = fields()
+    still = torch.cat([flow[:2], torch.zeros_like(flow[:1])])
+    with pytest.raises(ValueError, match="truth has a field that is 0 everywhere"):
+        metric(flow, still)
+    with pytest.raises(ValueError, match="truth has a field that is 0 everywhere"):
+        metric(flow[0], still[2])

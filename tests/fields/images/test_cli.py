@@ -65,3 +65,18 @@ def test_what_cannot_be_scored_is_refused(folder: Path, capsys: pytest.CaptureFi
     assert main(["image", "evaluate", str(folder / "clean.tif"), str(folder / "small.tif")]) == 2
     assert "small.tif holds (1, 1, 8, 8)" in capsys.readouterr().err
     assert main(["image", "calibrate", str(folder / "absent.tif")]) == 2
+
+
+def test_options_that_are_not_given_are_those_of_the_library(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Crops of volumes are flat: a side for images, taken for depth as well, would cost a hundred times more."""
+    import inspect
+
+    seen: dict = {}
+    monkeypatch.setattr(ImageDenoiser, "fit", lambda self, images, **options: seen.update(options) or self)
+    monkeypatch.setattr(ImageDenoiser, "denoise", lambda self, images, **options: [])
+    assert main(["image", "denoise", str(folder / "noisy.tif"), "--ndim", "3"]) == 0
+    monkeypatch.undo()
+    library = inspect.signature(ImageDenoiser.fit).parameters
+    assert {name: seen[name] for name in ("steps", "batch_size", "patch")} == {
+        name: library[name].default for name in ("steps", "batch_size", "patch")
+    }

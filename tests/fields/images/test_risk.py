@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scif.core import Anchor, SquaredError
+from scif.core import ICM, Anchor, SquaredError
 from scif.core.noise import CorrelatedGaussian, Gamma, Gaussian, Jacobi, NoiseModel, Poisson, PoissonGaussian
-from scif.fields.images._risk import UnbiasedRisk, has_exact_split
+from scif.fields.images._risk import OnPart, UnbiasedRisk, has_exact_split
 
 
 class Smooth(nn.Module):
@@ -104,3 +104,14 @@ def test_exact_splits_are_recognised() -> None:
     assert Anchor(Gaussian(0.1)).name == UnbiasedRisk(Gaussian(0.1)).name
     with pytest.raises(ValueError, match="fraction"):
         UnbiasedRisk(Gaussian(0.1), fraction=1.0)
+
+
+def test_an_objective_on_part_of_a_batch_is_the_objective_of_these_rows() -> None:
+    x1, icm = scene(8), ICM(Gaussian(0.1), num_steps=3)
+    whole, part = (
+        objective(Smooth(), rows, generator=torch.Generator().manual_seed(0)).loss
+        for objective, rows in ((icm, x1[:2]), (OnPart(icm, share=0.25), x1))
+    )
+    assert torch.equal(whole, part)
+    assert OnPart(icm, share=0.01)(Smooth(), x1).loss.isfinite()
+    assert OnPart(icm, share=0.5).name == icm.name

@@ -54,6 +54,7 @@ def relative_l2(estimate: Tensor, truth: Tensor) -> Tensor:
     0.5
     """
     _check_pair(estimate, truth)
+    _refuse(truth, (truth == 0).all(-1).all(-1), name="truth")
     return torch.linalg.vector_norm(estimate - truth, dim=(-2, -1)) / torch.linalg.vector_norm(truth, dim=(-2, -1))
 
 
@@ -68,6 +69,8 @@ def vorticity_correlation(estimate: Tensor, truth: Tensor) -> Tensor:
         What it should be, of the same shape.
     """
     _check_pair(estimate, truth)
+    for name, field in (("estimate", estimate), ("truth", truth)):
+        _refuse(field, field.amax((-2, -1)) == field.amin((-2, -1)), name=name)
     a = estimate - estimate.mean((-2, -1), keepdim=True)
     b = truth - truth.mean((-2, -1), keepdim=True)
     return (a * b).sum((-2, -1)) / (a.square().sum((-2, -1)) * b.square().sum((-2, -1))).sqrt()
@@ -206,6 +209,7 @@ def spectrum_error(estimate: Tensor, truth: Tensor, *, floor: float = 1e-4) -> T
         Share of the enstrophy below which a shell is left out.
     """
     _check_pair(estimate, truth)
+    _refuse(truth, truth.amax((-2, -1)) == truth.amin((-2, -1)), name="truth")
     have, want = (spectra(field).enstrophy.reshape(-1, spectra(field).k.numel()).mean(0) for field in (estimate, truth))
     kept = want > floor * want.sum()
     return (have[kept].clamp_min(torch.finfo(have.dtype).tiny).log10() - want[kept].log10()).abs().mean()
@@ -228,3 +232,11 @@ def _check_pair(estimate: Tensor, truth: Tensor) -> None:
     check_same_shape(estimate, truth, names=("estimate", "truth"))
     check_field(estimate, name="estimate")
     check_field(truth, name="truth")
+
+
+def _refuse(field: Tensor, still: Tensor, *, name: str) -> None:
+    """Raise ``ValueError`` if a field is marked as one that nothing can be compared to."""
+    if bool(still.any()):
+        value = float(field[still].flatten()[0])
+        msg = f"{name} has a field that is {value:g} everywhere; leave it out of the comparison."
+        raise ValueError(msg)

@@ -12,7 +12,7 @@ from scif.core._check import check_fraction
 from scif.core.noise.base import NoiseModel
 from scif.core.objective import LossOutput, Objective
 
-__all__ = ["UnbiasedRisk", "has_exact_split"]
+__all__ = ["OnPart", "UnbiasedRisk", "has_exact_split"]
 
 
 class UnbiasedRisk(Objective):
@@ -104,6 +104,32 @@ class _Parts:
     b: Tensor
     y: Tensor
     variance: Tensor
+
+
+class OnPart(Objective):
+    """Another objective on the first rows of a batch alone: enough for a term of small weight and large cost.
+
+    Parameters
+    ----------
+    objective
+        The other objective, of observations without conditions.
+    share
+        Share of the rows, at least one of which is taken.
+    """
+
+    def __init__(self, objective: Objective, *, share: float) -> None:
+        super().__init__()
+        check_fraction(share, name="share")
+        self.objective, self.share, self.name = objective, float(share), objective.name
+
+    def set_step(self, step: int) -> None:
+        """Pass the number of optimiser steps on."""
+        self.objective.set_step(step)
+
+    def forward(self, model: nn.Module, x1: Any, **options: Any) -> LossOutput:
+        """The other objective's loss on ``x1[:n]``."""
+        loss: LossOutput = self.objective(model, x1[: max(round(self.share * len(x1)), 1)], **options)
+        return loss
 
 
 def has_exact_split(noise: NoiseModel, x1: Tensor) -> bool:

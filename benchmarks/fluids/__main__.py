@@ -77,16 +77,17 @@ def table(results: pd.DataFrame) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fluids", description=__doc__)
     parser.add_argument("--size", type=int, default=32, help="points along each axis in training")
-    parser.add_argument("--steps", type=int, default=400, help="optimiser steps")
+    parser.add_argument("--steps", type=int, default=150, help="optimiser steps")
+    parser.add_argument("--lr", type=float, default=6e-3, help="largest learning rate")
     parser.add_argument("--examples", type=int, default=1024, help="final fields to train on")
-    parser.add_argument("--width", type=int, default=20, help="hidden channels of the network")
+    parser.add_argument("--width", type=int, default=16, help="hidden channels of the network")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--accelerator", default="cpu")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args()
-    settings = Settings(options.steps, options.width, options.seed, options.accelerator)
+    settings = Settings(options.steps, options.lr, options.width, options.seed, options.accelerator)
     cache = options.out / "results" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     for name in options.cases:

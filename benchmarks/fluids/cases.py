@@ -10,7 +10,7 @@ from scif.fields.fluids import FlowCase, FlowPairs, NavierStokesChannel, laminar
 
 __all__ = ["CASES", "Task", "make_task"]
 
-CASES = ("laminar", "turbulent", "laminar, 5% noise")
+CASES = ("laminar", "turbulent", "laminar, 5% noise", "turbulent, 5% noise")
 
 
 @dataclass(frozen=True)

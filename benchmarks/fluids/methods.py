@@ -23,6 +23,7 @@ class Settings:
     """What all trained methods share."""
 
     steps: int
+    lr: float
     width: int
     seed: int
     accelerator: str
@@ -54,10 +55,10 @@ def backward(task: Task, settings: Settings) -> dict[str, Inversion]:
     return {"backward integration": errors[min(errors)]}
 
 
-def trained(name: str, task: Task, settings: Settings, **arguments: Any) -> dict[str, Inversion]:
+def trained(name: str, task: Task, settings: Settings, *, slow: int = 1, **arguments: Any) -> dict[str, Inversion]:
     """An inverter trained on final fields; without measurement noise its corrected form, too."""
     inverter = FluidInverter(task.case.channel, width=settings.width, seed=settings.seed, **arguments)
-    inverter.fit(task.train.final, max_steps=settings.steps, accelerator=settings.accelerator, judged_rows=64)
+    inverter.fit(task.train.final, **_training(settings, settings.steps // slow), judged_rows=64)
     found: dict[str, Inversion] = {name: inverter.invert}
     if name == "ICM from backward" and task.case.channel.sigma == 0:
         found[f"{name}, corrected"] = partial(inverter.invert, refinements=2)
@@ -67,8 +68,12 @@ def trained(name: str, task: Task, settings: Settings, **arguments: Any) -> dict
 def supervised(task: Task, settings: Settings) -> dict[str, Inversion]:
     """One network call, trained on the truth."""
     inverter = Supervised(task.case.channel, start="identity", width=settings.width, seed=settings.seed)
-    inverter.fit(task.train.initial, max_steps=settings.steps, accelerator=settings.accelerator)
+    inverter.fit(task.train.initial, **_training(settings, settings.steps))
     return {"supervised": inverter.invert}
+
+
+def _training(settings: Settings, steps: int) -> dict[str, Any]:
+    return {"max_steps": steps, "lr": settings.lr, "accelerator": settings.accelerator}
 
 
 def _trained(name: str, **arguments: Any) -> Callable[[Task, Settings], dict[str, Inversion]]:
@@ -83,9 +88,8 @@ METHODS: dict[str, Callable[[Task, Settings], dict[str, Inversion]]] = {
     "identity": identity,
     "backward integration": backward,
     "ICM, as published": _trained("ICM, as published", start="identity", num_steps=10),
-    "IFM, as published": _trained("IFM, as published", method="ifm", num_steps=10),
+    "IFM, as published": _trained("IFM, as published", method="ifm", num_steps=10, slow=3),
     "ICM, one step": _trained("ICM, one step", start="identity"),
-    "ICM, along the flow": _trained("ICM, along the flow", start="identity", path="flow", num_steps=10),
     "ICM from backward": _trained("ICM from backward"),
     "supervised": supervised,
 }

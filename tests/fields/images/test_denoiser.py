@@ -165,6 +165,24 @@ def test_files_are_written_beside_the_original(
     np.testing.assert_array_equal(read(written), fitted.denoise(images, axes="TCYX", tile=48, overlap=32))
     with pytest.raises(FileExistsError, match="exists"):
         fitted.denoise(path)
+    assert fitted.denoise(path, overwrite=True, tile=48, overlap=32) == written
+    np.testing.assert_array_equal(read(written), fitted.denoise(images, axes="TCYX", tile=48, overlap=32))
+    assert {one.name for one in tmp_path.iterdir()} == {path.name, written.name}
+
+
+@pytest.mark.parametrize("name", ["cells.tif", "cells.zarr"])
+def test_what_fails_halfway_leaves_nothing_that_looks_like_a_result(
+    name: str, noisy: np.ndarray, fitted: ImageDenoiser, tmp_path: Path
+) -> None:
+    images, path = noisy.copy(), tmp_path / name
+    images[2, 0, 5, 5] = np.nan
+    if name.endswith("tif"):
+        tifffile.imwrite(path, images, metadata={"axes": "TCYX"}, photometric="minisblack")
+    else:
+        zarr.create_array(path, shape=images.shape, dtype="f4", dimension_names=list("tcyx"))[:] = images
+    with pytest.raises(ValueError, match="nan"):
+        fitted.denoise(path)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_training_from_files_is_training_from_arrays(noisy: np.ndarray, fitted: ImageDenoiser, tmp_path: Path) -> None:

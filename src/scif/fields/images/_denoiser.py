@@ -237,7 +237,11 @@ class ImageDenoiser:
         results = []
         for one, to in zip(inputs, outs, strict=True):
             output = open_output(one, to, dtype=dtype, overwrite=overwrite)
-            self._denoise_stack(one.stack, output.stack, flow_steps, batch_size=batch_size, **tiles)
+            try:
+                self._denoise_stack(one.stack, output.stack, flow_steps, batch_size=batch_size, **tiles)
+            except BaseException:
+                output.discard()
+                raise
             results.append(output.finish())
         return results if several else results[0]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ImageFile", "create_like", "open_image", "path_beside"]
+__all__ = ["ImageFile", "check_free", "create_like", "open_image", "path_beside"]
 
 _TIFF = (".ome.tiff", ".ome.tif", ".tiff", ".tif")
 _ZARR = (".ome.zarr", ".zarr")
@@ -55,6 +55,16 @@ def path_beside(path: Path, *, tag: str = "denoised") -> Path:
     return path.with_name(f"{path.name[: -len(suffix)]}_{tag}{suffix}")
 
 
+def check_free(original: ImageFile, path: Path, *, overwrite: bool) -> None:
+    """Raise ``FileExistsError`` if a path is the original, or exists and ``overwrite`` is false."""
+    if path.resolve() == original.path.resolve():
+        msg = f"the output {str(path)!r} is the image itself; choose another path."
+        raise FileExistsError(msg)
+    if path.exists() and not overwrite:
+        msg = f"the output {str(path)!r} exists; remove it, choose another path or pass overwrite=True."
+        raise FileExistsError(msg)
+
+
 def create_like(original: ImageFile, path: str | Path, *, axes: str, dtype: np.dtype[Any], overwrite: bool) -> Any:
     """An empty writable array on disk, of the shape and with the metadata of an opened image.
 
@@ -64,12 +74,7 @@ def create_like(original: ImageFile, path: str | Path, *, axes: str, dtype: np.d
         If ``path`` is the original, or exists and ``overwrite`` is false.
     """
     path = Path(path)
-    if path.resolve() == original.path.resolve():
-        msg = f"the output {str(path)!r} is the image itself; choose another path."
-        raise FileExistsError(msg)
-    if path.exists() and not overwrite:
-        msg = f"the output {str(path)!r} exists; remove it, choose another path or pass overwrite=True."
-        raise FileExistsError(msg)
+    check_free(original, path, overwrite=overwrite)
     suffix = _suffix(path)
     create = _create_tiff if suffix in _TIFF else _create_zarr
     return create(original, path, axes, dtype)

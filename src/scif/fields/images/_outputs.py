@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,25 +12,50 @@ from numpy.typing import NDArray
 
 from scif.fields.images._axes import ImageStack
 from scif.fields.images._inputs import Input
-from scif.fields.images._io import create_like, path_beside
+from scif.fields.images._io import check_free, create_like, path_beside
 
-__all__ = ["Output", "open_output", "to_dtype"]
+__all__ = ["Output", "open_output", "to_dtype", "unfinished"]
 
 
 @dataclass(frozen=True)
 class Output:
-    """A writable array in memory or in a file, as images."""
+    """A writable array in memory or in a file, as images.
+
+    A file has another name until it is finished: what was interrupted is not taken for a result.
+    """
 
     stack: ImageStack
     path: Path | None
 
     def finish(self) -> Any:
-        """Write to disk what is still in memory; the path, or the array if there is no file."""
+        """Write to disk what is still in memory and give the file its name; the path, or the array without a file."""
         if self.path is None:
             return self.stack.source
+        self._close()
+        if self.path.is_dir():  # a zarr array that is to be replaced
+            shutil.rmtree(self.path)
+        return unfinished(self.path).replace(self.path)
+
+    def discard(self) -> None:
+        """Remove a file that will not be finished."""
+        if self.path is None:
+            return
+        self._close()
+        partial = unfinished(self.path)
+        if partial.is_dir():
+            shutil.rmtree(partial)
+        else:
+            partial.unlink(missing_ok=True)
+
+    def _close(self) -> None:
         if isinstance(self.stack.source, np.memmap):
             self.stack.source.flush()
-        return self.path
+            self.stack.source._mmap.close()  # type: ignore[attr-defined]  # open files cannot be renamed everywhere
+
+
+def unfinished(path: Path) -> Path:
+    """The name of a file while it is written."""
+    return path.with_name(f"unfinished_{path.name}")
 
 
 def open_output(one: Input, path: str | Path | None, *, dtype: Any, overwrite: bool) -> Output:
@@ -52,7 +78,8 @@ def open_output(one: Input, path: str | Path | None, *, dtype: Any, overwrite: b
             raise ValueError(msg)
         return Output(ImageStack(np.empty(stack.source.shape, dtype=dtype), stack.axes), None)
     path = path_beside(one.file.path) if path is None else Path(path)
-    array = create_like(one.file, path, axes=stack.axes.text, dtype=dtype, overwrite=overwrite)
+    check_free(one.file, path, overwrite=overwrite)
+    array = create_like(one.file, unfinished(path), axes=stack.axes.text, dtype=dtype, overwrite=True)
     return Output(ImageStack(array, stack.axes), path)
 
 

@@ -148,3 +148,14 @@ def test_a_count_that_was_hardly_expected_has_a_finite_log_mass(channel, rate):
     torch.testing.assert_close(slope * rate, x1, rtol=1e-2, atol=0.0)
     low = channel.log_prob(x1.double(), torch.full_like(x1, rate / 10).double())
     torch.testing.assert_close(double - low, x1.double() * torch.tensor(10.0).log(), rtol=0, atol=0.01 + rate * 50)
+
+
+def test_where_a_device_draws_no_counts_the_cpu_does_from_the_same_seed(monkeypatch):
+    monkeypatch.setattr(_random, "_WITHOUT_KERNELS", ("cpu",))
+    x0, channel = torch.full((2000, 2), 3.0), NegativeBinomial(2.0)
+    generators = [torch.Generator().manual_seed(seed) for seed in (1, 1, 2)]
+    first, same, other = (channel.sample(x0, generator=generator) for generator in generators)
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+    assert not torch.equal(first, channel.sample(x0, generator=generators[0]))
+    torch.testing.assert_close(first.var(), channel.moments(x0[:1]).variance.mean(), rtol=0.15, atol=0)

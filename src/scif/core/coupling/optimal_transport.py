@@ -43,7 +43,7 @@ class MinibatchOT(Coupling):
         """Give each sample of ``x0`` its partner in ``x1``."""
         import ot  # imports many optional backends: only for those who use it
 
-        cost = squared_distances(x0.detach(), x1.detach()).double().cpu()
+        cost = squared_distances(x0.detach(), x1.detach()).cpu().double()
         uniform = cost.new_full((cost.shape[0],), 1.0 / cost.shape[0])
         if self.regularization == 0.0:
             # with equal uniform masses the optimum is a permutation

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from scif.core._check import check_finite
+from scif.core._precision import double_on
 
 __all__ = ["Calibration", "calibration", "pit"]
 
@@ -54,7 +55,7 @@ def pit(value: Tensor, draws: Tensor, *, generator: torch.Generator | None = Non
     below = (draws < value).sum(0)
     ties = (draws == value).sum(0)
     device = generator.device if generator is not None else value.device
-    spread = torch.rand(value.shape, generator=generator, device=device, dtype=torch.float64).to(value.device)
+    spread = torch.rand(value.shape, generator=generator, device=device, dtype=double_on(device)).to(value.device)
     return (below + spread * (ties + 1)) / (draws.shape[0] + 1)
 
 
@@ -95,7 +96,7 @@ def calibration(
     u = pit(value, draws, generator=generator).flatten()
     n = u.shape[0]
     histogram = torch.histc(u, bins=10, min=0.0, max=1.0) / n
-    coverage = {level: float(((u - 0.5).abs() <= level / 2).double().mean()) for level in levels}
+    coverage = {level: float(((u - 0.5).abs() <= level / 2).float().mean()) for level in levels}
     ordered = u.sort().values
     steps = torch.arange(n + 1, device=u.device, dtype=u.dtype) / n
     distance = float(torch.maximum((steps[1:] - ordered).max(), (ordered - steps[:-1]).max()))

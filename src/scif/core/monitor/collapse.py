@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from scif.core._check import check_finite, check_fraction, check_same_shape
+from scif.core._precision import double
 from scif.core.noise.base import NoiseModel
 
 __all__ = ["Collapse", "CollapseWarning", "collapse"]
@@ -101,7 +102,7 @@ def collapse(
         first, second = noise.sample(x0, generator=generator), noise.sample(x0, generator=generator)
         order = torch.randperm(x1.shape[0], generator=generator, device=generator.device if generator else None)
         find, judge = order.to(x1.device).tensor_split(2)
-        axes = _principal_axes(x1[find].flatten(1).double(), directions)
+        axes = _principal_axes(double(x1[find].flatten(1)), directions)
         along = [_project(part[judge], axes) for part in (x1, first, second)]
     observed, renoised, again = along
     variance, error_observed = _covariance(observed, observed)
@@ -129,7 +130,7 @@ def _principal_axes(x: Tensor, directions: int) -> Tensor:
 
 
 def _project(x: Tensor, axes: Tensor) -> Tensor:
-    flat = x.flatten(1).double()
+    flat = double(x.flatten(1))
     return (flat - flat.mean(0)) @ axes
 
 

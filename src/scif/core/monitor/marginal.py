@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from scif.core._check import check_finite, check_same_shape
+from scif.core._precision import double_on
 from scif.core.noise.base import NoiseModel
 
 __all__ = ["Marginal", "marginal", "sliced_wasserstein"]
@@ -60,9 +61,10 @@ def sliced_wasserstein(
     import ot  # slow to import
 
     a, b = a.detach().flatten(1).cpu().double(), b.detach().flatten(1).cpu().double()
-    device = generator.device if generator is not None else None
-    directions = torch.randn(a.shape[1], num_projections, generator=generator, device=device, dtype=torch.float64)
-    directions = torch.nn.functional.normalize(directions.cpu(), dim=0)
+    device = generator.device if generator is not None else torch.device("cpu")
+    shape, dtype = (a.shape[1], num_projections), double_on(device)
+    directions = torch.randn(shape, generator=generator, device=device, dtype=dtype).cpu().double()
+    directions = torch.nn.functional.normalize(directions, dim=0)
     return float(ot.sliced_wasserstein_distance(a, b, projections=directions, p=2))
 
 

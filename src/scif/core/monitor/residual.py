@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from scif.core._check import check_finite, check_same_shape
+from scif.core._precision import double
 from scif.core.noise.base import NoiseModel
 
 __all__ = ["Residual", "residual"]
@@ -72,9 +73,9 @@ def residual(x1: Tensor, x0: Tensor, noise: NoiseModel, *, spatial: int = 0, tol
         raise ValueError(msg)
     with torch.no_grad():
         moments = noise.moments(x0)
-        scale = moments.variance.double().sqrt()
+        scale = double(moments.variance).sqrt()
         usable = scale > 0
-        z = torch.where(usable, (x1 - moments.mean).double() / scale.where(usable, 1.0), 0.0)
+        z = torch.where(usable, double(x1 - moments.mean) / scale.where(usable, 1.0), 0.0)
         mean, variance = float(z[usable].mean()), float(z[usable].square().mean())
         structure = _neighbours(z, spatial) if spatial else _common(z.flatten(1))
     verdict, message = _judge(mean, variance, structure, tolerance)

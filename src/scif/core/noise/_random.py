@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
 __all__ = ["beta", "beta_log_odds", "binomial", "multinomial", "normal", "poisson", "standard_gamma", "uniform"]
 
 
-def _device(like: Tensor, generator: torch.Generator | None) -> torch.device:
-    """Where to draw: with the generator; Apple's backend has no count or gamma kernels, so there on the CPU."""
-    if generator is not None:
-        return generator.device
-    return torch.device("cpu") if like.device.type == "mps" else like.device
+_WITHOUT_KERNELS = ("mps",)
+"""Devices on which torch draws no counts and no gamma numbers."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where to draw, and from what."""
+
+    device: torch.device
+    generator: torch.Generator | None
+
+    @classmethod
+    def of(cls, like: Tensor, generator: torch.Generator | None) -> _Source:
+        """The generator on its device; where that has no kernels, one on the CPU with a seed drawn from it."""
+        device = like.device if generator is None else generator.device
+        if device.type not in _WITHOUT_KERNELS:
+            return cls(device, generator)
+        if generator is not None:
+            seed = int(torch.randint(2**31 - 1, (), device=device, generator=generator))
+            generator = torch.Generator().manual_seed(seed)
+        return cls(torch.device("cpu"), generator)
 
 
 def normal(like: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -29,21 +47,23 @@ def uniform(like: Tensor, generator: torch.Generator | None) -> Tensor:
 
 def poisson(rate: Tensor, generator: torch.Generator | None) -> Tensor:
     """Poisson counts."""
-    return torch.poisson(rate.to(_device(rate, generator)), generator=generator).to(rate.device)
+    source = _Source.of(rate, generator)
+    return torch.poisson(rate.to(source.device), generator=source.generator).to(rate.device)
 
 
 def binomial(count: Tensor, probability: Tensor, generator: torch.Generator | None) -> Tensor:
     """Binomial counts; both arguments broadcast."""
-    device = _device(count, generator)
-    trials, chance = torch.broadcast_tensors(count.to(device), probability.to(device, count.dtype))
-    return torch.binomial(trials, chance, generator=generator).to(count.device)
+    source = _Source.of(count, generator)
+    trials, chance = torch.broadcast_tensors(count.to(source.device), probability.to(source.device, count.dtype))
+    return torch.binomial(trials, chance, generator=source.generator).to(count.device)
 
 
 def standard_gamma(concentration: Tensor, generator: torch.Generator | None) -> Tensor:
     """Gamma numbers of rate one, differentiable in the concentration (implicit reparametrisation)."""
     # torch.distributions.Gamma calls the same kernel but has no way to pass a generator.
-    device = _device(concentration, generator)
-    return torch._standard_gamma(concentration.to(device), generator=generator).to(concentration.device)
+    source = _Source.of(concentration, generator)
+    draw = torch._standard_gamma(concentration.to(source.device), generator=source.generator)
+    return draw.to(concentration.device)
 
 
 def beta(a: Tensor, b: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -58,8 +78,9 @@ def beta_log_odds(a: Tensor, b: Tensor, generator: torch.Generator | None) -> Te
 
 def _log_standard_gamma(concentration: Tensor, generator: torch.Generator | None) -> Tensor:
     """Logarithm of a gamma number: ``G(c) = G(c + 1) U^(1/c)`` in distribution, and ``-log U`` is exponential."""
-    exponential = torch.empty_like(concentration, device=_device(concentration, generator))
-    exponential = exponential.exponential_(generator=generator).to(concentration.device)
+    source = _Source.of(concentration, generator)
+    exponential = torch.empty_like(concentration, device=source.device)
+    exponential = exponential.exponential_(generator=source.generator).to(concentration.device)
     return standard_gamma(concentration + 1, generator).log() - exponential / concentration
 
 

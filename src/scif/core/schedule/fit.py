@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scif.core._precision import double
 from scif.core.schedule.uniform import Uniform
 from scif.core.schedule.user import UserGrid
 from scif.core.solver import solve
@@ -101,7 +102,7 @@ def _errors_at_zero(velocity: Callable[..., Tensor], x1: Tensor, times: Tensor, 
         jump = (times[:j] - times[j]).to(x1).reshape(-1, *([1] * x1.ndim))
         miss = trajectory[j] + jump * slope - trajectory[:j]
         at_zero = (sensitivity[:, :j] * miss).reshape(len(probes), j, x1.shape[0], -1).sum(3)
-        error[:j, j] = at_zero.double().square().mean((0, 2)).cpu()
+        error[:j, j] = double(at_zero).square().mean((0, 2)).cpu()
     return error
 
 

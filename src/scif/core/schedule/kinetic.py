@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from scif.core._check import check_positive
+from scif.core._precision import double
 from scif.core.schedule.base import Schedule
 
 __all__ = ["KineticOptimal"]
@@ -71,11 +72,11 @@ class KineticOptimal(Schedule):
             Source of the noise.
         """
         check_positive(noise_scale, name="noise_scale")
-        points = x0.detach().flatten(1).double()
+        points = double(x0.detach().flatten(1))
         variance = float(points.var(0, correction=0).mean())
         check_positive(variance, name="variance of x0")
         times = torch.linspace(0.0, 1.0, num_times + 1, dtype=torch.float64, device=points.device)[1:]
-        noise = torch.randn(points.shape, dtype=points.dtype, device=points.device, generator=generator)
+        noise = double(torch.randn(points.shape, dtype=x0.dtype, device=x0.device, generator=generator))
         shares = []
         for t in times:
             scale = t * noise_scale

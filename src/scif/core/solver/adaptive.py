@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scif.core._precision import double_on
+
 __all__ = ["integrate_adaptively"]
 
 
@@ -33,8 +35,7 @@ def integrate_adaptively(
         # the trial step that sets the first step size may look past the end
         return velocity(state, t.clamp(low, high).to(state).expand(state.shape[0]), **condition)
 
-    # MPS has no double precision; elsewhere times are kept in it
-    times = torch.tensor([t_start, t_end], dtype=torch.float32 if x.device.type == "mps" else torch.float64)
+    times = torch.tensor([t_start, t_end], dtype=double_on(x.device))
     options = {"step_t": times[1:].to(x.device), "dtype": times.dtype}  # the last step ends at t_end, not past it
     end: Tensor = odeint(field, x, times.to(x.device), rtol=rtol, atol=atol, method="dopri5", options=options)[-1]
     return end, count

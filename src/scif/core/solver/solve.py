@@ -111,7 +111,7 @@ def _visited(grid: Tensor, t_start: float, t_end: float) -> Tensor:
     """The times of the grid from ``t_start`` to ``t_end``, in the order in which they are visited."""
     check_time(grid, name="grid")
     low, high = min(t_start, t_end), max(t_start, t_end)
-    times = grid.detach().double().sort().values
+    times = grid.detach().cpu().double().sort().values
     tolerance = 1e-6  # a grid in single precision may not hold an end exactly
     times = times[(times >= low - tolerance) & (times <= high + tolerance)]
     if len(times) < 2 or abs(float(times[0]) - low) > tolerance or abs(float(times[-1]) - high) > tolerance:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from scif.core import Engine
 from scif.core.noise import NegativeBinomial, NoiseModel
 from scif.core.objective import LossOutput, SumObjective
+from scif.model._credibility import fit_credibility
 from scif.model._data import CountBatch
 from scif.model._objective import CountAnchor, CountICM
 from scif.model._residual import fit_variation
@@ -35,6 +37,10 @@ class CountPlan(Engine):
         Channel of the counts.
     reference
         Cells from which each gene's own variation is estimated.
+    cells
+        Gives minibatches of all cells, or of many, from which each gene's credibility is estimated.
+    cell_weight
+        Number of cells that each of these stands for.
     technical
         Technical inverse dispersion, if known.
     residual
@@ -53,6 +59,8 @@ class CountPlan(Engine):
         *,
         noise: NoiseModel,
         reference: list[CountBatch],
+        cells: Callable[[], Iterable[CountBatch]],
+        cell_weight: float = 1.0,
         technical: Tensor | float | None,
         residual: bool = True,
         anchor_weight: float = 1.0,
@@ -80,6 +88,7 @@ class CountPlan(Engine):
             seed=seed,
         )
         self.noise, self.reference, self.technical, self.residual = noise, reference, technical, residual
+        self.cells, self.cell_weight = cells, cell_weight
         self._best: tuple[float, dict[str, Tensor]] | None = None
         self._held_out: list[tuple[Tensor, int]] = []
 
@@ -129,13 +138,14 @@ class CountPlan(Engine):
         self.finish()
 
     def finish(self) -> None:
-        """Put the best averaged weights seen so far into the module, and estimate variances for them."""
+        """Put the best averaged weights seen so far into the module, and estimate what is left for them."""
         if int(self.ema.n_averaged) == 0:
             return
         self.model.load_state_dict(self.averaged.state_dict() if self._best is None else self._best[1])
+        self.model.eval()
+        self.model.credibility.copy_(fit_credibility(self.model, self.cells(), weight=self.cell_weight))
         self.ema.module.load_state_dict(self.model.state_dict())
         self.refit()
-        self.model.eval()
         cells = [batch.to(self.device) for batch in self.reference]
         generator = torch.Generator(self.device).manual_seed(self.seed)
         self.model.stretch.copy_(latent_stretch(self.model, cells, self.noise, generator=generator))

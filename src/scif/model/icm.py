@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -225,11 +226,14 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
             torch.manual_seed(seed)
             dataset = self._training_data(held_out if early_stopping else 0.0)
             reference = self._reference(dataset, batch_size)
+            many = np.sort(np.random.default_rng([self.seed, 5]).permutation(num_cells)[:START_CELLS])
             if not self.is_trained_:
                 self._start(dataset, reference)
             plan = {
                 "noise": self._channel(),
                 "reference": reference,
+                "cells": partial(dataset.batches, many, batch_size=max(1, 2_000_000 // len(self.gene_names_))),
+                "cell_weight": num_cells / len(many),
                 "technical": self._technical(),
                 "residual": self.residual,
                 "anchor_weight": anchor_weight,
@@ -339,6 +343,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         self.init_params_["non_kwargs"]["n_latent"] = self.module.network.width  # a saved model knows its shape
         network = self.module.network
         start = svd_start(x, network.width, rng=rng)
+        self.module.profile.copy_(start.profile)
         network.start_from(start)
         if dataset.batch is not None:
             batches = batch_start(x, svd_scores(x, start), dataset.batch[rows], network.num_batches)

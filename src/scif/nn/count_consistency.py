@@ -33,6 +33,10 @@ class CountConsistency(nn.Module):
     distribution-keeping counterpart ``"transport"`` is :math:`\mu + \sqrt{k_t} (x - \mu)`, whose variance is that of
     :math:`x_0`. Both are scaled to the library size.
 
+    Where the network moves a gene no more than chance would, it is not believed: with the gene's *credibility*
+    :math:`w_g` the composition is :math:`(1 - w_g) p_g + w_g \rho_g` around the pooled profile ``p``. What is not
+    credible is constant, and no rescaling touches it: genes without a common signal stay uncorrelated.
+
     Parameters
     ----------
     network
@@ -44,6 +48,8 @@ class CountConsistency(nn.Module):
     residual_shape: Tensor
     inverse_dispersion: Tensor
     stretch: Tensor
+    profile: Tensor
+    credibility: Tensor
 
     def __init__(self, network: CountNetwork, *, inverse_dispersion: Tensor | None = None) -> None:
         super().__init__()
@@ -52,6 +58,8 @@ class CountConsistency(nn.Module):
         self.register_buffer("residual_shape", torch.full((genes,), MAX_SHAPE))
         theta = torch.full((genes,), MAX_SHAPE) if inverse_dispersion is None else inverse_dispersion.float()
         self.register_buffer("inverse_dispersion", theta.clone())
+        self.register_buffer("profile", torch.full((genes,), 1.0 / genes))
+        self.register_buffer("credibility", torch.ones(genes))
         latent = network.width + network.extra
         self.register_buffer("stretch", torch.cat([torch.eye(latent), torch.zeros(1, latent)]))
 
@@ -76,7 +84,26 @@ class CountConsistency(nn.Module):
         """Composition over genes ``(cells, genes)`` of what genes share; ``transport`` keeps its variance."""
         stretch = self.stretch if kind == "transport" else None
         logits = self.network(x, t, library=library, batch=batch, target_batch=target_batch, stretch=stretch)
-        return torch.softmax(logits, 1)
+        rho = torch.softmax(logits, 1)
+        constant = self.constant(batch if target_batch is None else target_batch)
+        if constant is None:
+            return rho
+        varying = rho.mul_(self.credibility) if not rho.requires_grad else rho * self.credibility
+        left = 1.0 - constant.sum(-1, keepdim=True)
+        return varying * (left / varying.sum(1, keepdim=True).clamp_min(1e-12)) + constant
+
+    def baseline(self, batch: Tensor | None = None) -> Tensor:
+        """Pooled composition, ``(genes,)``, or ``(cells, genes)`` with what the cells' batches differ by."""
+        if self.network.batch_offset is None or batch is None:
+            return self.profile
+        every = torch.softmax(self.profile.clamp_min(1e-12).log() + self.network.batch_offset.weight, 1)
+        return every[batch.reshape(-1).long()]
+
+    def constant(self, batch: Tensor | None = None) -> Tensor | None:
+        """Part of the composition that no cell changes; None if there is none."""
+        if float(self.credibility.min()) == 1.0:
+            return None
+        return self.baseline(batch) * (1.0 - self.credibility)
 
     def signal_share(self, mu: Tensor, t: Tensor) -> Tensor:
         """Share ``k_t`` of a deviation from ``mu`` that is signal, ``(cells, genes)``."""
@@ -100,6 +127,7 @@ class CountConsistency(nn.Module):
         t: Tensor,
         *,
         library: Tensor,
+        batch: Tensor | None = None,
         kind: Literal["mean", "transport"] = "mean",
     ) -> Tensor:
         """Bring network and observation together, gene by gene, at the given library sizes."""
@@ -107,7 +135,13 @@ class CountConsistency(nn.Module):
         if kind == "transport":
             share = share.sqrt()
         out = torch.lerp(mu, x, share)
-        return out * (library / out.sum(1).clamp_min(1e-12))[:, None]
+        constant = self.constant(batch)
+        if constant is None:
+            return out * (library / out.sum(1).clamp_min(1e-12))[:, None]
+        fixed = library[:, None] * constant * (1.0 - share)
+        varying = out - fixed
+        scale = (library - fixed.sum(1)) / varying.sum(1).clamp_min(1e-12)
+        return torch.addcmul(fixed, varying, scale[:, None])
 
     def forward(
         self,
@@ -141,7 +175,7 @@ class CountConsistency(nn.Module):
             library = x.totals() if isinstance(x, SparseCounts) else x.sum(1)
         dense = x.dense() if isinstance(x, SparseCounts) else x
         mu = library[:, None] * self.rates(x, times, library=library, batch=batch, kind=kind)
-        out = self.combine(dense, mu, times, library=library, kind=kind)
+        out = self.combine(dense, mu, times, library=library, batch=batch, kind=kind)
         if target_batch is not None:
             # what a cell has beyond its own batch's expectation goes with it, as a ratio
             moved = self.rates(x, times, library=library, batch=batch, target_batch=target_batch, kind=kind)

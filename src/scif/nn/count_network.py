@@ -75,7 +75,7 @@ class CountNetwork(nn.Module):
         num_genes: int,
         width: int,
         *,
-        extra: int = 32,
+        extra: int = 8,
         hidden: int = 128,
         num_batches: int = 1,
         dropout: float = 0.1,

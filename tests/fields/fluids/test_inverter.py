@@ -62,6 +62,17 @@ def test_ifm_learns_the_inverse_too() -> None:
     assert after.mean() < 0.8 * before.mean()
 
 
+@pytest.mark.parametrize("sigma", [0.0, 0.05])
+def test_training_from_the_backward_integration_does_not_lose_what_it_has(sigma: float) -> None:
+    case = laminar(sigma=sigma, cutoff=4)
+    train, fresh = (case.draw(n, 16, generator=torch.Generator().manual_seed(n)) for n in (64, 16))
+    inverter = FluidInverter(case.channel, **SMALL)
+    after = inverter.fit(train.final, max_steps=12, lr=6e-3).invert(fresh.final)
+    untrained = inverter._untrained(inverter.scale_, 1.0).estimate(fresh.final / inverter.scale_) * inverter.scale_
+    errors = [relative_l2(estimate, fresh.initial).mean() for estimate in (after, untrained)]
+    assert errors[0] < 1.02 * errors[1]
+
+
 def test_training_is_repeatable_and_leaves_the_global_generator_alone() -> None:
     final, state = draw(32).final, torch.get_rng_state()
     first, second, other = (

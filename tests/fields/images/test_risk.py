@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from scif.core import ICM, Anchor, SquaredError
 from scif.core.noise import CorrelatedGaussian, Gamma, Gaussian, Jacobi, NoiseModel, Poisson, PoissonGaussian
-from scif.fields.images._risk import OnPart, UnbiasedRisk, has_exact_split
+from scif.fields.images._risk import OnPart, UnbiasedRisk, find_lean, has_exact_split
 
 
 class Smooth(nn.Module):
@@ -59,6 +61,32 @@ def test_matched_parts_come_close_where_no_exact_split_exists(noise: NoiseModel,
     """At the true noise variance up to the curvature of the model; a biased channel is inverted."""
     risks, errors = repeated(noise, exact=False, fraction=0.98)
     assert float(risks.mean()) == pytest.approx(float(errors.mean()), rel=tolerance)
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [Gaussian(0.1), Poisson(0.05), PoissonGaussian(0.05, 0.02), Jacobi()],
+    ids=lambda noise: type(noise).__name__,
+)
+@pytest.mark.parametrize("bend", [lambda x: x**2, lambda x: x**3, lambda x: (x - 0.2).relu()], ids=["2", "3", "edge"])
+def test_matched_parts_are_uncorrelated_through_a_bent_model(noise: NoiseModel, bend: Callable) -> None:
+    """Else the anchor would teach the network to keep noise, or to remove signal, where it is skewed."""
+    rng = torch.Generator().manual_seed(0)
+    y, x = torch.meshgrid(torch.arange(24.0), torch.arange(24.0), indexing="ij")
+    x0 = (0.5 + 0.5 * torch.sin(x / 2) * torch.cos(y / 3)).clamp(0, 1).expand(1500, 1, 24, 24)
+    x1 = noise.sample(x0, generator=rng)
+    objective = UnbiasedRisk(noise, exact=False, lean=find_lean(noise, x1[:200]))
+    parts = objective._part(x1, x0, rng)
+    change = bend(parts.a) - bend(x0)
+    through, whole = (float((change * (part - x0)).mean()) for part in (parts.b, parts.y))
+    assert abs(through) < 0.03 * whole
+
+
+def test_lean_of_known_families() -> None:
+    x1 = torch.rand(200, 1, 24, 24, generator=torch.Generator().manual_seed(0))
+    assert find_lean(Gaussian(0.1), x1) == 0
+    assert find_lean(Poisson(0.02), x1) == pytest.approx(0.5, abs=0.1)
+    assert find_lean(Jacobi(), x1) > 0.7
 
 
 def test_scatter_stays_bounded_where_that_of_the_plain_prediction_explodes() -> None:

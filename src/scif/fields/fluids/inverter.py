@@ -101,7 +101,7 @@ class FluidInverter:
         self.width, self.modes, self.depth = width, modes, depth
         self.max_gain = max_gain
         self.seed = seed
-        self.scale_ = 1.0
+        self.scale_ = self.error_ = 1.0
         self.trained_: TrainedInverse | None = None
 
     def fit(
@@ -142,7 +142,11 @@ class FluidInverter:
         if scale == 0.0:
             msg = f"final has {fields.shape[0]} fields with a standard deviation of {scale:g}; pass many that vary."
             raise ValueError(msg)
-        untrained = self._untrained(scale)
+        error = 1.0
+        if isinstance(model := self._untrained(scale, error).model, FlowConsistency) and self.start == "backward":
+            rng = torch.Generator().manual_seed(self.seed)
+            error = max(model.measure_error(fields[:64] / scale, generator=rng), 1e-6)
+        untrained = self._untrained(scale, error)
         model = fit(
             untrained.model,
             self._objective(untrained.channel, square=fields.shape[-2] == fields.shape[-1]),
@@ -156,7 +160,7 @@ class FluidInverter:
             judged_rows=judged_rows,
             **options,
         )
-        self.scale_, self.trained_ = scale, replace(untrained, model=model)
+        self.scale_, self.error_, self.trained_ = scale, error, replace(untrained, model=model)
         return self
 
     @torch.no_grad()
@@ -194,7 +198,8 @@ class FluidInverter:
         if path.exists() and not overwrite:
             msg = f"the file {str(path)!r} exists; choose another path or pass overwrite=True."
             raise FileExistsError(msg)
-        about = {"settings": self._settings(), "channel": channel_to(self.channel), "scale": self.scale_}
+        about = {"settings": self._settings(), "channel": channel_to(self.channel)}
+        about |= {"scale": self.scale_, "error": self.error_}
         weights = {name: value.cpu().contiguous() for name, value in net.state_dict().items()}
         save_file(weights, path, metadata={"scif": json.dumps(about)})
 
@@ -204,11 +209,12 @@ class FluidInverter:
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get("scif", "null"))
             weights = {name: file.get_tensor(name) for name in file.keys()}
-        if not isinstance(about, dict) or set(about) != {"settings", "channel", "scale"}:
+        if not isinstance(about, dict) or set(about) != {"settings", "channel", "scale", "error"}:
             msg = f"{str(path)!r} was not written by FluidInverter.save."
             raise ValueError(msg)
         inverter = cls(channel_from(about["channel"]), **about["settings"])
-        inverter.scale_, inverter.trained_ = about["scale"], inverter._untrained(about["scale"])
+        inverter.scale_, inverter.error_ = about["scale"], about["error"]
+        inverter.trained_ = inverter._untrained(about["scale"], about["error"])
         inverter.trained_.net.load_state_dict(weights)
         inverter.trained_.model.eval()
         return inverter
@@ -220,7 +226,7 @@ class FluidInverter:
             raise RuntimeError(msg)
         return self.trained_
 
-    def _untrained(self, scale: float) -> TrainedInverse:
+    def _untrained(self, scale: float, error: float) -> TrainedInverse:
         """The model before training, in units in which vorticities are ``scale`` times smaller."""
         channel = self.channel.rescaled(scale)
         max_gain = self.max_gain or min(100.0, max(2.0, 0.5 / max(channel.sigma, 1e-9)))
@@ -229,7 +235,7 @@ class FluidInverter:
             net = FNO(2 if self.start == "backward" else 1, width=self.width, modes=self.modes, depth=self.depth)
         model: nn.Module = FlowVelocity(net)
         if self.method == "icm":
-            model = FlowConsistency(net, channel, start=self.start, max_gain=max_gain)
+            model = FlowConsistency(net, channel, start=self.start, max_gain=max_gain, error=error)
         return TrainedInverse(model, channel, Uniform().grid(self.num_steps))
 
     def _objective(self, channel: NavierStokesChannel, *, square: bool) -> Inverse:

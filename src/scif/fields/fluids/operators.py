@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from scif.core._check import batch_times, expand_time
+from scif.core._check import batch_times, check_positive, expand_time
 from scif.fields.fluids.baselines import backward_integration
 from scif.fields.fluids.channel import NavierStokesChannel
 from scif.fields.fluids.grid import SpectralGrid, to_physical, to_spectral
@@ -23,7 +23,7 @@ def _resolved(field: Tensor, *, mean: bool) -> Tensor:
 
 
 class FlowConsistency(nn.Module):
-    """From a field at a time ``t`` to the initial field: ``c(x, t) = b(x, t) + t * net(...)``.
+    """From a field at a time ``t`` to the initial field: ``c(x, t) = b(x, t) + t * error * net(...)``.
 
     ``c(x, 0) = x`` for every field that the grid resolves, modes that it does not resolve are removed, and the mean
     of a field, which no flow changes, is kept.
@@ -40,6 +40,9 @@ class FlowConsistency(nn.Module):
         marched back by ``t`` times the duration, see :func:`~scif.fields.fluids.backward_integration`).
     max_gain
         Largest amplification of a mode when marching back.
+    error
+        What the network's output is multiplied by; the size of what it has to add (:meth:`measure_error`) keeps a good
+        start from being lost to the first steps of training.
 
     Examples
     --------
@@ -60,19 +63,23 @@ class FlowConsistency(nn.Module):
         *,
         start: Literal["identity", "backward"] = "identity",
         max_gain: float = 100.0,
+        error: float = 1.0,
     ) -> None:
         super().__init__()
+        check_positive(error, name="error")
         self.net = net
         self.channel = channel
         self.start = start
         self.max_gain = max_gain
+        self.error = error
 
     def forward(self, x: Tensor, t: float | Tensor) -> Tensor:
         """Initial fields ``(batch, height, width)`` of fields at times in [0, 1], one or ``(batch,)``."""
         t = batch_times(t, x)
         base = self.base(x, t)
         fields = [x] if self.start == "identity" else [x, base]
-        return base + expand_time(t, x) * _resolved(self.net(torch.stack(fields, dim=1), t)[:, 0], mean=False)
+        added = _resolved(self.net(torch.stack(fields, dim=1), t)[:, 0], mean=False)
+        return base + self.error * expand_time(t, x) * added
 
     def base(self, x: Tensor, t: Tensor) -> Tensor:
         """The function without its network, a constant for gradients."""
@@ -80,6 +87,17 @@ class FlowConsistency(nn.Module):
         if self.start == "identity":
             return _resolved(x, mean=True)
         return backward_integration(x, self.channel.solver, t * self.channel.duration, max_gain=self.max_gain)
+
+    @torch.no_grad()
+    def measure_error(self, final: Tensor, *, generator: torch.Generator | None = None) -> float:
+        """Root-mean-square error of the function without its network, on fields that it takes for initial ones.
+
+        These are what it makes of the final fields; simulated anew, they are final fields of known origin.
+        """
+        last = final.new_ones(final.shape[0])
+        initial = self.base(final, last)
+        again = self.base(self.channel.sample(initial, generator=generator), last)
+        return float((again - initial).square().mean().sqrt())
 
 
 class FlowVelocity(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +17,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from scif.core import ICM, ConsistencyFunction, fit, transport
+from scif.core import ICM, ConsistencyFunction, GrowingSteps, Karras, fit, transport
 from scif.core.noise import Gamma, Gaussian, Jacobi, NoiseModel, Poisson
 from scif.nn import TimeMLP
 
 HERE = Path(__file__).parent
 SAMPLES = 8000
 LEFT = 0.3
+SIGMA = 0.5
 
 
 @dataclass(frozen=True)
 class Mixture:
-    """Two normal modes of weight 0.3 and 0.7, and the channel that blurs them; ``assumed`` if training has another."""
+    """Two normal modes of weight 0.3 and 0.7, the channel that blurs them, and how training differs from the truth."""
 
     noise: Callable[[], NoiseModel]
     means: tuple[float, float]
     widths: tuple[float, float]
     assumed: Callable[[], NoiseModel] | None = None
+    """The channel that training takes for the true one, if it is another."""
+    uniform: bool = False
+    """Whether training takes 40 equal time steps throughout, instead of steps that grow in number and towards t = 1."""
 
     def draw(self, seed: int) -> tuple[Tensor, Tensor]:
         """Clean and observed values, ``(SAMPLES, 1)``."""
@@ -52,18 +56,19 @@ class Mixture:
 
 
 def _normal(factor: float) -> Mixture:
-    return Mixture(lambda: Gaussian(0.5), (-2.0, 1.0), (0.4, 0.4), lambda: Gaussian(0.5 * factor))
+    return Mixture(lambda: Gaussian(SIGMA), (-2.0, 1.0), (0.4, 0.4), lambda: Gaussian(SIGMA * factor))
 
 
 FACTORS = (0.8, 0.9, 1.1, 1.2)
 CHANNELS = {
-    "Gaussian": Mixture(lambda: Gaussian(0.5), (-2.0, 1.0), (0.4, 0.4)),
+    "Gaussian": Mixture(lambda: Gaussian(SIGMA), (-2.0, 1.0), (0.4, 0.4)),
     "Poisson": Mixture(Poisson, (10.0, 40.0), (3.0, 6.0)),
     "gamma": Mixture(lambda: Gamma(20.0), (1.0, 3.0), (0.2, 0.5)),
     "Jacobi": Mixture(lambda: Jacobi(horizon=0.05), (0.25, 0.75), (0.08, 0.08)),
 }
 MISSPECIFIED = {f"sigma x {factor}": _normal(factor) for factor in FACTORS}
-RUNS = CHANNELS | MISSPECIFIED
+UNIFORM = {"Gaussian, 40 equal time steps": replace(CHANNELS["Gaussian"], uniform=True)}
+RUNS = CHANNELS | MISSPECIFIED | UNIFORM
 
 
 def describe(x: Tensor, mixture: Mixture) -> dict[str, float]:
@@ -93,7 +98,9 @@ def run(name: str, seed: int, *, steps: int) -> tuple[dict[str, Any], np.ndarray
     start = time.process_time()
     model = ConsistencyFunction.calibrated(TimeMLP(1, hidden=32, depth=2), x1, noise)
     settings = {"batch_size": 500, "lr": 5e-3, "ema_decay": 0.99, "seed": seed}
-    averaged = fit(model, ICM(noise, num_steps=40), x1, max_steps=steps, **settings)
+    growing = ICM(noise, schedule=Karras(), num_steps=GrowingSteps(5, 40, over=max(steps // 2, 1)))
+    objective = ICM(noise, num_steps=40) if mixture.uniform else growing
+    averaged = fit(model, objective, x1, max_steps=steps, **settings)
     cpu = time.process_time() - start
     estimate = transport(averaged, fresh, noise=noise).value
     figures: dict[str, Any] = {"method": name, "seed": seed, "steps": steps, "cpu_s": cpu}
@@ -108,7 +115,10 @@ def draw(results: pd.DataFrame, samples: dict[str, np.ndarray]) -> Figure:
     figure = Figure(figsize=(12, 2.7), layout="constrained")
     axes = figure.subplots(1, 5)
     for axis, name in zip(axes, CHANNELS, strict=False):
-        bins = np.linspace(*np.quantile(samples[name][:, 1], (0.001, 0.999)), 36)
+        observed = samples[name][:, 1]
+        low, high = np.quantile(observed, (0.001, 0.999))
+        whole = np.array_equal(observed, observed.round())
+        bins = np.arange(low, high + 2, 2) - 0.5 if whole else np.linspace(low, high, 36)
         for column, (label, colour) in enumerate((("truth", "#999999"), ("observed", "#222255"), ("ICM", "#cc3311"))):
             kind = {"histtype": "stepfilled", "alpha": 0.4} if column == 0 else {"histtype": "step"}
             axis.hist(samples[name][:, column], bins, density=True, color=colour, label=label, **kind)
@@ -121,18 +131,30 @@ def draw(results: pd.DataFrame, samples: dict[str, np.ndarray]) -> Figure:
 
 
 def _draw_misspecified(axis: Axes, results: pd.DataFrame) -> None:
+    """Errors over the assumed noise level; dotted, the least there can be: missed noise stays in the signal."""
     factors = results["method"].replace("Gaussian", "1").str.removeprefix("sigma x ").astype(float)
+    truth = results.filter(like="truth_").mean().rename(lambda name: name.removeprefix("truth_"))
+    curve = np.linspace(factors.min(), factors.max())
+    missed = SIGMA**2 * (1.0 - curve**2)
+    variance = truth["variance"] + missed
+    width = np.sqrt(np.maximum(truth["left_width"] ** 2 + missed, 0.0))
+    kurtosis = truth["kurtosis"] * (truth["variance"] / variance) ** 2  # the fourth cumulant of normal noise is zero
     errors = {
-        "variance": results["estimate_variance"] / results["truth_variance"] - 1.0,
-        "kurtosis": results["estimate_kurtosis"] - results["truth_kurtosis"],
-        "width of a mode": results["estimate_left_width"] / results["truth_left_width"] - 1.0,
-        "weight of a mode": results["estimate_left_weight"] - results["truth_left_weight"],
+        "variance": (results["estimate_variance"] / results["truth_variance"] - 1.0, variance / truth["variance"] - 1),
+        "kurtosis": (results["estimate_kurtosis"] - results["truth_kurtosis"], kurtosis - truth["kurtosis"]),
+        "width of a mode": (
+            results["estimate_left_width"] / results["truth_left_width"] - 1.0,
+            width / truth["left_width"] - 1.0,
+        ),
+        "weight of a mode": (results["estimate_left_weight"] - results["truth_left_weight"], 0.0 * curve),
     }
-    for (label, error), colour in zip(errors.items(), ("#cc3311", "#4477aa", "#228833", "#aa3377"), strict=True):
+    for (label, (error, best)), colour in zip(
+        errors.items(), ("#cc3311", "#4477aa", "#228833", "#aa3377"), strict=True
+    ):
         axis.plot(factors, error, ".", color=colour, markersize=3)
         means = error.groupby(factors).mean()
         axis.plot(means.index, means, color=colour, linewidth=1.2, label=label)
-    axis.axhline(0.0, color="#bbbbbb", linewidth=0.6)
+        axis.plot(curve, best, ":", color=colour, linewidth=1.0)
     axis.set(title="wrong sigma", xlabel="assumed over true sigma", ylabel="error")
     axis.legend(frameon=False, fontsize=6)
 

@@ -25,7 +25,7 @@ FORMS = {
         Budget(
             widths=(64, 128, 256),
             blocks=2,
-            steps=6000,
+            steps=3000,
             batch_size=64,
             patch=64,
             lr=1e-3,

@@ -202,6 +202,9 @@ def test_copies_and_saved_states_are_the_same_channel(case):
     torch.testing.assert_close(copy.deepcopy(channel).moments(x0).variance, expected.variance)
     other.load_state_dict(channel.state_dict())
     torch.testing.assert_close(other.moments(x0).variance, expected.variance)
+    samples = [c.sample(x0, generator=torch.Generator().manual_seed(0)) for c in (channel, other)]
+    assert torch.equal(*samples)
+    assert other.support_x1 is channel.support_x1
 
 
 def test_channels_compile_to_one_graph(compiles):

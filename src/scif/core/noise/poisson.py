@@ -42,12 +42,21 @@ class Poisson(NoiseModel):
     def __init__(self, gain: Any = 1.0) -> None:
         super().__init__()
         self.set_parameter("gain", gain, check_positive)
-        if bool((self.gain == 1).all()):
-            self.support_x1 = Domain.COUNTS
+        self._choose_support()
+
+    def _choose_support(self) -> None:
+        self.support_x1 = Domain.COUNTS if bool((self.gain == 1).all()) else Domain.POSITIVE
+
+    @override
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._choose_support()  # another gain may have come
 
     @override
     def sample(self, x0: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         self.check_x0(x0)
+        if self.support_x1 is Domain.COUNTS:  # the gain is one
+            return _random.poisson(x0, generator)
         gain = self.parameter_for("gain", x0)
         return gain * _random.poisson(x0 / gain, generator)
 

@@ -70,7 +70,7 @@ class CountICM(ICM):
         Cells of each minibatch on which the term is evaluated.
     """
 
-    def __init__(self, noise: NoiseModel, *, num_steps: int = 1, cells: int = 32) -> None:
+    def __init__(self, noise: NoiseModel, *, num_steps: int = 1, cells: int = 16) -> None:
         super().__init__(
             noise, schedule=Uniform(), num_steps=num_steps, distance=MolecularDeviance(), weight="constant"
         )
@@ -108,9 +108,12 @@ class CountICM(ICM):
     def _one_step(
         self, model: Any, x: SparseCounts, teacher: Any, *, generator: Any, batch: Any, library: Tensor, ratio: Tensor
     ) -> LossOutput:
-        """The path has two ends and the loss no intermediate point: what genes share must give the clean estimate."""
+        """The path has two ends alone: the re-noised estimate must be denoised to the estimate."""
         clean = self.clean(model if teacher is None else teacher, x, generator=generator, batch=batch, library=library)
         renoised = self.noise.sample(clean.x0, generator=generator)
-        library = renoised.sum(1) * ratio
-        logits = model.network(renoised, torch.ones_like(library), library=library, batch=batch)
-        return LossOutput(multinomial_nll(logits, clean.x0))
+        kept = renoised.sum(1) > 0
+        prediction = model(renoised, 1.0, library=renoised.sum(1).clamp_min(1.0) * ratio, batch=batch)
+        # both keep the library size, so that their divergence is a cross-entropy up to a constant
+        share = prediction / prediction.sum(1, keepdim=True).clamp_min(1e-12)
+        entropy = -(clean.x0[kept] * share[kept].clamp_min(1e-12).log()).sum()
+        return LossOutput(entropy / clean.x0[kept].sum().clamp_min(1.0))

@@ -36,7 +36,7 @@ __all__ = ["ICM"]
 #: Cells from which the start is made, from which held-out molecules are taken, and on which collapse is judged.
 START_CELLS, VALIDATION_CELLS, MONITOR_CELLS = 10_000, 2_000, 512
 #: Most entries (cells x genes) of the cells that have held-out molecules, and times they are looked at in a training.
-VALIDATION_ENTRIES, VALIDATIONS = 10_000_000, 12
+VALIDATION_ENTRIES, VALIDATIONS = 10_000_000, 9
 #: Entries (cells x genes) of the cells from which each gene's own variation is estimated.
 REFERENCE_ENTRIES = 3_000_000
 #: Optimiser steps that training aims at.
@@ -247,7 +247,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
                 defaults |= {
                     "early_stopping_monitor": "validation_loss",
                     "early_stopping_patience": 4,
-                    "check_val_every_n_epoch": max(1, max_epochs // VALIDATIONS),
+                    "check_val_every_n_epoch": max(1, round(max_epochs / VALIDATIONS)),
                 }
             super().train(
                 max_epochs=max_epochs,

@@ -90,7 +90,7 @@ class CountNetwork(nn.Module):
         self.shrinkage = nn.Parameter(torch.ones(width))
         self.bias = nn.Parameter(torch.zeros(num_genes))
         self.loadings = nn.Parameter(torch.zeros(num_genes, width + extra))
-        inputs = width + 1 + (num_batches if num_batches > 1 else 0)
+        inputs = width + 2 + (num_batches if num_batches > 1 else 0)
         self.mlp = nn.Sequential(
             nn.Linear(inputs, hidden),
             nn.SiLU(),
@@ -188,7 +188,9 @@ class CountNetwork(nn.Module):
         f = self.scores(x, library)
         if self.num_batches > 1:
             f = f - self.batch_shift[_codes(batch, f)]
-        inputs = [f, t[:, None].to(f.dtype)]
+        # how far to believe the scores depends on how many molecules they are of
+        depth = (library.clamp_min(1e-6) / self.depth).log().clamp(-3.0, 3.0)
+        inputs = [f, t[:, None].to(f.dtype), depth[:, None].to(f.dtype)]
         if self.num_batches > 1:
             inputs.append(nn.functional.one_hot(_codes(batch, f), self.num_batches).to(f.dtype))
         z: Tensor = self.mlp(torch.cat(inputs, 1))

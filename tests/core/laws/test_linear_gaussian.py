@@ -150,7 +150,7 @@ def test_the_anchor_alone_is_the_conditional_mean_given_a_part(fraction: float) 
     assert float(model.slopes[-1].detach()) == pytest.approx(snr / (snr + 1.0 / fraction), rel=0.02)
 
 
-def test_with_the_anchor_the_signal_survives_at_snr_0_3() -> None:
+def test_with_the_anchor_what_the_posterior_mean_has_survives_at_snr_0_3() -> None:
     snr, grid = 0.3, Uniform().grid(3)
     x1 = normal(snr + 1.0)
     icm = ICM(NOISE, num_steps=3)
@@ -163,6 +163,15 @@ def test_with_the_anchor_the_signal_survives_at_snr_0_3() -> None:
     # the posterior mean has a share snr / (snr + 1) = 0.23 of the variance, given 0.9 of the observation 0.21
     kept = remaining(anchor * 100.0 + icm * 1.0)
     assert 0.1 < kept < 0.25
+
+
+def test_with_a_light_anchor_and_many_steps_most_of_the_signal_survives_at_snr_0_3() -> None:
+    snr, schedule = 0.3, Karras()
+    objective = 0.1 * Anchor(NOISE, fraction=0.9) + ICM(NOISE, schedule=schedule, num_steps=40)
+    model = minimise(LinearModel(schedule.grid(40), start=1.0), objective, normal(snr + 1.0), steps=200)
+    alone = float(linear_gaussian_survival(snr, schedule.grid(40)))
+    assert 0.7 < survival(model, snr) < alone
+    assert judged(model, snr).verdict == "healthy"
 
 
 def test_the_head_is_the_posterior_mean_under_the_trained_prior() -> None:

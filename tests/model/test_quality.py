@@ -8,7 +8,14 @@ import pytest
 from scipy import sparse
 
 import scif
-from scif.metrics import composition_error, held_out_scores, pooled_profile, truncated_svd
+from scif.metrics import (
+    composition_error,
+    held_out_scores,
+    mean_absolute_correlation,
+    permute_genes,
+    pooled_profile,
+    truncated_svd,
+)
 from scif.model import ICM
 from scif.model._residual import fit_variation
 from scif.nn import CountConsistency, CountNetwork, SparseCounts
@@ -64,6 +71,15 @@ def test_held_out_molecules_of_real_counts():
     )["poisson_nll"]
     gain = (scores["pooled"] - scores["icm"]) / (scores["pooled"] - scores["svd"])
     assert gain > 1.25, scores
+
+
+def test_shuffled_genes_stay_uncorrelated():
+    adata = scif.datasets.pbmc68k_counts()
+    common = np.flatnonzero(adata.X.getnnz(0) >= 0.1 * adata.n_obs)
+    genes = np.random.default_rng(0).choice(common, 20, replace=False)
+    adata.X = permute_genes(adata.X, genes, seed=0)
+    observed, ours = (mean_absolute_correlation(x, genes) for x in (adata.X, denoise(adata)))
+    assert ours < observed + 0.02, (observed, ours)
 
 
 def test_a_collapsing_run_says_so():

@@ -8,6 +8,8 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
+from scif.model._credibility import fit_credibility
+from scif.model._data import CountBatch
 from scif.nn import CountConsistency, CountNetwork, SparseCounts, multinomial_nll
 
 
@@ -83,6 +85,36 @@ def _parts(model: CountConsistency, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     library, one = x.sum(1), torch.ones(len(x))
     mu = library[:, None] * model.rates(x, one, library=library)
     return mu, library, one
+
+
+@pytest.mark.parametrize("batches", [1, 2])
+def test_what_is_not_credible_is_constant_and_the_rest_keeps_the_library(batches):
+    model, x = consistency(alpha=1e6, batches=batches), counts()
+    model.profile.copy_(torch.arange(1.0, 10.0) / 45.0)
+    model.credibility[:4] = 0.0
+    model.credibility[4:6] = 0.5
+    codes = torch.zeros(6, dtype=torch.long)
+    share = model(x, 1.0, batch=codes) / x.totals()[:, None]
+    # residual shapes of a million let a millionth of the observation through
+    torch.testing.assert_close(share[:, :4], model.baseline(codes).expand(6, 9)[:, :4], rtol=1e-4, atol=1e-5)
+    assert (share[:, 4:].std(0) > 1e-4).all()
+    torch.testing.assert_close(share.sum(1), torch.ones(6))
+    torch.testing.assert_close(model(x, 0.0, batch=codes), x.dense())
+    assert (model(x, 0.5, batch=codes, kind="transport") >= 0).all()
+
+
+def test_genes_that_share_nothing_are_not_believed():
+    """Genes without loadings lose what normalisation alone moves; genes with loadings keep most."""
+    model = consistency(alpha=1e6)
+    model.network.loadings.data[:5] = 0.0
+    model.network.loadings.data[5:].normal_(std=0.3, generator=torch.Generator().manual_seed(0))
+    x = counts(cells=400, seed=1)
+    rates = model.rates(x, torch.ones(400), library=x.totals())
+    model.profile.copy_(rates.mean(0))
+    weight = fit_credibility(model, [CountBatch(x.first(200)), CountBatch(x.first(200))])
+    assert (weight[:5] == 0).all()
+    assert (weight[5:] > 0.4).all()
+    torch.testing.assert_close(weight, fit_credibility(model, [CountBatch(x.first(200))], weight=2.0))
 
 
 def test_posterior_mean_is_the_conjugate_one_under_poisson_noise():

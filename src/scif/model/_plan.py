@@ -98,10 +98,6 @@ class CountPlan(Engine):
             model, batch.x, teacher=self.averaged, generator=generator, batch=batch.batch, ratio=batch.ratio
         )
 
-    def transfer_batch_to_device(self, batch: CountBatch, device: torch.device, dataloader_idx: int) -> CountBatch:
-        """Move a minibatch, without the search through its fields that Lightning would make."""
-        return batch.to(device)
-
     def validation_step(self, batch: CountBatch, batch_idx: int) -> None:
         """Poisson loss of the held-out molecules under the averaged model; nothing is drawn."""
         held_out = batch.held_out

@@ -242,7 +242,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
                 "total_steps": max_epochs * math.ceil(num_cells / batch_size),
                 "seed": seed,
             }
-            defaults: dict[str, Any] = {"gradient_clip_val": 1.0, "benchmark": False}
+            defaults: dict[str, Any] = {"gradient_clip_val": 1.0, "benchmark": False, "log_every_n_steps": 1}
             if early_stopping:
                 defaults |= {
                     "early_stopping_monitor": "validation_loss",

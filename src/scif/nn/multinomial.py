@@ -12,7 +12,7 @@ from scif.nn.sparse_counts import SparseCounts
 __all__ = ["multinomial_nll"]
 
 
-def multinomial_nll(logits: Tensor, counts: SparseCounts | Tensor) -> Tensor:
+def multinomial_nll(logits: Tensor, counts: SparseCounts) -> Tensor:
     """Mean negative log-probability of a molecule, up to the multinomial coefficient.
 
     One log-sum-exp per cell and a gather at the stored entries; the gradient reuses one array.
@@ -22,7 +22,7 @@ def multinomial_nll(logits: Tensor, counts: SparseCounts | Tensor) -> Tensor:
     logits
         Log-rates up to a constant per cell, ``(cells, genes)``.
     counts
-        Observed molecules of the same cells, or expected ones ``(cells, genes)``: then this is a cross-entropy.
+        Observed molecules of the same cells.
 
     Returns
     -------
@@ -37,9 +37,6 @@ def multinomial_nll(logits: Tensor, counts: SparseCounts | Tensor) -> Tensor:
     >>> round(float(multinomial_nll(torch.zeros(1, 2), x)), 4)
     0.6931
     """
-    if isinstance(counts, Tensor):
-        soft: Tensor = _CrossEntropy.apply(logits, counts)
-        return soft
     loss: Tensor = _MultinomialNLL.apply(logits, counts.rows, counts.columns, counts.values, counts.totals())
     return loss
 
@@ -58,18 +55,3 @@ class _MultinomialNLL(torch.autograd.Function):
         gradient = (logits - normaliser[:, None]).exp_().mul_(totals[:, None])
         gradient.view(-1).index_add_(0, rows * logits.shape[1] + columns, values.to(logits.dtype), alpha=-1.0)
         return gradient.mul_(grad_outputs[0] / molecules), None, None, None, None
-
-
-class _CrossEntropy(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, logits: Tensor, expected: Tensor) -> Tensor:
-        normaliser, totals = logits.logsumexp(1), expected.sum(1)
-        molecules = totals.sum().clamp_min(1.0)
-        ctx.save_for_backward(logits, normaliser, expected, totals, molecules)
-        return ((totals * normaliser).sum() - torch.dot(expected.flatten(), logits.flatten())) / molecules
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        logits, normaliser, expected, totals, molecules = ctx.saved_tensors
-        gradient = (logits - normaliser[:, None]).exp_().mul_(totals[:, None]).sub_(expected)
-        return gradient.mul_(grad_outputs[0] / molecules), None

@@ -83,10 +83,26 @@ def test_matched_parts_are_uncorrelated_through_a_bent_model(noise: NoiseModel, 
 
 
 def test_lean_of_known_families() -> None:
-    x1 = torch.rand(200, 1, 24, 24, generator=torch.Generator().manual_seed(0))
-    assert find_lean(Gaussian(0.1), x1) == 0
-    assert find_lean(Poisson(0.1), x1) == pytest.approx(0.5, abs=0.1)
-    assert find_lean(Jacobi(), x1) > 0.9
+    rng = torch.Generator().manual_seed(0)
+    y, x = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
+    x0 = (0.5 + 0.45 * torch.sin(x / 5) * torch.cos(y / 6)).expand(100, 1, 32, 32)
+    lean = {type(noise): find_lean(noise, noise.sample(x0, generator=rng)) for noise in (Gaussian(0.1), Jacobi())}
+    assert lean[Gaussian] == 0
+    assert lean[Jacobi] > 0.8
+
+
+def test_lean_follows_the_skewness_of_the_camera_at_hand() -> None:
+    """Electron multiplication: gamma noise behind shot noise, of twice the variance and three halves the skewness."""
+    rng = torch.Generator().manual_seed(0)
+    y, x = torch.meshgrid(torch.arange(48.0), torch.arange(48.0), indexing="ij")
+    x0 = (2 + 1.5 * torch.sin(x / 5) * torch.cos(y / 6)).expand(64, 1, 48, 48)
+    plain = torch.poisson(x0, generator=rng)
+    electrons = torch.poisson(2 * x0, generator=rng)
+    multiplied = torch._standard_gamma(electrons.clamp_min(1e-3), generator=rng) / 2
+    noise = PoissonGaussian(1.0, 0.01)
+    of_plain, of_multiplied = find_lean(noise, plain), find_lean(noise, multiplied)
+    assert of_plain == pytest.approx(0.5, abs=0.1)
+    assert of_multiplied == pytest.approx(1.5 * of_plain, rel=0.15)
 
 
 def test_scatter_stays_bounded_where_that_of_the_plain_prediction_explodes() -> None:

@@ -22,8 +22,8 @@ from scif.fields.images._units import InUnits
 
 __all__ = ["Fitted", "fit_restorer", "statistics"]
 
-_JUDGED = 64
-"""Crops from which scales are taken and on which training is judged."""
+_JUDGED = 256
+"""Crops from which scales and the skewness of the noise are taken, and on which training is judged."""
 
 
 @dataclass(frozen=True)

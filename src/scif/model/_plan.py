@@ -66,7 +66,7 @@ class CountPlan(Engine):
         anchor_weight: float = 1.0,
         consistency_weight: float = 0.1,
         num_steps: int = 1,
-        lr: float = 3e-3,
+        lr: float = 8e-3,
         weight_decay: float = 0.01,
         ema_decay: float = 0.98,
         total_steps: int | None = None,

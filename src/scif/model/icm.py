@@ -246,7 +246,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
             if early_stopping:
                 defaults |= {
                     "early_stopping_monitor": "validation_loss",
-                    "early_stopping_patience": 4,
+                    "early_stopping_patience": 6,
                     "check_val_every_n_epoch": max(1, round(max_epochs / VALIDATIONS)),
                 }
             super().train(

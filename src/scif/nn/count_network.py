@@ -109,7 +109,7 @@ class CountNetwork(nn.Module):
                 self.batch_offset.weight.zero_()
 
     @torch.no_grad()
-    def start_from(self, start: CountStart, *, max_gain: float = 20.0) -> None:
+    def start_from(self, start: CountStart, *, max_gain: float = 5.0, damping: float = 0.8) -> None:
         """Begin at a truncated SVD.
 
         Parameters
@@ -119,6 +119,9 @@ class CountNetwork(nn.Module):
         max_gain
             Bound on the slope of the log-rate per unit of log-normalised expression, ``(1 + m) / m`` at the mean
             expression ``m``: unbounded for genes that are hardly expressed.
+        damping
+            Factor on all slopes: an exponential overshoots where the SVD is linear. Both defaults are near the best
+            on held-out molecules of shallow and of deep data alike.
         """
         self.components.copy_(start.components)
         self.center.copy_(start.center)
@@ -128,7 +131,7 @@ class CountNetwork(nn.Module):
         self.bias.copy_(start.profile.clamp_min(1e-12).log())
         mean = (start.depth * start.profile).clamp_min(1e-12)
         gain = ((1.0 + mean) / mean).clamp_max(max_gain)
-        self.loadings[:, : self.width] = start.components * gain[:, None] * start.spread
+        self.loadings[:, : self.width] = start.components * gain[:, None] * start.spread * damping
         self.loadings[:, self.width :] = 0.0
 
     @torch.no_grad()

@@ -71,7 +71,10 @@ def table(results: pd.DataFrame) -> str:
         "misfit": "misfit",
         "cpu_s": "training, CPU s",
     }
-    return markdown(results[list(columns)].rename(columns=columns), digits=(0, 0, 4, 4, 4, 3, 4, 0))
+    shown = results[list(columns)].copy()
+    for name in list(columns)[2:-1]:  # over many decades
+        shown[name] = [f"{value:.3g}" for value in shown[name]]
+    return markdown(shown.rename(columns=columns), digits=(0,) * len(columns))
 
 
 def main() -> None:

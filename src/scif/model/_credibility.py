@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
+from scipy.ndimage import median_filter
 from torch import Tensor
 
 from scif.model._data import CountBatch
@@ -13,7 +14,7 @@ from scif.nn import CountConsistency
 __all__ = ["fit_credibility"]
 
 #: Evidence of chance alone, per free loading of a gene. In theory 1; more, since it scatters around its mean.
-CHANCE = 1.2
+CHANCE = 1.5
 
 
 @torch.no_grad()
@@ -23,7 +24,8 @@ def fit_credibility(model: CountConsistency, cells: Iterable[CountBatch], *, wei
     The evidence for the network's :math:`\mu` against the pooled profile's :math:`\bar\mu` is
     :math:`F_g = \sum_i (\mu_{ig} - \bar\mu_{ig})^2 / \mathrm{Var}(x_{ig})`. Fitting ``d`` loadings to a gene that has
     nothing in common with others makes it about ``d``; the positive-part rule of James and Stein,
-    :math:`w_g = \max(0, 1 - d / F_g)`, takes that off.
+    :math:`w_g = \max(0, 1 - d / F_g)`, takes that off. Genes with few molecules are fitted less far than ``d``;
+    where half of the genes of similar expression have less evidence than that, their median takes its place.
 
     Parameters
     ----------
@@ -35,7 +37,7 @@ def fit_credibility(model: CountConsistency, cells: Iterable[CountBatch], *, wei
         Number of cells that each of these stands for.
     """
     evidence = torch.zeros(model.network.num_genes, dtype=torch.float32, device=model.device)
-    count = 0
+    expression, count = torch.zeros_like(evidence), 0
     for cell in cells:
         here = cell.to(model.device)
         totals = here.x.totals()
@@ -44,6 +46,19 @@ def fit_credibility(model: CountConsistency, cells: Iterable[CountBatch], *, wei
         base = model.baseline(here.batch)
         noise = (rho / model.residual_shape).mul_(totals[:, None]).add_(1.0).mul_(rho)
         evidence += totals @ (rho - base).square_().div_(noise)
+        expression.index_add_(0, here.x.columns, here.x.values)
         count += here.x.num_cells
-    chance = CHANCE * min(model.network.width + model.network.extra, count)
-    return (1.0 - chance / (weight * evidence).clamp_min(1e-12)).clamp_min(0.0)
+    evidence *= weight
+    chance = _typical(evidence, expression).clamp_max(CHANCE * min(model.network.width + model.network.extra, count))
+    return (1.0 - chance / evidence.clamp_min(1e-12)).clamp_min(0.0)
+
+
+def _typical(evidence: Tensor, expression: Tensor) -> Tensor:
+    """Median evidence of the genes of similar expression, ``(genes,)``."""
+    order = expression.cpu().argsort()
+    size = 2 * max(50, len(order) // 40) + 1
+    if len(order) <= size:
+        return evidence.median().expand_as(evidence)
+    typical = torch.empty(len(order))
+    typical[order] = torch.from_numpy(median_filter(evidence.cpu()[order].numpy(), size=size, mode="nearest"))
+    return typical.to(evidence)

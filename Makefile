@@ -46,7 +46,7 @@ notebooks: $(VENV)/dev.stamp
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace tutorials/*.ipynb
 
 benchmark-counts: $(VENV)/dev.stamp
-	$(BIN)/python -m benchmarks.counts $(if $(DATA),--data $(DATA))
+	env -u OMP_WAIT_POLICY $(BIN)/python -m benchmarks.counts $(if $(DATA),--data $(DATA))
 
 clean:
 	rm -rf $(VENV) docs/_build docs/generated demo

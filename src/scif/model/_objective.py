@@ -70,7 +70,7 @@ class CountICM(ICM):
         Cells of each minibatch on which the term is evaluated.
     """
 
-    def __init__(self, noise: NoiseModel, *, num_steps: int = 1, cells: int = 16) -> None:
+    def __init__(self, noise: NoiseModel, *, num_steps: int = 1, cells: int = 8) -> None:
         super().__init__(
             noise, schedule=Uniform(), num_steps=num_steps, distance=MolecularDeviance(), weight="constant"
         )

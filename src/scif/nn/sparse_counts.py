@@ -117,7 +117,11 @@ class SparseCounts:
             Source of randomness.
         """
         # Entries that are not whole numbers keep their fractional part on the second side.
-        kept = torch.binomial(self.values.floor(), fraction[self.rows], generator=generator)
+        chance, whole = fraction[self.rows], self.values.floor()
+        # most entries are a single molecule, for which a uniform number does at a fraction of the cost
+        kept = (torch.rand(chance.shape, generator=generator, device=chance.device) < chance) * whole
+        several = (whole > 1).nonzero()[:, 0]
+        kept[several] = torch.binomial(whole[several], chance[several], generator=generator)
         return Thinned(self.with_values(kept), self.with_values(self.values - kept))
 
 

@@ -56,6 +56,7 @@ def check_training(
 
 
 def check_getter(estimator: str, library_size: Any, n_samples: int, out: Any, return_numpy: bool) -> None:
+    """Refuse arguments of the getter that make no sense together or alone."""
     if estimator not in ("mean", "transport", "sample"):
         msg = f"estimator is {estimator!r}; choose 'mean', 'transport' or 'sample'."
         raise ValueError(msg)

@@ -190,10 +190,10 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         Parameters
         ----------
         max_epochs
-            Passes over the cells; about 600 steps' worth, at least 4 and at most 100, if not given.
+            Passes over the cells; about 300 steps' worth, at least 4 and at most 100, if not given.
         early_stopping
-            Stop when the Poisson loss of held-out molecules no longer falls, and keep the best weights. Molecules
-            are held out, not cells: every cell trains. Without it no molecule is held out.
+            Look at the Poisson loss of held-out molecules about nine times, stop when it has not fallen for six, and keep
+            the best weights. Molecules are held out, not cells: every cell trains. Without it no molecule is held out.
         batch_size
             Cells per minibatch; 128 below 8,000 cells and 512 above if not given.
         accelerator, devices
@@ -206,7 +206,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
             Time steps of the consistency term. With one step its minimiser is the posterior mean; many steps keep
             the distribution. The publication uses 10; few steps without an anchor erase the signal.
         held_out
-            Share of the molecules held out from up to 2,000 cells.
+            Share of the molecules held out from up to 2,000 cells, fewer if genes are many.
         plan_kwargs
             Further arguments of the training plan: ``lr``, ``weight_decay``, ``ema_decay``.
         **trainer_kwargs

@@ -192,8 +192,8 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         max_epochs
             Passes over the cells; about 300 steps' worth, at least 4 and at most 100, if not given.
         early_stopping
-            Look at the Poisson loss of held-out molecules about nine times, stop when it has not fallen for six, and keep
-            the best weights. Molecules are held out, not cells: every cell trains. Without it no molecule is held out.
+            Look at the Poisson loss of held-out molecules about nine times, stop when it has not fallen for six, and
+            keep the best weights. Molecules are held out, not cells: every cell trains. Without it none is held out.
         batch_size
             Cells per minibatch; 128 below 8,000 cells and 512 above if not given.
         accelerator, devices

@@ -20,7 +20,7 @@ from scif.fields.images import affine_psnr, fourier_ring_correlation, psnr, ssim
 __all__ = ["FORMS", "read_results", "run"]
 
 FORMS = {
-    "cpu": (Budget(widths=(24, 48), blocks=1, steps=300, batch_size=8, patch=48, lr=4e-3), 128),
+    "cpu": (Budget(widths=(16, 32), blocks=2, steps=1000, batch_size=8, patch=48, lr=4e-3), 128),
     "gpu": (
         Budget(
             widths=(64, 128, 256),

@@ -86,6 +86,27 @@ def test_tiles_leave_no_trace(noisy: np.ndarray, fitted: ImageDenoiser) -> None:
     np.testing.assert_allclose(tiled, whole, atol=2e-2)
 
 
+@pytest.mark.parametrize("axis", [-1, -2])
+def test_a_mirror_image_is_denoised_to_the_mirror_image(noisy: np.ndarray, fitted: ImageDenoiser, axis: int) -> None:
+    """By symmetry of the average; without it the network need not be symmetric."""
+    image = noisy[0]
+    mirrored = np.ascontiguousarray(np.flip(image, axis))
+    options = [{"augment": on, "axes": "CYX", "dtype": "float32"} for on in (True, False)]
+    averaged, plain = (
+        np.abs(fitted.denoise(mirrored, **o) - np.flip(fitted.denoise(image, **o), axis)) for o in options
+    )
+    assert averaged.max() < 1e-3 < 1e-2 < plain.max()
+
+
+def test_the_mean_over_mirror_images_is_that_of_single_calls(noisy: np.ndarray, fitted: ImageDenoiser) -> None:
+    restorer = fitted.restorers_[0]
+    single = [
+        np.flip(restorer.restore(np.ascontiguousarray(np.flip(noisy, axes))), axes)
+        for axes in ((), (-1,), (-2,), (-2, -1))
+    ]
+    np.testing.assert_allclose(restorer.restore(noisy, augment=True), np.mean(single, axis=0), atol=1e-3)
+
+
 def test_any_size_and_lists(fitted: ImageDenoiser) -> None:
     images = [
         np.random.default_rng(k).normal(120, 30, size=(2, *size)) for k, size in enumerate([(1, 9), (33, 7), (40, 41)])

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from scif.core import ICM, Anchor, SquaredError
 from scif.core.noise import CorrelatedGaussian, Gamma, Gaussian, Jacobi, NoiseModel, Poisson, PoissonGaussian
-from scif.fields.images._risk import OnPart, UnbiasedRisk, find_lean, has_exact_split
+from scif.fields.images._risk import OnPart, UnbiasedRisk, find_lean, has_exact_split, is_symmetric
+from scif.fields.images._units import InUnits
 
 
 class Smooth(nn.Module):
@@ -137,6 +138,41 @@ def test_its_gradient_is_that_of_the_plain_prediction_on_average() -> None:
         differences.append(float(torch.autograd.grad(ours, gain)[0]) - truth)
     mean = torch.tensor(differences)
     assert abs(float(mean.mean())) < 4 * float(mean.std()) / len(mean) ** 0.5
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_mirrored_parts_have_the_same_expectation_and_scatter_less(exact: bool) -> None:
+    """Averaged over the same noise, so that what differs is the estimate."""
+    noise, model, x0 = Gaussian(0.1), Smooth(), scene(8)
+    rng = torch.Generator().manual_seed(0)
+    x1 = noise.sample(x0, generator=rng)
+    plain, mirrored = (
+        torch.stack([objective(model, x1, generator=rng).loss for _ in range(400)])
+        for objective in (UnbiasedRisk(noise, fraction=0.6, exact=exact, lean=0.0, mirrored=on) for on in (False, True))
+    )
+    assert mirrored.std() < 0.95 * plain.std()
+    error = ((plain.var() + mirrored.var()) / 400).sqrt()
+    assert abs(float(plain.mean() - mirrored.mean())) < 4 * float(error)
+
+
+def test_mirrored_parts_follow_from_the_two_pairs() -> None:
+    """The formula without ``c(y)`` is the mean of the formulas with it."""
+    noise, model, x1 = Gaussian(0.1), Smooth(), scene(4) + 0.1 * torch.randn(4, 1, 24, 24)
+    parts = UnbiasedRisk(noise, exact=False, lean=0.0)._part(x1, model(x1, 1.0), torch.Generator().manual_seed(3))
+    both = 0.0
+    for a, b in ((parts.a, parts.b), (2 * x1 - parts.a, 2 * x1 - parts.b)):
+        of_a, of_y = model(a, 1.0), model(x1, 1.0)
+        both += ((of_a - x1).square() - 2 * (of_a - of_y) * (b - x1) - parts.variance).mean() / 2
+    mirrored = UnbiasedRisk(noise, exact=False, lean=0.0, mirrored=True)
+    torch.testing.assert_close(mirrored(model, x1, generator=torch.Generator().manual_seed(3)).loss, both)
+
+
+def test_skewed_exact_parts_are_not_mirrored() -> None:
+    """The mirror image of a thinned count is no thinned count."""
+    assert is_symmetric(InUnits(Gaussian(0.1), offset=0.0, scale=2.0))
+    assert is_symmetric(CorrelatedGaussian(torch.ones(3, 3), 0.1))
+    assert not is_symmetric(Poisson(0.5))
+    assert not is_symmetric(Gamma(20.0))
 
 
 def test_exact_splits_are_recognised() -> None:

@@ -17,7 +17,7 @@ from scif.fields.images._fitting import Fitted, fit_restorer
 from scif.fields.images._inputs import open_images
 from scif.fields.images._outputs import open_output, to_dtype
 from scif.fields.images._restorer import Restorer
-from scif.fields.images._risk import OnPart, UnbiasedRisk, find_lean, has_exact_split
+from scif.fields.images._risk import OnPart, UnbiasedRisk, find_lean, has_exact_split, is_symmetric
 from scif.fields.images._settings import Estimator, Settings, choose, per_axis
 from scif.fields.images._tiles import plan_axis, run_tiled
 from scif.fields.images._units import InUnits
@@ -80,8 +80,8 @@ class ImageDenoiser:
         consistency_weight: float = 0.1,
         num_steps: int = 10,
         fraction: float = 0.9,
-        widths: Sequence[int] = (24, 48),
-        blocks: int = 1,
+        widths: Sequence[int] = (16, 32),
+        blocks: int = 2,
         factor: int | Sequence[int] | None = None,
         seed: int = 0,
     ) -> None:
@@ -183,6 +183,7 @@ class ImageDenoiser:
         *,
         axes: str | None = None,
         estimator: Estimator | None = None,
+        augment: bool = True,
         dtype: Any = None,
         out: Any = None,
         overwrite: bool = False,
@@ -199,6 +200,9 @@ class ImageDenoiser:
         estimator
             ``"mean"``: the posterior mean, of lowest squared error; ``"transport"``: keeps the distribution (contrast
             of detail), at the price of a larger error. :attr:`estimator` if not given.
+        augment
+            Whether the posterior mean is averaged over the mirror images in the plane, as far as the noise has these
+            symmetries: closer to the truth, for up to four times the time. The transport never is.
         dtype
             Of the result; that of the images if not given, rounded and kept inside its range.
         out
@@ -220,6 +224,7 @@ class ImageDenoiser:
         self._check_fitted()
         settings = self.settings
         flow_steps = settings.num_steps if settings.by_flow(estimator) else None
+        augment = augment and (estimator or self.estimator) == "mean"
         inputs = open_images(images, axes=axes, ndim=settings.ndim)
         expected = sum(restorer.noise.scale.numel() for restorer in self.restorers_)
         if inputs[0].stack.channels != expected:
@@ -238,7 +243,7 @@ class ImageDenoiser:
         for one, to in zip(inputs, outs, strict=True):
             output = open_output(one, to, dtype=dtype, overwrite=overwrite)
             try:
-                self._denoise_stack(one.stack, output.stack, flow_steps, batch_size=batch_size, **tiles)
+                self._denoise_stack(one.stack, output.stack, flow_steps, augment, batch_size=batch_size, **tiles)
             except BaseException:
                 output.discard()
                 raise
@@ -298,7 +303,8 @@ class ImageDenoiser:
             return term * settings.consistency_weight
         exact = has_exact_split(noise, x1)
         lean = 0.0 if exact else find_lean(noise, x1)
-        anchor = UnbiasedRisk(noise, fraction=settings.fraction, exact=exact, lean=lean)
+        mirrored = is_symmetric(noise) or not exact
+        anchor = UnbiasedRisk(noise, fraction=settings.fraction, exact=exact, lean=lean, mirrored=mirrored)
         return anchor * settings.anchor_weight + OnPart(term, share=0.25) * settings.consistency_weight
 
     def _denoise_stack(
@@ -306,6 +312,7 @@ class ImageDenoiser:
         source: ImageStack,
         target: ImageStack,
         flow_steps: int | None,
+        augment: bool,
         *,
         tile: int | Sequence[int],
         overlap: int | Sequence[int],
@@ -324,7 +331,7 @@ class ImageDenoiser:
             for index in range(len(source)):
                 run_tiled(
                     lambda region, part=part, index=index: part.read(index, region),
-                    lambda pixels, restorer=restorer: restorer.restore(pixels, flow_steps=flow_steps),
+                    lambda pixels, restorer=restorer: restorer.restore(pixels, flow_steps=flow_steps, augment=augment),
                     lambda start, x, into=into, index=index: into.write(index, start, to_dtype(x, into.dtype)),
                     plan=plan,
                     batch_size=batch_size,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scif.core import transport
-from scif.fields.images._channel import Found, full_scale
+from scif.fields.images._channel import Found, flip_axes, full_scale
 from scif.fields.images._units import InUnits
 
 __all__ = ["Restorer"]
@@ -57,13 +58,31 @@ class Restorer(nn.Module):
         return (x - self.noise.offset.cpu()) / self.noise.scale.cpu()
 
     @torch.inference_mode()
-    def restore(self, pixels: NDArray[Any], *, flow_steps: int | None = None) -> NDArray[np.float32]:
-        """Clean pixels, by one call of the model, or along the flow of its mean in a number of steps."""
+    def restore(
+        self, pixels: NDArray[Any], *, flow_steps: int | None = None, augment: bool = False
+    ) -> NDArray[np.float32]:
+        """Clean pixels.
+
+        Parameters
+        ----------
+        pixels
+            ``(batch, channels, *spatial)``.
+        flow_steps
+            Steps along the flow of the model's mean; one call of the model if not given.
+        augment
+            Whether to take the mean over the mirror images in the plane, as far as the noise has these symmetries.
+        """
         x1 = self.observe(pixels).to(self.noise.scale.device)
-        if flow_steps is None:
-            x0 = self.model(x1, 1.0)
-        else:
+        if flow_steps is not None:
             x0 = transport(self.model, x1, num_steps=flow_steps, prediction="x0").value
+        elif augment:
+            axes = [axis - x1.ndim + 2 for axis in flip_axes(self.noise.noise, x1.ndim - 2) if axis >= x1.ndim - 4]
+            mirrored = [flips for n in range(len(axes) + 1) for flips in combinations(axes, n)]
+            x0 = torch.zeros_like(x1)
+            for flips in mirrored:
+                x0 += self.model(x1.flip(flips), 1.0).flip(flips) / len(mirrored)
+        else:
+            x0 = self.model(x1, 1.0)
         x0 = self.noise.clean(x0) * full_scale(self.noise.noise, pixels.dtype) + self.pedestal
         result: NDArray[np.float32] = x0.float().cpu().numpy()
         return result

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from scif.core._check import check_fraction
+from scif.core.noise import CorrelatedGaussian, Gaussian
 from scif.core.noise.base import NoiseModel
 from scif.core.objective import LossOutput, Objective
+from scif.fields.images._units import InUnits
 
-__all__ = ["OnPart", "UnbiasedRisk", "find_lean", "has_exact_split"]
+__all__ = ["OnPart", "UnbiasedRisk", "find_lean", "has_exact_split", "is_symmetric"]
 
 
 class UnbiasedRisk(Objective):
@@ -27,7 +29,12 @@ class UnbiasedRisk(Objective):
     has the expectation :math:`(c(a) - x_0)^2`. The term with :math:`c(y)` has mean zero; without it this is the plain
     prediction of one part from the other (:class:`~scif.core.Anchor` with a squared error), whose variance grows
     without bound as :math:`a` approaches :math:`y`. Here it does not, so that the network can be trained at almost
-    the noise that it will meet.
+    the noise that it will meet. Where the parts may as well be mirrored at the observation, :math:`a' = 2y - a` and
+    :math:`b' = 2y - b`, the mean over both pairs is taken,
+
+    .. math:: \tfrac12 (c(a) - y)^2 + \tfrac12 (c(a') - y)^2 - (c(a) - c(a')) (b - y) - v,
+
+    which costs no more, since :math:`c(y)` drops out, and scatters less.
 
     Where the channel has no exact split the parts are made by adding and subtracting Gaussian noise. Its variance is
     the channel's at a point between the current estimate and the observation, ``lean`` of the way, brought to the
@@ -44,6 +51,8 @@ class UnbiasedRisk(Objective):
         Whether to part by the channel's own split.
     lean
         For parts that are not exact, see above.
+    mirrored
+        Whether to use mirrored parts, too. Right for Gaussian noise and for parts that are not exact.
 
     References
     ----------
@@ -53,10 +62,19 @@ class UnbiasedRisk(Objective):
 
     name = "anchor"
 
-    def __init__(self, noise: NoiseModel, *, fraction: float = 0.9, exact: bool = True, lean: float = 0.5) -> None:
+    def __init__(
+        self,
+        noise: NoiseModel,
+        *,
+        fraction: float = 0.9,
+        exact: bool = True,
+        lean: float = 0.5,
+        mirrored: bool = False,
+    ) -> None:
         super().__init__()
         check_fraction(fraction)
-        self.noise, self.fraction, self.exact, self.lean = noise, float(fraction), exact, lean
+        self.noise, self.fraction = noise, float(fraction)
+        self.exact, self.lean, self.mirrored = exact, lean, mirrored
 
     def forward(
         self,
@@ -69,11 +87,27 @@ class UnbiasedRisk(Objective):
     ) -> LossOutput:
         """Estimated squared error per entry, which may be negative; the target is real, so there is no teacher."""
         now = x1.new_ones(x1.shape[0])
+        if self.mirrored:
+            return self._mirrored(model, x1, generator, condition)
         of_y = model(x1, now, **condition)
         parts = self._part(x1, of_y.detach(), generator)
         of_a = model(parts.a, now, **condition)
         risk = (of_a - parts.y).square() - 2 * (of_a - of_y) * (parts.b - parts.y) - parts.variance
         return LossOutput(risk.mean())
+
+    def _mirrored(
+        self, model: nn.Module, x1: Tensor, generator: torch.Generator | None, condition: dict[str, Any]
+    ) -> LossOutput:
+        """The mean over the parts and their mirror images."""
+        now = x1.new_ones(x1.shape[0])
+        if self.exact:
+            parts = self._part(x1, x1, generator)
+        else:
+            with torch.no_grad():
+                parts = self._part(x1, model(x1, now, **condition), generator)
+        of_a, of_mirror = model(parts.a, now, **condition), model(2 * x1 - parts.a, now, **condition)
+        fit = ((of_a - parts.y).square() + (of_mirror - parts.y).square()) / 2
+        return LossOutput((fit - (of_a - of_mirror) * (parts.b - parts.y) - parts.variance).mean())
 
     def _part(self, x1: Tensor, x0: Tensor, generator: torch.Generator | None) -> _Parts:
         """Parts of the observations, given the present estimate of the clean image."""
@@ -141,6 +175,12 @@ def has_exact_split(noise: NoiseModel, x1: Tensor) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_symmetric(noise: NoiseModel) -> bool:
+    """Whether the exact parts of a channel may be mirrored at the observation without losing their independence."""
+    channel = noise.noise if isinstance(noise, InUnits) else noise
+    return isinstance(channel, Gaussian | CorrelatedGaussian)
 
 
 def find_lean(noise: NoiseModel, x1: Tensor) -> float:

@@ -13,6 +13,8 @@ from scif.nn import CountConsistency
 
 __all__ = ["fit_credibility"]
 
+#: How many times the evidence of chance a gene must show. As little as shuffled genes of real data allow.
+MARGIN = 1.25
 #: Evidence of chance alone, per free loading of a gene. In theory 1; more, since it scatters around its mean.
 CHANCE = 1.5
 
@@ -50,7 +52,7 @@ def fit_credibility(model: CountConsistency, cells: Iterable[CountBatch], *, wei
         count += here.x.num_cells
     evidence *= weight
     chance = _typical(evidence, expression).clamp_max(CHANCE * min(model.network.width + model.network.extra, count))
-    return (1.0 - chance / evidence.clamp_min(1e-12)).clamp_min(0.0)
+    return (evidence > MARGIN * chance).to(evidence)
 
 
 def _typical(evidence: Tensor, expression: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ __all__ = ["refit_loadings", "shrink"]
 
 #: Variance of a gene's loadings relative to the average gene: from "nothing in common with others" upwards.
 SCALES = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-#: Rounds of estimating the prior, rounds of its weights in each, and genes solved for at a time.
-PRIOR_ROUNDS, WEIGHT_ROUNDS, GENES = 3, 30, 4096
+#: Rounds of estimating the prior, rounds of its weights in each, and genes that it is estimated from.
+PRIOR_ROUNDS, WEIGHT_ROUNDS, GENES = 6, 30, 2000
 
 
 @torch.no_grad()
@@ -26,7 +26,7 @@ def refit_loadings(model: CountConsistency, cells: Callable[[], Iterable[CountBa
     ``z`` each gene is a small regression of its own, :math:`x_{ig} \sim L_i \exp(b_g + w_g^\top z_i)`, negative
     binomial with the gene's own variation: one Newton step from where training ended finds its likelihood, and
     :func:`shrink` its posterior mean. A gene's own counts also move the codes, so that it would seem to follow them;
-    to first order that is taken off, and each gene is regressed on codes that have not seen it.
+    to first order the gradient is that on codes which have not seen it.
 
     Parameters
     ----------
@@ -59,14 +59,10 @@ def refit_loadings(model: CountConsistency, cells: Callable[[], Iterable[CountBa
         scale = (network.depth / here.library)[:, None]
         # what a gene's surprise adds to the argument of its response in the code
         surprise = torch.log1p(dense * scale) - torch.log1p(mu * scale)
-        pull = weight * surprise
         base += torch.stack([weight.sum(0), rest.sum(0)], 1)
         gradient += rest.T @ z - (rest * surprise).sum(0)[:, None] * response
-        cross += weight.T @ z - pull.sum(0)[:, None] * response
+        cross += weight.T @ z
         information.addmm_(weight.T, (z[:, :, None] * z[:, None, :]).flatten(1))
-        mixed = (pull.T @ z)[:, :, None] * response[:, None, :]
-        square = (pull * surprise).sum(0)[:, None, None] * response[:, :, None] * response[:, None, :]
-        information += (square - mixed - mixed.transpose(1, 2)).flatten(1)
     base[:, 0].clamp_(min=1e-6)
     slope = cross / base[:, :1]  # the bias follows the loadings
     information = information.view(genes, k, k) - slope[:, :, None] * cross[:, None, :]
@@ -104,37 +100,37 @@ def shrink(information: Tensor, target: Tensor, *, prior: Tensor) -> Tensor:
     >>> shrink(torch.full((2, 1, 1), 1e6), torch.tensor([[1e6], [-2e6]]), prior=torch.eye(1)).round().tolist()
     [[1.0], [-2.0]]
     """
+    genes = torch.arange(len(target))
+    # the prior is that of many genes; all are needed in the last round only
+    some = genes[:: max(1, len(genes) // GENES)]
+    for chosen in [some] * (PRIOR_ROUNDS - 1):
+        prior = _posterior(information[chosen], target[chosen], prior)[1]
+    return _posterior(information, target, prior)[0]
+
+
+def _posterior(information: Tensor, target: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
+    """Posterior means ``(genes, k)``, and the prior's covariance after a step of EM."""
     genes, k = target.shape
-    scales = torch.tensor(SCALES)
-    out = torch.empty_like(target)
-    for _ in range(PRIOR_ROUNDS):
-        values, vectors = torch.linalg.eigh(prior + 1e-7 * torch.eye(k))
-        root = vectors * values.clamp_min(1e-8).sqrt()
-        evidence = torch.empty(genes, len(scales))
-        rotated = []
-        for part in torch.arange(genes).split(GENES):
-            strength, axes = torch.linalg.eigh(root.T @ information[part] @ root)
-            strength = strength.clamp_min(0.0)
-            signal = (axes.transpose(1, 2) @ (target[part] @ root)[:, :, None])[..., 0]
-            rotated.append((part, strength, axes, signal))
-            for i, scale in enumerate(SCALES):
-                gain = scale / (1.0 + scale * strength)
-                evidence[part, i] = 0.5 * (signal.square() * gain - torch.log1p(scale * strength)).sum(1)
-        weights = torch.full((len(scales),), 1.0 / len(scales))
-        for _ in range(WEIGHT_ROUNDS):
-            chance = torch.softmax(evidence + weights.clamp_min(1e-8).log(), 1)
-            weights = chance.mean(0)
-        moment = torch.zeros(k, k)
-        for part, strength, axes, signal in rotated:
-            gains = [scale / (1.0 + scale * strength) for scale in SCALES]
-            mean = sum(chance[part, i : i + 1] * gain for i, gain in enumerate(gains)) * signal
-            out[part] = (axes @ mean[:, :, None])[..., 0] @ root.T
-            for i, gain in enumerate(gains[1:], 1):
-                each = chance[part, i] / scales[i]
-                turned = (axes @ (gain * signal)[:, :, None])[..., 0] * each.sqrt()[:, None]
-                moment += turned.T @ turned + ((axes * (each[:, None] * gain)[:, None, :]) @ axes.transpose(1, 2)).sum(0)
-        prior = root @ (moment / (1.0 - chance[:, 0]).sum().clamp_min(1.0)) @ root.T
-    return out
+    values, vectors = torch.linalg.eigh(prior + 1e-7 * torch.eye(k))
+    root = vectors * values.clamp_min(1e-8).sqrt()
+    scales = torch.tensor(SCALES)[:, None, None]
+    # in coordinates in which prior and information of a gene are both diagonal
+    strength, axes = torch.linalg.eigh(root.T @ information @ root)
+    strength = strength.clamp_min(0.0)
+    signal = (axes.transpose(1, 2) @ (target @ root)[:, :, None])[..., 0]
+    gain = scales / (1.0 + scales * strength)
+    evidence = 0.5 * (signal.square() * gain - torch.log1p(scales * strength)).sum(2)
+    weights = torch.full((len(SCALES), 1), 1.0 / len(SCALES))
+    for _ in range(WEIGHT_ROUNDS):
+        chance = torch.softmax(evidence + weights.clamp_min(1e-8).log(), 0)
+        weights = chance.mean(1, keepdim=True)
+    mean = (axes @ ((chance[:, :, None] * gain).sum(0) * signal)[:, :, None])[..., 0] @ root.T
+    # second moments over the scale: what the means show, and what they leave open
+    each = chance[1:, :, None] / scales[1:]
+    shown = torch.einsum("gak,sgk->sga", axes, gain[1:] * signal * each.sqrt()).flatten(0, 1)
+    left = (axes * (each * gain[1:]).sum(0).sqrt()[:, None, :]).transpose(0, 1).flatten(1)
+    moment = shown.T @ shown + left @ left.T
+    return mean, root @ (moment / (1.0 - chance[0]).sum().clamp_min(1.0)) @ root.T
 
 
 def _coordinates(

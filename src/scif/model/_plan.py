@@ -17,7 +17,7 @@ from scif.model._credibility import fit_credibility
 from scif.model._data import CountBatch
 from scif.model._loadings import refit_loadings
 from scif.model._objective import CountAnchor, CountICM
-from scif.model._residual import fit_variation
+from scif.model._residual import few, fit_variation, many
 from scif.model._transport import latent_stretch
 from scif.nn import CountConsistency
 
@@ -148,22 +148,23 @@ class CountPlan(Engine):
         if self.anchored:
             refit_loadings(self.model, lambda: (cell.whole() for cell in self.cells()))
         self.ema.module.load_state_dict(self.model.state_dict())
-        self.refit()
+        self.refit(last=True)
         cells = [batch.to(self.device) for batch in self.reference]
         generator = torch.Generator(self.device).manual_seed(self.seed)
         self.model.stretch.copy_(latent_stretch(self.model, cells, self.noise, generator=generator))
 
     @torch.no_grad()
-    def refit(self) -> None:
-        """Estimate each gene's own variation around the averaged network."""
+    def refit(self, *, last: bool = False) -> None:
+        """Estimate each gene's own variation around the averaged network; the last time from more cells."""
         if not self.residual:
             return
         averaged = self.averaged.eval()
         generator = torch.Generator(self.device).manual_seed(self.seed)
-        cells = [batch.to(self.device) for batch in self.reference]
+        chosen = [cell.whole() for cell in self.reference] if last else few(self.reference)
+        cells = [batch.to(self.device) for batch in chosen]
         variation = fit_variation(
             averaged,
-            cells,
+            many(cells) if last else cells,
             technical=self.technical,
             generator=generator,
         )

@@ -91,7 +91,9 @@ def test_other_molecules_of_the_same_cells_are_predicted_better(batches):
     if batches == 2:
         whole = _start(train)
         refit_loadings(whole, lambda: [CountBatch(seen)])
-        torch.testing.assert_close(torch.softmax(logits(model), 1), torch.softmax(logits(whole), 1), rtol=0.02, atol=1e-5)
+        torch.testing.assert_close(
+            torch.softmax(logits(model), 1), torch.softmax(logits(whole), 1), rtol=0.02, atol=1e-5
+        )
 
 
 def test_a_gene_is_not_explained_by_itself():

@@ -48,7 +48,8 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
 
     Learns expected counts from the noisy counts alone. A network starts at a truncated SVD and learns what genes
     share, by predicting some of a cell's molecules from the others (the anchor) and by inverse consistency: its own
-    estimates, put through the noise channel again, must be denoised to themselves. What each gene varies on its own
+    estimates, put through the noise channel again, must be denoised to themselves. Where there is an anchor, training
+    ends with the posterior mean of each gene's loadings given the latent codes. What each gene varies on its own
     is brought in by conjugacy, see :class:`scif.nn.CountConsistency`.
 
     Parameters

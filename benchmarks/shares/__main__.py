@@ -29,6 +29,7 @@ PARTS = {
     "held-out molecules": [("_plan.py", "validation_step")],
     "each gene's own variation": [("_residual.py", "fit_variation")],
     "credibility": [("_credibility.py", "fit_credibility")],
+    "posterior means of the loadings": [("_loadings.py", "refit_loadings")],
     "variance of the latent code": [("_transport.py", "latent_stretch")],
     "collapse monitor": [("icm.py", "_judge")],
 }

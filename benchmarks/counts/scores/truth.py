@@ -8,7 +8,7 @@ from sklearn.utils.extmath import randomized_svd
 
 from scif.metrics import composition_error, gene_correlation_error, variance_kept
 
-__all__ = ["truth"]
+__all__ = ["component_variances", "truth"]
 
 _COMPONENTS = 20
 
@@ -24,12 +24,12 @@ def truth(denoised: np.ndarray, task: Task) -> dict[str, float]:
     if task.labels is not None:
         kept = variance_kept(denoised, task.truth, task.labels)
         scores |= {"variance_between": kept.between, "variance_within": kept.within}
-    ratio = _component_variances(denoised, task.truth)
+    ratio = component_variances(denoised, task.truth)
     scores |= {f"pc{i + 1}_variance": value for i, value in enumerate(ratio)}
     return scores
 
 
-def _component_variances(denoised: np.ndarray, expected: np.ndarray) -> np.ndarray:
+def component_variances(denoised: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """Denoised over true variance along each of the first principal components of the truth, 1 being ideal."""
     values, reference = _logged(denoised), _logged(expected)
     axes = randomized_svd(reference, n_components=_COMPONENTS, random_state=0)[2]

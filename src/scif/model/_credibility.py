@@ -1,4 +1,4 @@
-"""How far the network is believed, gene by gene: the evidence it has against what chance would give."""
+"""Which genes the network is believed for: the evidence it has against what chance would give."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ from scif.nn import CountConsistency
 
 __all__ = ["fit_credibility"]
 
+#: How many times the evidence of chance a gene must show: as few as keep shuffled genes uncorrelated with others.
+MARGIN = 1.5
 #: Evidence of chance alone, per free loading of a gene. In theory 1; more, since it scatters around its mean.
 CHANCE = 1.5
 
 
 @torch.no_grad()
 def fit_credibility(model: CountConsistency, cells: Iterable[CountBatch], *, weight: float = 1.0) -> Tensor:
-    r"""Share of each gene's common variation to keep, ``(genes,)``.
+    r"""One for each gene whose common variation is credible, zero for the others, ``(genes,)``.
 
     The evidence for the network's :math:`\mu` against the pooled profile's :math:`\bar\mu` is
     :math:`F_g = \sum_i (\mu_{ig} - \bar\mu_{ig})^2 / \mathrm{Var}(x_{ig})`. Fitting ``d`` loadings to a gene that has
-    nothing in common with others makes it about ``d``; the positive-part rule of James and Stein,
-    :math:`w_g = \max(0, 1 - d / F_g)`, takes that off. Genes with few molecules are fitted less far than ``d``;
-    where half of the genes of similar expression have less evidence than that, their median takes its place.
+    nothing in common with others makes it about ``d``, and a credible gene shows :data:`MARGIN` times that. How far
+    its loadings are shrunk is for :func:`~scif.model._loadings.refit_loadings` to say. Genes with few molecules are
+    fitted less far than ``d``; where half of the genes of similar expression have less evidence, their median
+    takes its place.
 
     Parameters
     ----------
@@ -50,7 +53,7 @@ def fit_credibility(model: CountConsistency, cells: Iterable[CountBatch], *, wei
         count += here.x.num_cells
     evidence *= weight
     chance = _typical(evidence, expression).clamp_max(CHANCE * min(model.network.width + model.network.extra, count))
-    return (1.0 - chance / evidence.clamp_min(1e-12)).clamp_min(0.0)
+    return (evidence > MARGIN * chance).to(evidence)
 
 
 def _typical(evidence: Tensor, expression: Tensor) -> Tensor:

@@ -46,6 +46,13 @@ class CountBatch:
         moved = {name: value.to(device, **kwargs) for name, value in vars(self).items() if value is not None}
         return replace(self, **moved)
 
+    def whole(self) -> CountBatch:
+        """The same cells with the molecules that were held out."""
+        if self.held_out is None:
+            return self
+        # both store the same entries
+        return replace(self, x=self.x.with_values(self.x.values + self.held_out.values), held_out=None)
+
     @property
     def library(self) -> Tensor:
         """Library sizes ``(cells,)``: sums of counts, or what the size factors say."""

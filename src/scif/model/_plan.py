@@ -15,8 +15,9 @@ from scif.core.noise import NegativeBinomial, NoiseModel
 from scif.core.objective import LossOutput, SumObjective
 from scif.model._credibility import fit_credibility
 from scif.model._data import CountBatch
+from scif.model._loadings import refit_loadings
 from scif.model._objective import CountAnchor, CountICM
-from scif.model._residual import fit_variation
+from scif.model._residual import few, fit_variation, many
 from scif.model._transport import latent_stretch
 from scif.nn import CountConsistency
 
@@ -88,7 +89,7 @@ class CountPlan(Engine):
             seed=seed,
         )
         self.noise, self.reference, self.technical, self.residual = noise, reference, technical, residual
-        self.cells, self.cell_weight = cells, cell_weight
+        self.cells, self.cell_weight, self.anchored = cells, cell_weight, anchor_weight > 0
         self._best: tuple[float, dict[str, Tensor]] | None = None
         self._held_out: list[tuple[Tensor, int]] = []
 
@@ -144,23 +145,26 @@ class CountPlan(Engine):
         self.model.load_state_dict(self.averaged.state_dict() if self._best is None else self._best[1])
         self.model.eval()
         self.model.credibility.copy_(fit_credibility(self.model, self.cells(), weight=self.cell_weight))
+        if self.anchored:
+            refit_loadings(self.model, lambda: (cell.whole() for cell in self.cells()))
         self.ema.module.load_state_dict(self.model.state_dict())
-        self.refit()
+        self.refit(last=True)
         cells = [batch.to(self.device) for batch in self.reference]
         generator = torch.Generator(self.device).manual_seed(self.seed)
         self.model.stretch.copy_(latent_stretch(self.model, cells, self.noise, generator=generator))
 
     @torch.no_grad()
-    def refit(self) -> None:
-        """Estimate each gene's own variation around the averaged network."""
+    def refit(self, *, last: bool = False) -> None:
+        """Estimate each gene's own variation around the averaged network; the last time from more cells."""
         if not self.residual:
             return
         averaged = self.averaged.eval()
         generator = torch.Generator(self.device).manual_seed(self.seed)
-        cells = [batch.to(self.device) for batch in self.reference]
+        chosen = [cell.whole() for cell in self.reference] if last else few(self.reference)
+        cells = [batch.to(self.device) for batch in chosen]
         variation = fit_variation(
             averaged,
-            cells,
+            many(cells) if last else cells,
             technical=self.technical,
             generator=generator,
         )

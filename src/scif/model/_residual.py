@@ -14,10 +14,12 @@ from scif.model._data import CountBatch
 from scif.nn import CountConsistency
 from scif.nn.count_consistency import MAX_SHAPE
 
-__all__ = ["GeneVariation", "fit_variation", "moment_variation"]
+__all__ = ["GeneVariation", "few", "fit_variation", "many", "moment_variation"]
 
 #: Shapes to choose from: from "the observation says it all" to "the network says it all".
 GRID = torch.tensor([*np.geomspace(0.02, 2000.0, 24), MAX_SHAPE], dtype=torch.float32)
+#: Entries (cells x genes) that are enough while training goes on, and of the last estimate, which is kept.
+FEW_ENTRIES, MANY_ENTRIES = 3_000_000, 12_000_000
 #: Weight of the average gene of similar expression against the gene itself.
 TREND_WEIGHT = 1.0
 
@@ -41,6 +43,20 @@ class GeneVariation:
         """Let a denoiser use these values."""
         model.residual_shape.copy_(self.residual_shape)
         model.inverse_dispersion.copy_(self.inverse_dispersion)
+
+
+def few(cells: Sequence[CountBatch]) -> Sequence[CountBatch]:
+    """The first minibatches, of :data:`FEW_ENTRIES` at most."""
+    return cells[: max(1, int(FEW_ENTRIES / _entries(cells[:1])))]
+
+
+def many(cells: Sequence[CountBatch]) -> Sequence[CountBatch]:
+    """All minibatches, several times over if they are small: each time other molecules are hidden."""
+    return list(cells) * int(min(max(MANY_ENTRIES // _entries(cells), 1), 8))
+
+
+def _entries(cells: Sequence[CountBatch]) -> int:
+    return sum(cell.x.num_cells * cell.x.num_genes for cell in cells)
 
 
 @torch.no_grad()

@@ -26,7 +26,7 @@ from scif.model._data import CountBatch, CountDataModule, CountDataset
 from scif.model._denoise import DenoiseMixin
 from scif.model._fields import CountField
 from scif.model._plan import CountPlan, CountRunner
-from scif.model._residual import moment_variation
+from scif.model._residual import few, moment_variation
 from scif.model._start import choose_width, svd_scores, svd_start
 from scif.model._validate import check_setup
 from scif.nn import CountConsistency, CountNetwork
@@ -38,7 +38,7 @@ START_CELLS, VALIDATION_CELLS, MONITOR_CELLS = 10_000, 2_000, 512
 #: Most entries (cells x genes) of the cells that have held-out molecules, and times they are looked at in a training.
 VALIDATION_ENTRIES, VALIDATIONS = 10_000_000, 9
 #: Entries (cells x genes) of the cells from which each gene's own variation is estimated.
-REFERENCE_ENTRIES = 3_000_000
+REFERENCE_ENTRIES = 12_000_000
 #: Optimiser steps that training aims at.
 STEPS = 300
 
@@ -48,7 +48,8 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
 
     Learns expected counts from the noisy counts alone. A network starts at a truncated SVD and learns what genes
     share, by predicting some of a cell's molecules from the others (the anchor) and by inverse consistency: its own
-    estimates, put through the noise channel again, must be denoised to themselves. What each gene varies on its own
+    estimates, put through the noise channel again, must be denoised to themselves. Where there is an anchor, training
+    ends with the posterior mean of each gene's loadings given the latent codes. What each gene varies on its own
     is brought in by conjugacy, see :class:`scif.nn.CountConsistency`.
 
     Parameters
@@ -328,8 +329,8 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
 
     def _reference(self, dataset: CountDataset, batch_size: int) -> list[CountBatch]:
         """Cells from which each gene's own variation is estimated."""
-        count = int(np.clip(REFERENCE_ENTRIES // len(self.gene_names_), 64, 4096))
-        rows = np.sort(np.random.default_rng([self.seed, 2]).permutation(len(dataset))[:count])
+        count = int(np.clip(REFERENCE_ENTRIES // len(self.gene_names_), 64, 8192))
+        rows = np.random.default_rng([self.seed, 2]).permutation(len(dataset))[:count]
         return list(dataset.batches(rows, batch_size=min(batch_size, 128)))
 
     def _start(self, dataset: CountDataset, reference: list[CountBatch]) -> None:
@@ -352,7 +353,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
             with torch.no_grad():
                 network.loadings.normal_(std=0.02)
         if self.residual:
-            moment_variation(self.module, reference, technical=self._technical()).put_into(self.module)
+            moment_variation(self.module, few(reference), technical=self._technical()).put_into(self.module)
 
     @torch.no_grad()
     def _judge(self, dataset: CountDataset) -> None:

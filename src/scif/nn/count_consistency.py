@@ -34,8 +34,8 @@ class CountConsistency(nn.Module):
     :math:`x_0`. Both are scaled to the library size.
 
     Where the network moves a gene no more than chance would, it is not believed: with the gene's *credibility*
-    :math:`w_g` the composition is :math:`(1 - w_g) p_g + w_g \rho_g` around the pooled profile ``p``. What is not
-    credible is constant, and no rescaling touches it: genes without a common signal stay uncorrelated.
+    :math:`w_g`, zero or one, the composition is :math:`(1 - w_g) p_g + w_g \rho_g` around the pooled profile ``p``.
+    What is not credible is constant, and no rescaling touches it: genes without a common signal stay uncorrelated.
 
     Parameters
     ----------
@@ -85,10 +85,10 @@ class CountConsistency(nn.Module):
         stretch = self.stretch if kind == "transport" else None
         logits = self.network(x, t, library=library, batch=batch, target_batch=target_batch, stretch=stretch)
         rho = torch.softmax(logits, 1)
-        constant = self.constant(batch if target_batch is None else target_batch, kind=kind)
+        constant = self.constant(batch if target_batch is None else target_batch)
         if constant is None:
             return rho
-        varying = rho * self.believed(kind)
+        varying = rho * self.credibility
         left = 1.0 - constant.sum(-1, keepdim=True)
         return varying * (left / varying.sum(1, keepdim=True).clamp_min(1e-12)) + constant
 
@@ -99,15 +99,11 @@ class CountConsistency(nn.Module):
         every = torch.softmax(self.profile.clamp_min(1e-12).log() + self.network.batch_offset.weight, 1)
         return every[batch.reshape(-1).long()]
 
-    def believed(self, kind: Literal["mean", "transport"]) -> Tensor:
-        """Share of each gene's common variation that is used: all of its credible variance for ``transport``."""
-        return self.credibility.sqrt() if kind == "transport" else self.credibility
-
-    def constant(self, batch: Tensor | None = None, *, kind: Literal["mean", "transport"] = "mean") -> Tensor | None:
+    def constant(self, batch: Tensor | None = None) -> Tensor | None:
         """Part of the composition that no cell changes; None if there is none."""
         if float(self.credibility.min()) == 1.0:
             return None
-        return self.baseline(batch) * (1.0 - self.believed(kind))
+        return self.baseline(batch) * (1.0 - self.credibility)
 
     def signal_share(self, mu: Tensor, t: Tensor) -> Tensor:
         """Share ``k_t`` of a deviation from ``mu`` that is signal, ``(cells, genes)``."""
@@ -139,7 +135,7 @@ class CountConsistency(nn.Module):
         if kind == "transport":
             share = share.sqrt()
         out = torch.lerp(mu, x, share)
-        constant = self.constant(batch, kind=kind)
+        constant = self.constant(batch)
         if constant is None:
             return out * (library / out.sum(1).clamp_min(1e-12))[:, None]
         fixed = library[:, None] * constant * (1.0 - share)

@@ -1,0 +1,114 @@
+"""Laws of the last step of training: loadings as posterior means under a prior learned from all genes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+from torch import Tensor
+
+import scif
+from scif.model._data import CountBatch
+from scif.model._loadings import refit_loadings, shrink
+from scif.model._start import svd_start
+from scif.nn import CountConsistency, CountNetwork, SparseCounts, multinomial_nll
+
+
+def _measured(covariance: Tensor, genes: int, *, null: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    """True vectors, of which some are zero, and the quadratic likelihood of a noisy measurement of each."""
+    generator = torch.Generator().manual_seed(0)
+    k = len(covariance)
+    true = torch.randn(genes, k, generator=generator) @ torch.linalg.cholesky(covariance).T
+    true[:null] = 0.0
+    half = torch.randn(genes, k, 2 * k, generator=generator)
+    information = half @ half.transpose(1, 2) / (2 * k)
+    noise = torch.linalg.cholesky(information) @ torch.randn(genes, k, 1, generator=generator)
+    return true, information, (information @ true[..., None] + noise)[..., 0]
+
+
+def test_nearly_as_good_as_with_the_true_prior():
+    covariance = torch.tensor([[2.0, 0.6, 0.0], [0.6, 0.5, 0.1], [0.0, 0.1, 0.05]])
+    true, information, target = _measured(covariance, 3000)
+    ours = shrink(information, target, prior=torch.eye(3))
+    best = torch.linalg.solve(information + torch.linalg.inv(covariance), target)
+    plain = torch.linalg.solve(information, target)
+    error = [float((estimate - true).square().mean()) for estimate in (ours, best, plain)]
+    assert error[0] < 1.15 * error[1] < 0.2 * error[2], error
+
+
+def test_vectors_that_are_zero_are_shrunk_more():
+    """A prior of one width would leave the zeros what the others need."""
+    true, information, target = _measured(torch.eye(4), 2000, null=1500)
+    ours = shrink(information, target, prior=torch.eye(4))
+    best = torch.linalg.solve(information + torch.eye(4), target)
+    assert ours[:1500].square().mean() < 0.2 * best[:1500].square().mean()
+    assert (ours - true)[1500:].square().mean() < 1.3 * (best - true)[1500:].square().mean()
+
+
+def test_shrinkage_does_not_depend_on_coordinates():
+    true, information, target = _measured(torch.eye(3), 400)
+    change = torch.tensor([[2.0, 0.5, 0.0], [0.0, 1.0, -0.4], [0.3, 0.0, 0.5]])
+    inverse = torch.linalg.inv(change)
+    moved = shrink(change.T @ information @ change, target @ change, prior=inverse @ inverse.T)
+    plain = shrink(information, target, prior=torch.eye(3))
+    torch.testing.assert_close(moved @ change.T, plain, rtol=1e-3, atol=1e-3)
+    assert true.shape == plain.shape
+
+
+def _start(x: sparse.csr_matrix, width: int = 6) -> CountConsistency:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = CountNetwork(x.shape[1], width, dropout=0.0)
+    start = svd_start(x, width, rng=np.random.default_rng(0))
+    network.start_from(start)
+    model = CountConsistency(network).eval()
+    model.profile.copy_(start.profile)
+    return model
+
+
+@pytest.mark.parametrize("batches", [1, 2])
+def test_other_molecules_of_the_same_cells_are_predicted_better(batches):
+    adata = scif.datasets.simulate_counts(800, 400, depth=600.0, seed=1)
+    split = scif.metrics.split_counts(adata.X, 0.5, seed=0)
+    kept = np.arange(400) != 7  # a gene without a molecule
+    train = sparse.csr_matrix(split.train @ sparse.diags(kept.astype(np.float32)), dtype=np.float32)
+    train.eliminate_zeros()
+    seen, other = SparseCounts.from_scipy(train), SparseCounts.from_scipy(split.test)
+    model = _start(train)
+    library = seen.totals()
+
+    @torch.no_grad()
+    def logits(model: CountConsistency) -> Tensor:
+        return model.network(seen, torch.ones_like(library), library=library)
+
+    before = float(multinomial_nll(logits(model), other))
+    parts = [seen] if batches == 1 else [seen.first(300), SparseCounts.from_scipy(train[300:])]
+    refit_loadings(model, lambda: map(CountBatch, parts))
+    after = float(multinomial_nll(logits(model), other))
+    assert after < before - 0.01, (before, after)
+    assert all(bool(value.isfinite().all()) for value in (model.network.loadings, model.network.bias))
+    if batches == 2:
+        whole = _start(train)
+        refit_loadings(whole, lambda: [CountBatch(seen)])
+        torch.testing.assert_close(
+            torch.softmax(logits(model), 1), torch.softmax(logits(whole), 1), rtol=0.02, atol=1e-5
+        )
+
+
+def test_a_gene_is_not_explained_by_itself():
+    """The code is the count of one gene, which nothing predicts: regressed on the code it would explain itself."""
+    rng = np.random.default_rng(0)
+    x = sparse.csr_matrix(rng.poisson(4.0, (2000, 30)).astype(np.float32))
+    network = CountNetwork(30, 1, extra=1, dropout=0.0)
+    for parameter in network.parameters():
+        parameter.data.zero_()
+    network.components[3] = 1.0
+    network.depth.fill_(120.0)
+    network.shrinkage.data.fill_(1.0)
+    network.center.fill_(1.6)
+    network.spread.fill_(0.5)
+    network.loadings.data.normal_(std=0.05, generator=torch.Generator().manual_seed(0))
+    refit_loadings(CountConsistency(network), lambda: [CountBatch(SparseCounts.from_scipy(x))])
+    # what it would be without the correction is far from zero
+    assert abs(network.loadings[3, 0].item()) < 0.1

@@ -45,7 +45,7 @@ docs: $(VENV)/dev.stamp
 notebooks: $(VENV)/dev.stamp
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace tutorials/*.ipynb
 
-benchmark-counts: $(VENV)/dev.stamp
+benchmark-counts: $(VENV)/benchmark.stamp
 	env -u OMP_WAIT_POLICY $(BIN)/python -m benchmarks.counts $(if $(DATA),--data $(DATA))
 
 clean:
@@ -66,3 +66,7 @@ $(VENV)/run.stamp: pyproject.toml $(VENV)/torch.stamp
 $(VENV)/dev.stamp: pyproject.toml $(VENV)/torch.stamp
 	$(PIP) --editable . --group dev
 	@touch $@ $(VENV)/run.stamp
+
+$(VENV)/benchmark.stamp: pyproject.toml $(VENV)/dev.stamp
+	$(PIP) --group benchmark
+	@touch $@

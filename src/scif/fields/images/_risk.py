@@ -86,9 +86,9 @@ class UnbiasedRisk(Objective):
         **condition: Any,
     ) -> LossOutput:
         """Estimated squared error per entry, which may be negative; the target is real, so there is no teacher."""
-        now = x1.new_ones(x1.shape[0])
         if self.mirrored:
             return self._mirrored(model, x1, generator, condition)
+        now = x1.new_ones(x1.shape[0])
         of_y = model(x1, now, **condition)
         parts = self._part(x1, of_y.detach(), generator)
         of_a = model(parts.a, now, **condition)

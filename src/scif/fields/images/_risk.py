@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from scif.core._check import check_fraction
+from scif.core.domain import Domain
 from scif.core.noise import CorrelatedGaussian, Gaussian
 from scif.core.noise.base import NoiseModel
 from scif.core.objective import LossOutput, Objective
@@ -253,8 +254,19 @@ def _skewness(noise: NoiseModel, y: Tensor) -> Tensor:
 
 
 def _variance(noise: NoiseModel, x0: Tensor) -> Tensor:
-    """Variance of the observations of clean signals, which may lie outside the channel's support a little."""
-    return noise.moments(noise.support_x0.project(x0)).variance
+    """Variance of the observations of clean signals, which may lie outside the channel's support a little.
+
+    On the unit interval it is a parabola in the clean signal, of beta distributions and of Jacobi diffusion alike.
+    Observations reach beyond the means of the darkest and the brightest signal: there the parabola goes on, down to
+    zero at the ends of the interval, as Stein's identity for beta distributions wants it.
+    """
+    channel = noise.noise if isinstance(noise, InUnits) else noise
+    form = channel.quadratic_moments(x0) if channel.support_x0 is Domain.UNIT else None
+    if form is None:
+        return noise.moments(noise.support_x0.project(x0)).variance
+    x = noise.to_images(x0) if isinstance(noise, InUnits) else x0
+    unit = noise.scale.to(x0.dtype).square() if isinstance(noise, InUnits) else 1.0
+    return (form.constant + x * (form.linear + x * form.quadratic)).clamp_min(0.0) / unit
 
 
 def _line(noise: NoiseModel, like: Tensor) -> tuple[Tensor, Tensor]:

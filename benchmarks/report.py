@@ -15,7 +15,7 @@ _BEGIN, _END = "<!-- begin measured -->", "<!-- end measured -->"
 def keep(path: Path, rows: pd.DataFrame, order: Iterable[str]) -> None:
     """Add rows to a file, in place of those of the same method and seed, in the order of the methods."""
     if path.exists():
-        old = pd.read_csv(path)
+        old = pd.read_csv(path, dtype={"method": str})  # which may look like a number
         again = old["method"].isin(rows["method"]) & old["seed"].isin(rows["seed"])
         rows = pd.concat([old[~again], rows])
     place = {name: i for i, name in enumerate(order)}

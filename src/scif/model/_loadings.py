@@ -9,6 +9,7 @@ from torch import Tensor
 
 from scif.model._data import CountBatch
 from scif.nn import CountConsistency
+from scif.nn.count_network import batch_codes
 
 __all__ = ["refit_loadings", "shrink"]
 
@@ -52,7 +53,7 @@ def refit_loadings(model: CountConsistency, cells: Callable[[], Iterable[CountBa
         z = (network.latent(here.x, one, library=here.library, batch=here.batch) - centre) @ whiten
         logits = torch.addmm(bias, z, loadings.T)
         if network.batch_offset is not None:
-            logits += network.batch_offset(_codes(here, totals))
+            logits += network.batch_offset(batch_codes(here.batch, totals))
         mu = totals[:, None] * torch.softmax(logits, 1)
         certainty = 1.0 / (1.0 + mu * dispersion)
         weight, rest = mu * certainty, (dense - mu) * certainty
@@ -110,7 +111,7 @@ def shrink(information: Tensor, target: Tensor, *, prior: Tensor) -> Tensor:
 
 def _posterior(information: Tensor, target: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
     """Posterior means ``(genes, k)``, and the prior's covariance after a step of EM."""
-    genes, k = target.shape
+    k = target.shape[1]
     values, vectors = torch.linalg.eigh(prior + 1e-7 * torch.eye(k))
     root = vectors * values.clamp_min(1e-8).sqrt()
     scales = torch.tensor(SCALES)[:, None, None]
@@ -152,8 +153,3 @@ def _coordinates(
     linear = torch.linalg.lstsq(f.T @ f + 1e-6 * len(f) * torch.eye(f.shape[1], dtype=f.dtype), f.T @ (z @ whiten))
     response = (network.components / network.spread) @ linear.solution.to(network.spread)
     return (*(part.to(response) for part in (whiten, unwhiten, centre)), response)
-
-
-def _codes(cell: CountBatch, totals: Tensor) -> Tensor:
-    """Batch codes of cells, zeros if there is one batch."""
-    return totals.new_zeros(len(totals), dtype=torch.long) if cell.batch is None else cell.batch.reshape(-1).long()

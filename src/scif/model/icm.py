@@ -26,7 +26,7 @@ from scif.model._data import CountBatch, CountDataModule, CountDataset
 from scif.model._denoise import DenoiseMixin
 from scif.model._fields import CountField
 from scif.model._plan import CountPlan, CountRunner
-from scif.model._residual import few, moment_variation
+from scif.model._residual import MANY_ENTRIES, few, moment_variation
 from scif.model._start import choose_width, svd_scores, svd_start
 from scif.model._validate import check_setup
 from scif.nn import CountConsistency, CountNetwork
@@ -37,8 +37,6 @@ __all__ = ["ICM"]
 START_CELLS, VALIDATION_CELLS, MONITOR_CELLS = 10_000, 2_000, 512
 #: Most entries (cells x genes) of the cells that have held-out molecules, and times they are looked at in a training.
 VALIDATION_ENTRIES, VALIDATIONS = 10_000_000, 9
-#: Entries (cells x genes) of the cells from which each gene's own variation is estimated.
-REFERENCE_ENTRIES = 12_000_000
 #: Optimiser steps that training aims at.
 STEPS = 300
 
@@ -329,7 +327,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
 
     def _reference(self, dataset: CountDataset, batch_size: int) -> list[CountBatch]:
         """Cells from which each gene's own variation is estimated."""
-        count = int(np.clip(REFERENCE_ENTRIES // len(self.gene_names_), 64, 8192))
+        count = int(np.clip(MANY_ENTRIES // len(self.gene_names_), 64, 8192))
         rows = np.random.default_rng([self.seed, 2]).permutation(len(dataset))[:count]
         return list(dataset.batches(rows, batch_size=min(batch_size, 128)))
 

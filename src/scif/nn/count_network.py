@@ -183,24 +183,24 @@ class CountNetwork(nn.Module):
         logits = torch.addmm(self.bias, z, self.loadings.T)
         if self.batch_offset is not None:
             codes = batch if target_batch is None else target_batch
-            logits = logits + self.batch_offset(_codes(codes, z))
+            logits = logits + self.batch_offset(batch_codes(codes, z))
         return logits
 
     def latent(self, x: SparseCounts | Tensor, t: Tensor, *, library: Tensor, batch: Tensor | None = None) -> Tensor:
         """The latent code ``(cells, k + extra)`` that the output layer sees."""
         f = self.scores(x, library)
         if self.num_batches > 1:
-            f = f - self.batch_shift[_codes(batch, f)]
+            f = f - self.batch_shift[batch_codes(batch, f)]
         # how far to believe the scores depends on how many molecules they are of
         depth = (library.clamp_min(1e-6) / self.depth).log().clamp(-3.0, 3.0)
         inputs = [f, t[:, None].to(f.dtype), depth[:, None].to(f.dtype)]
         if self.num_batches > 1:
-            inputs.append(nn.functional.one_hot(_codes(batch, f), self.num_batches).to(f.dtype))
+            inputs.append(nn.functional.one_hot(batch_codes(batch, f), self.num_batches).to(f.dtype))
         z: Tensor = self.mlp(torch.cat(inputs, 1))
         return z + nn.functional.pad(f * self.shrinkage, (0, self.extra))
 
 
-def _codes(batch: Tensor | None, like: Tensor) -> Tensor:
+def batch_codes(batch: Tensor | None, like: Tensor) -> Tensor:
     """Batch codes ``(cells,)``, zeros if there are none."""
     if batch is None:
         return torch.zeros(like.shape[0], dtype=torch.long, device=like.device)

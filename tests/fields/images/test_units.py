@@ -60,3 +60,13 @@ def test_estimates_outside_the_support_are_brought_back_before_they_are_renoised
     assert bool((units.to_images(x1) >= 0).all()) and bool((units.to_images(x1) <= 1).all())
     with pytest.raises(ValueError, match="scale"):
         InUnits(Gaussian(1.0), offset=0.0, scale=0.0)
+
+
+@pytest.mark.parametrize("noise", [Gaussian(0.2), Poisson(0.1), Gamma(8.0), Jacobi()], ids=lambda n: type(n).__name__)
+def test_polynomials_in_the_units_of_the_network_are_its_moments(noise: NoiseModel) -> None:
+    units = InUnits(noise, offset=0.4, scale=0.25)
+    x0 = (torch.linspace(0.1, 0.9, 9) - 0.4) / 0.25
+    form = units.quadratic_moments(x0)
+    assert form is not None
+    for found, expected in zip(vars(form.of(x0)).values(), vars(units.moments(x0)).values(), strict=True):
+        torch.testing.assert_close(found, expected)

@@ -239,11 +239,12 @@ class ImageDenoiser:
             "tile": tile or _TILE[settings.ndim],
             "overlap": _OVERLAP[settings.ndim] if overlap is None else overlap,
         }
+        how = {"flow_steps": flow_steps, "augment": augment, "batch_size": batch_size, **tiles}
         results = []
         for one, to in zip(inputs, outs, strict=True):
             output = open_output(one, to, dtype=dtype, overwrite=overwrite)
             try:
-                self._denoise_stack(one.stack, output.stack, flow_steps, augment, batch_size=batch_size, **tiles)
+                self._denoise_stack(one.stack, output.stack, **how)
             except BaseException:
                 output.discard()
                 raise
@@ -311,9 +312,9 @@ class ImageDenoiser:
         self,
         source: ImageStack,
         target: ImageStack,
+        *,
         flow_steps: int | None,
         augment: bool,
-        *,
         tile: int | Sequence[int],
         overlap: int | Sequence[int],
         batch_size: int,

@@ -180,8 +180,7 @@ def has_exact_split(noise: NoiseModel, x1: Tensor) -> bool:
 
 def is_symmetric(noise: NoiseModel) -> bool:
     """Whether the exact parts of a channel may be mirrored at the observation without losing their independence."""
-    channel = noise.noise if isinstance(noise, InUnits) else noise
-    return isinstance(channel, Gaussian | CorrelatedGaussian)
+    return isinstance(_channel(noise), Gaussian | CorrelatedGaussian)
 
 
 def find_lean(noise: NoiseModel, x1: Tensor) -> float:
@@ -260,13 +259,15 @@ def _variance(noise: NoiseModel, x0: Tensor) -> Tensor:
     Observations reach beyond the means of the darkest and the brightest signal: there the parabola goes on, down to
     zero at the ends of the interval, as Stein's identity for beta distributions wants it.
     """
-    channel = noise.noise if isinstance(noise, InUnits) else noise
-    form = channel.quadratic_moments(x0) if channel.support_x0 is Domain.UNIT else None
+    form = noise.quadratic_moments(x0) if _channel(noise).support_x0 is Domain.UNIT else None
     if form is None:
         return noise.moments(noise.support_x0.project(x0)).variance
-    x = noise.to_images(x0) if isinstance(noise, InUnits) else x0
-    unit = noise.scale.to(x0.dtype).square() if isinstance(noise, InUnits) else 1.0
-    return (form.constant + x * (form.linear + x * form.quadratic)).clamp_min(0.0) / unit
+    return form.of(x0).variance.clamp_min(0.0)
+
+
+def _channel(noise: NoiseModel) -> NoiseModel:
+    """The channel itself, without the units of the network."""
+    return noise.noise if isinstance(noise, InUnits) else noise
 
 
 def _line(noise: NoiseModel, like: Tensor) -> tuple[Tensor, Tensor]:

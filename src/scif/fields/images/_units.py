@@ -7,6 +7,7 @@ from torch import Tensor
 
 from scif.core._check import check_positive
 from scif.core.noise.base import Moments, NoiseModel, Split
+from scif.core.noise.moments import QuadraticMoments
 
 __all__ = ["InUnits"]
 
@@ -66,6 +67,20 @@ class InUnits(NoiseModel):
         """Mean and variance."""
         moments = self.noise.moments(self.clean(x0))
         return Moments(self.to_network(moments.mean), moments.variance / self.scale.to(x0.dtype).square())
+
+    def quadratic_moments(self, x0: Tensor) -> QuadraticMoments | None:
+        """The channel's polynomials, if it has them, in the units of the network."""
+        form = self.noise.quadratic_moments(x0)
+        if form is None:
+            return None
+        scale, offset = self.scale.to(x0.dtype), self.offset.to(x0.dtype)
+        return QuadraticMoments(
+            shift=(form.shift + (form.scale - 1.0) * offset) / scale,
+            scale=form.scale,
+            constant=(form.constant + offset * (form.linear + form.quadratic * offset)) / scale.square(),
+            linear=(form.linear + 2.0 * form.quadratic * offset) / scale,
+            quadratic=form.quadratic,
+        )
 
     def split(self, x1: Tensor, fraction: float | Tensor = 0.5, *, generator: torch.Generator | None = None) -> Split:
         """Two independent parts; each carries its share of the offset, too."""

@@ -34,7 +34,7 @@ def check_training(
     batch_size: int | None,
     anchor_weight: float,
     consistency_weight: float,
-    num_steps: int,
+    num_steps: int | None,
     held_out: float,
 ) -> None:
     """Raise ``ValueError`` naming the first bad argument of :meth:`~scif.model.ICM.train`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,13 +13,13 @@ from torch import Tensor
 
 from scif.core import Engine
 from scif.core.noise import NegativeBinomial, NoiseModel
-from scif.core.objective import LossOutput, SumObjective
+from scif.core.objective import LossOutput, Objective, SumObjective
 from scif.model._credibility import fit_credibility
 from scif.model._data import CountBatch
+from scif.model._deconvolution import fit_code_prior
 from scif.model._loadings import refit_loadings
 from scif.model._objective import CountAnchor, CountICM
-from scif.model._residual import few, fit_variation, many
-from scif.model._transport import latent_stretch
+from scif.model._residual import drawn_variation, few, fit_variation, many
 from scif.nn import CountConsistency
 
 __all__ = ["CountPlan", "CountRunner"]
@@ -49,7 +50,8 @@ class CountPlan(Engine):
     anchor_weight, consistency_weight
         Weights of both terms.
     num_steps
-        Time steps of the consistency term.
+        Time steps of a consistency term that is trained by gradients; if not given there is such a term without an
+        anchor alone, with one step, and consistency is brought in by the prior of the codes after training.
     lr, weight_decay, ema_decay, total_steps, seed
         As for :class:`scif.core.Engine`.
     """
@@ -65,18 +67,22 @@ class CountPlan(Engine):
         technical: Tensor | float | None,
         residual: bool = True,
         anchor_weight: float = 1.0,
-        consistency_weight: float = 0.1,
-        num_steps: int = 1,
+        consistency_weight: float = 1.0,
+        num_steps: int | None = None,
         lr: float = 8e-3,
         weight_decay: float = 0.01,
         ema_decay: float = 0.98,
         total_steps: int | None = None,
         seed: int = 0,
     ) -> None:
-        parts = {
-            "anchor": (CountAnchor(), anchor_weight),
-            "icm": (CountICM(noise, num_steps=num_steps), consistency_weight),
-        }
+        by_gradient = num_steps is not None or anchor_weight == 0
+        parts: dict[str, tuple[Objective, float]] = {}
+        if anchor_weight > 0:
+            parts["anchor"] = (CountAnchor(), anchor_weight)
+        if by_gradient and consistency_weight > 0:
+            parts["icm"] = (CountICM(noise, num_steps=num_steps or 1), consistency_weight)
+        module.prior_share.zero_()  # until training is over
+        module.prior.is_fitted.fill_(False)
         super().__init__(
             module,
             SumObjective(parts),
@@ -90,6 +96,7 @@ class CountPlan(Engine):
         )
         self.noise, self.reference, self.technical, self.residual = noise, reference, technical, residual
         self.cells, self.cell_weight, self.anchored = cells, cell_weight, anchor_weight > 0
+        self.prior_share = 0.0 if by_gradient else consistency_weight / (consistency_weight + anchor_weight)
         self._best: tuple[float, dict[str, Tensor]] | None = None
         self._held_out: list[tuple[Tensor, int]] = []
 
@@ -146,12 +153,33 @@ class CountPlan(Engine):
         self.model.eval()
         self.model.credibility.copy_(fit_credibility(self.model, self.cells(), weight=self.cell_weight))
         if self.anchored:
-            refit_loadings(self.model, lambda: (cell.whole() for cell in self.cells()))
+            refit_loadings(self.model, self._whole_cells)
+            self._fit_prior()
         self.ema.module.load_state_dict(self.model.state_dict())
         self.refit(last=True)
-        cells = [batch.to(self.device) for batch in self.reference]
-        generator = torch.Generator(self.device).manual_seed(self.seed)
-        self.model.stretch.copy_(latent_stretch(self.model, cells, self.noise, generator=generator))
+
+    def _fit_prior(self) -> None:
+        """Fit the prior of the codes, and each gene's own variation around draws from it."""
+        generator = torch.Generator().manual_seed(self.seed)
+        try:
+            codes = fit_code_prior(self.model, self._whole_cells, generator=generator)
+        except torch.linalg.LinAlgError as error:
+            warnings.warn(
+                f"The distribution of the latent codes could not be fitted ({error}); the model keeps what was "
+                "trained, but estimator='transport' will lack variance.",
+                UserWarning,
+                stacklevel=2,
+            )
+            return
+        self.model.prior_share.fill_(self.prior_share)
+        if self.residual:
+            cells = [cell.to(self.device) for cell in few(list(self._whole_cells()))]
+            variation = drawn_variation(self.model, cells, codes, technical=self.technical)
+            self.model.prior.residual_shape.copy_(variation.residual_shape)
+
+    def _whole_cells(self) -> Iterable[CountBatch]:
+        """All cells, or many, with the molecules that were held out."""
+        return (cell.whole() for cell in self.cells())
 
     @torch.no_grad()
     def refit(self, *, last: bool = False) -> None:
@@ -217,8 +245,6 @@ class CountRunner(TrainRunner):
 
 def print_interrupted(epochs: int) -> None:
     """Say that training was stopped by hand and that nothing is lost."""
-    import warnings
-
     warnings.warn(
         f"Training was interrupted after {epochs} epochs; the model keeps the best weights so far.",
         UserWarning,

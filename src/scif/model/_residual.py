@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,9 +13,9 @@ from torch import Tensor
 from scif.core.noise import NegativeBinomial
 from scif.model._data import CountBatch
 from scif.nn import CountConsistency
-from scif.nn.count_consistency import MAX_SHAPE
+from scif.nn.code_prior import MAX_SHAPE
 
-__all__ = ["GeneVariation", "few", "fit_variation", "many", "moment_variation"]
+__all__ = ["GeneVariation", "drawn_variation", "few", "fit_variation", "many", "moment_variation"]
 
 #: Shapes to choose from: from "the observation says it all" to "the network says it all".
 GRID = torch.tensor([*np.geomspace(0.02, 2000.0, 24), MAX_SHAPE], dtype=torch.float32)
@@ -130,6 +131,49 @@ def moment_variation(
     x0 = torch.cat(expected).cpu()
     total = NegativeBinomial.fit(torch.cat(observed).cpu(), x0).inverse_dispersion
     return _divide(total.clamp(float(GRID[0]), MAX_SHAPE), x0.sum(0), technical)
+
+
+@torch.no_grad()
+def drawn_variation(
+    model: CountConsistency,
+    cells: Sequence[CountBatch],
+    codes: Tensor,
+    *,
+    technical: Tensor | float | None,
+) -> GeneVariation:
+    """Each gene's own variation around the expectation at codes drawn from their posteriors, by likelihood.
+
+    Unlike that around the network's expectation it holds nothing of what is not known of the codes.
+
+    Parameters
+    ----------
+    model
+        The denoiser, with its prior of codes.
+    cells
+        Minibatches of counts.
+    codes
+        Codes of these cells and perhaps of more, ``(cells, k)``.
+    technical
+        As for :func:`fit_variation`.
+    """
+    loss = torch.zeros(len(GRID), model.network.num_genes, dtype=torch.float64)
+    expression = torch.zeros(model.network.num_genes, dtype=torch.float64)
+    end = 0
+    for cell in cells:
+        counts = cell.x
+        start, end = end, end + counts.num_cells
+        offset = model.network.offset(cell.batch, counts.totals())
+        mu = counts.totals()[:, None] * torch.softmax(
+            model.prior.logits(codes[start:end], offset=offset, loose=True), 1
+        )
+        expression += mu.sum(0).cpu()
+        at_entries = mu[counts.rows, counts.columns]
+        for i, shape in enumerate(GRID.tolist()):
+            here = shape * torch.log1p(mu / shape).sum(0)
+            ways = torch.lgamma(counts.values + shape) - math.lgamma(shape)
+            here.index_add_(0, counts.columns, counts.values * torch.log(at_entries + shape) - ways)
+            loss[i] += here.cpu()
+    return _divide(_minimise(_with_trend(loss, expression)), expression, technical)
 
 
 def _divide(total: Tensor, expression: Tensor, technical: Tensor | float | None) -> GeneVariation:

@@ -178,8 +178,8 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         accelerator: str = "auto",
         devices: int | list[int] | str = "auto",
         anchor_weight: float = 1.0,
-        consistency_weight: float = 0.1,
-        num_steps: int = 1,
+        consistency_weight: float = 1.0,
+        num_steps: int | None = None,
         held_out: float = 0.05,
         plan_kwargs: dict[str, Any] | None = None,
         **trainer_kwargs: Any,
@@ -200,10 +200,14 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         anchor_weight
             Weight of predicting molecules from others; 0 is the publication's objective.
         consistency_weight
-            Weight of the inverse consistency term.
+            Weight of inverse consistency. Its minimiser, with the anchor, is the posterior mean under the prior that,
+            put through the noise channel, gives the observed counts back. That prior is fitted to the latent codes
+            when training is over (:class:`scif.nn.CodePrior`), and the estimate is the mean of what the anchor has
+            trained and this posterior mean, with both weights. Without an anchor it is the publication's objective.
         num_steps
-            Time steps of the consistency term. With one step its minimiser is the posterior mean; many steps keep
-            the distribution. The publication uses 10; few steps without an anchor erase the signal.
+            Train the consistency term by gradients, as published, with so many time steps. With one step its
+            minimiser is the posterior mean; many steps keep the distribution. The publication uses 10; few steps
+            without an anchor erase the signal. Without an anchor one if not given.
         held_out
             Share of the molecules held out from up to 2,000 cells, fewer if genes are many.
         plan_kwargs

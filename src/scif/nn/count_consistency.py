@@ -8,13 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from scif.core._check import batch_times
+from scif.nn.code_prior import MAX_SHAPE, CodePosterior, CodePrior
 from scif.nn.count_network import CountNetwork
 from scif.nn.sparse_counts import SparseCounts
 
 __all__ = ["CountConsistency"]
-
-#: Residual shape of a gene that the network explains fully.
-MAX_SHAPE = 1e6
 
 
 class CountConsistency(nn.Module):
@@ -47,7 +45,7 @@ class CountConsistency(nn.Module):
 
     residual_shape: Tensor
     inverse_dispersion: Tensor
-    stretch: Tensor
+    prior_share: Tensor
     profile: Tensor
     credibility: Tensor
 
@@ -60,13 +58,19 @@ class CountConsistency(nn.Module):
         self.register_buffer("inverse_dispersion", theta.clone())
         self.register_buffer("profile", torch.full((genes,), 1.0 / genes))
         self.register_buffer("credibility", torch.ones(genes))
-        latent = network.width + network.extra
-        self.register_buffer("stretch", torch.cat([torch.eye(latent), torch.zeros(1, latent)]))
+        self.prior = CodePrior(genes, network.width + network.extra, network.width)
+        self.register_buffer("prior_share", torch.tensor(0.0))
 
     @property
     def device(self) -> torch.device:
         """Device of the weights."""
         return self.residual_shape.device
+
+    @property
+    def dispersion(self) -> Tensor:
+        """Dispersion of each gene beyond Poisson noise, its own and the technical one, ``(genes,)``."""
+        own, technical = 1.0 / self.residual_shape, 1.0 / self.inverse_dispersion
+        return own + technical + own * technical
 
     def on_load(self, model: object, **kwargs: object) -> None:
         """Hook of scvi-tools after loading; nothing to do."""
@@ -82,15 +86,29 @@ class CountConsistency(nn.Module):
         kind: Literal["mean", "transport"] = "mean",
     ) -> Tensor:
         """Composition over genes ``(cells, genes)`` of what genes share; ``transport`` keeps its variance."""
-        stretch = self.stretch if kind == "transport" else None
-        logits = self.network(x, t, library=library, batch=batch, target_batch=target_batch, stretch=stretch)
-        rho = torch.softmax(logits, 1)
-        constant = self.constant(batch if target_batch is None else target_batch)
+        network, to = self.network, batch if target_batch is None else target_batch
+        latent = network.latent(x, t, library=library, batch=batch)
+        offset = network.offset(to, latent)
+        if kind == "transport" and self.prior.fitted:
+            codes = self.prior.transported(self._codes(x, t, latent, batch))
+            return torch.softmax(self.prior.logits(codes, offset=offset, loose=True), 1)
+        rho = torch.softmax(network.decode(latent, offset), 1)
+        share = float(self.prior_share)
+        if share > 0.0:
+            codes = self._codes(x, t, latent, batch).mean()
+            rho = torch.lerp(rho, torch.softmax(self.prior.logits(codes, offset=offset, loose=False), 1), share)
+        constant = self.constant(to)
         if constant is None:
             return rho
         varying = rho * self.credibility
         left = 1.0 - constant.sum(-1, keepdim=True)
         return varying * (left / varying.sum(1, keepdim=True).clamp_min(1e-12)) + constant
+
+    def _codes(self, x: SparseCounts | Tensor, t: Tensor, latent: Tensor, batch: Tensor | None) -> CodePosterior:
+        """Posterior of the codes under the prior."""
+        counts = x.dense() if isinstance(x, SparseCounts) else x
+        own = self.network.offset(batch, latent)
+        return self.prior.posterior(latent, counts, t, dispersion=self.dispersion, offset=own)
 
     def baseline(self, batch: Tensor | None = None) -> Tensor:
         """Pooled composition, ``(genes,)``, or ``(cells, genes)`` with what the cells' batches differ by."""
@@ -105,9 +123,9 @@ class CountConsistency(nn.Module):
             return None
         return self.baseline(batch) * (1.0 - self.credibility)
 
-    def signal_share(self, mu: Tensor, t: Tensor) -> Tensor:
+    def signal_share(self, mu: Tensor, t: Tensor, *, shape: Tensor | None = None) -> Tensor:
         """Share ``k_t`` of a deviation from ``mu`` that is signal, ``(cells, genes)``."""
-        against = self.residual_shape
+        against = self.residual_shape if shape is None else shape
         if float(self.inverse_dispersion.min()) < MAX_SHAPE:
             against = against + mu * ((against + 1.0) / self.inverse_dispersion)
         mu = mu.clamp_min(1e-30)
@@ -131,11 +149,12 @@ class CountConsistency(nn.Module):
         kind: Literal["mean", "transport"] = "mean",
     ) -> Tensor:
         """Bring network and observation together, gene by gene, at the given library sizes."""
-        share = self.signal_share(mu, t)
+        fitted = kind == "transport" and self.prior.fitted
+        share = self.signal_share(mu, t, shape=self.prior.residual_shape if fitted else self.residual_shape)
         if kind == "transport":
             share = share.sqrt()
         out = torch.lerp(mu, x, share)
-        constant = self.constant(batch)
+        constant = None if fitted else self.constant(batch)
         if constant is None:
             return out * (library / out.sum(1).clamp_min(1e-12))[:, None]
         fixed = library[:, None] * constant * (1.0 - share)

@@ -158,7 +158,6 @@ class CountNetwork(nn.Module):
         library: Tensor,
         batch: Tensor | None = None,
         target_batch: Tensor | None = None,
-        stretch: Tensor | None = None,
     ) -> Tensor:
         """Logits ``(cells, genes)``.
 
@@ -174,17 +173,21 @@ class CountNetwork(nn.Module):
             Batch codes ``(cells,)``; zeros if not given.
         target_batch
             Batch whose offsets are used in the output; ``batch`` if not given.
-        stretch
-            Linear map ``(k + extra, k + extra)`` and centre in a last row, applied to the latent code.
         """
         z = self.latent(x, t, library=library, batch=batch)
-        if stretch is not None:
-            z = stretch[-1] + (z - stretch[-1]) @ stretch[:-1]
+        return self.decode(z, self.offset(batch if target_batch is None else target_batch, z))
+
+    def decode(self, z: Tensor, offset: Tensor | None) -> Tensor:
+        """Logits ``(cells, genes)`` of latent codes ``(cells, k + extra)``."""
         logits = torch.addmm(self.bias, z, self.loadings.T)
-        if self.batch_offset is not None:
-            codes = batch if target_batch is None else target_batch
-            logits = logits + self.batch_offset(batch_codes(codes, z))
-        return logits
+        return logits if offset is None else logits + offset
+
+    def offset(self, batch: Tensor | None, like: Tensor) -> Tensor | None:
+        """What the cells' batches add to the log-rates, ``(cells, genes)``; None if there are no batches."""
+        if self.batch_offset is None:
+            return None
+        offset: Tensor = self.batch_offset(batch_codes(batch, like))
+        return offset
 
     def latent(self, x: SparseCounts | Tensor, t: Tensor, *, library: Tensor, batch: Tensor | None = None) -> Tensor:
         """The latent code ``(cells, k + extra)`` that the output layer sees."""

@@ -1,0 +1,198 @@
+"""The distribution of latent codes before noise, with the loadings that belong to it, by expectation maximisation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from scif.model._data import CountBatch
+from scif.model._loadings import whiten_codes
+from scif.model._mixture import Mixture
+from scif.model._regression import GeneRegressions
+from scif.model._shrinkage import learn_prior, loosen, shrink
+from scif.nn import CountConsistency
+from scif.nn.code_likelihood import climb, look, pairs, release
+from scif.nn.code_prior import COMPONENTS, MAX_SHAPE, CodePosterior, CodePrior, posterior
+
+__all__ = ["fit_code_prior"]
+
+#: Rounds of codes and loadings, and of the mixture at the first of them and at the later ones.
+ROUNDS, FIRST, LATER = 4, 20, 10
+#: Cells for each component at the least.
+CELLS = 20
+#: Largest change of a log-rate of any cell in one step.
+TRUST = 1.0
+#: Newton steps of the codes in each round.
+CLIMB = 2
+
+
+@dataclass(frozen=True)
+class Codes:
+    """What is known of the cells: likely codes ``(n, k)``, molecules ``(n,)``, information of each ``(n, k, k)``."""
+
+    z: Tensor
+    molecules: Tensor
+    information: Tensor
+
+    def of(self, member: Tensor) -> Tensor:
+        """Information per molecule, averaged over the members ``(n, c)`` of each component, ``(c, k, k)``."""
+        share = member / (self.molecules[:, None] * (member.sum(0) + 1e-6))
+        return torch.einsum("nc,nij->cij", share, self.information)
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Loadings ``(genes, k)`` and biases ``(genes,)``."""
+
+    loadings: Tensor
+    bias: Tensor
+
+    def moved(self, mean: Tensor, root: Tensor) -> Decoder:
+        """The same log-rates of codes ``z`` given as ``mean + root z``."""
+        return Decoder(self.loadings @ root, self.bias + self.loadings @ mean)
+
+
+@torch.no_grad()
+def fit_code_prior(
+    model: CountConsistency, cells: Callable[[], Iterable[CountBatch]], *, generator: torch.Generator
+) -> Tensor:
+    r"""Fit :class:`~scif.nn.CodePrior` to counts; the network stays as it is.
+
+    A network's codes are shrunk and blurred by noise. Each round looks at the likelihood of every cell's counts
+    around the present guess of its code, fits the mixture by extreme deconvolution, draws codes from their posteriors,
+    and takes a Newton step of the loadings given the draws: draws, unlike means, are as spread out as the codes
+    themselves, so that loadings do not make up for what their codes lack. Loadings are kept twice: as posterior
+    means for the mean, and loosely shrunk for the transport, which would lack variance otherwise.
+
+    Parameters
+    ----------
+    model
+        The denoiser, trained, with the variation of its genes.
+    cells
+        Gives minibatches of counts, as often as asked, always the same cells in the same order.
+    generator
+        Source of randomness, of the CPU.
+
+    Returns
+    -------
+    Codes of the cells, drawn from their posteriors, ``(cells, k)``.
+    """
+    network = model.network
+    at = whiten_codes(model, cells)
+    z = ((at.latent - at.centre) @ at.whiten).cpu().double()
+    loose = Decoder(network.loadings, network.bias).moved(at.centre, at.unwhiten)
+    z, loose = _informed(_looked(model, cells, z, loose), z, loose, keep=network.width)
+    mixture, member = Mixture.clusters(z, most=COMPONENTS, cells=CELLS)
+    for round_ in range(ROUNDS + 1):
+        codes = _looked(model, cells, z, loose, steps=CLIMB)
+        for _ in range(LATER if round_ else FIRST):
+            axes = mixture.axes(codes.of(member))
+            found = posterior(codes.z, codes.molecules, **axes)
+            mixture, member = Mixture.of(found, axes["root"]), found.weights
+        axes = mixture.axes(codes.of(member))
+        found = posterior(codes.z, codes.molecules, **axes)
+        z = found.mean()
+        if round_ == ROUNDS:
+            break
+        drawn = found.draw(axes["root"], generator).to(loose.loadings)
+        tight, loose = _regressed(model, cells, drawn, loose, both=round_ == ROUNDS - 1)
+        # the scale of the codes is free: their prior has mean zero and covariance one
+        mean, root, back = mixture.standard()
+        tight, loose = (decoder.moved(*(p.to(loose.bias) for p in (mean, root))) for decoder in (tight, loose))
+        z = (z - mean) @ back
+        mixture = mixture.moved(mean, back)
+    _store(model.prior, mixture, axes, found, at.latent.cpu().double(), z, tight, loose)
+    drawn = found.draw(axes["root"], generator).to(loose.bias)
+    return torch.nn.functional.pad(drawn, (0, model.prior.centre.shape[1] - drawn.shape[1]))
+
+
+def _informed(codes: Codes, z: Tensor, decoder: Decoder, *, keep: int) -> tuple[Tensor, Decoder]:
+    """Codes and decoder along the directions about which the counts say most."""
+    information = codes.information.mean(0)
+    axes = torch.linalg.eigh(information).eigenvectors[:, -keep:]
+    return z @ axes, Decoder(decoder.loadings @ axes.to(decoder.loadings), decoder.bias)
+
+
+def _looked(
+    model: CountConsistency, cells: Callable[[], Iterable[CountBatch]], z: Tensor, decoder: Decoder, *, steps: int = 1
+) -> Codes:
+    """Newton steps from the guesses ``z``."""
+    found: list[tuple[Tensor, ...]] = []
+    products = pairs(decoder.loadings)
+    for here, rows in _numbered(model, cells):
+        guess = z[rows].to(decoder.bias)
+        counts, offset = here.x.dense(), model.network.offset(here.batch, guess)
+        for _ in range(steps):
+            at = look(counts, guess, decoder.loadings, decoder.bias, dispersion=model.dispersion, offset=offset)
+            curvature = at.curvature(decoder.loadings, products)
+            guess = climb(guess, at.slope, curvature)
+        found.append((release(guess, curvature), here.x.totals(), curvature))
+    return Codes(*(torch.cat(parts).cpu().double() for parts in zip(*found, strict=True)))
+
+
+def _regressed(
+    model: CountConsistency, cells: Callable[[], Iterable[CountBatch]], drawn: Tensor, decoder: Decoder, *, both: bool
+) -> tuple[Decoder, Decoder]:
+    """Loadings given codes: posterior means, and loosely shrunk."""
+    loadings, bias = decoder.loadings, decoder.bias
+    sums = GeneRegressions(*loadings.shape, like=loadings)
+    for here, rows in _numbered(model, cells):
+        at = look(
+            here.x.dense(), drawn[rows], loadings, bias,
+            dispersion=model.dispersion, offset=model.network.offset(here.batch, drawn[rows]),
+        )  # fmt: skip
+        sums.add(drawn[rows], at.weight, at.rest)
+    information, target = (part.cpu() for part in sums.parabola(loadings))
+    prior = learn_prior(information, target, guess=(loadings.T @ loadings / len(loadings)).cpu())
+    found = []
+    for how in (shrink, loosen) if both else (loosen,):
+        change = how(information, target, prior=prior).to(loadings) - loadings
+        reach = torch.stack([(part @ change.T).abs().amax(0) for part in drawn.split(256)]).amax(0)
+        change = change * (TRUST / reach.clamp_min(TRUST))[:, None]
+        found.append(Decoder(loadings + change, bias + sums.bias_change(change)))
+    return found[0], found[-1]
+
+
+def _numbered(model: CountConsistency, cells: Callable[[], Iterable[CountBatch]]) -> Iterable[tuple[CountBatch, slice]]:
+    """Minibatches on the model's device, and which of the cells they are."""
+    end = 0
+    for cell in cells():
+        start, end = end, end + cell.x.num_cells
+        yield cell.to(model.device), slice(start, end)
+
+
+def _store(
+    prior: CodePrior,
+    mixture: Mixture,
+    axes: dict[str, Tensor],
+    found: CodePosterior,
+    latent: Tensor,
+    z: Tensor,
+    tight: Decoder,
+    loose: Decoder,
+) -> None:
+    """Put everything into the module; what it has more of, components or width, stays without effect."""
+    count, k = mixture.centre.shape
+    inputs = torch.cat([latent, torch.ones_like(latent[:, :1])], 1)
+    ridge = 1e-4 * len(inputs) * torch.eye(inputs.shape[1], dtype=inputs.dtype)
+    entry = torch.linalg.solve(inputs.T @ inputs + ridge, inputs.T @ z)
+    for buffer in prior.buffers():
+        buffer.zero_()
+    eye = torch.eye(prior.centre.shape[1], dtype=prior.root.dtype, device=prior.root.device)
+    for maps in (prior.root, prior.unroot, prior.stretch):
+        maps.copy_(eye.expand_as(maps))
+    prior.log_weights.fill_(-torch.inf)
+    prior.residual_shape.fill_(MAX_SHAPE)
+    prior.is_fitted.fill_(True)
+    prior.log_weights[:count] = axes["log_weights"].to(prior.bias)
+    prior.entry[:, :k] = entry.to(prior.bias)
+    prior.centre[:count, :k] = mixture.centre.to(prior.bias)
+    for name in ("root", "unroot"):
+        getattr(prior, name)[:count, :k, :k] = axes[name].to(prior.bias)
+    prior.information[:count, :k] = axes["information"].to(prior.bias)
+    prior.stretch[:count, :k, :k] = mixture.stretch(found).to(prior.bias)
+    prior.loadings[:, :k], prior.bias[:] = tight.loadings, tight.bias
+    prior.loose_loadings[:, :k], prior.loose_bias[:] = loose.loadings, loose.bias

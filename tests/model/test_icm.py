@@ -157,7 +157,7 @@ def test_a_second_training_really_trains(adata):
 
 
 def test_history_curves_are_numbers(model):
-    assert {"train_loss", "train_anchor", "train_icm", "validation_loss"} <= set(model.history)
+    assert {"train_loss", "train_anchor", "validation_loss"} <= set(model.history)
     assert all(curve.iloc[:, 0].dtype == float for curve in model.history.values())
 
 

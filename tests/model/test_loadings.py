@@ -10,7 +10,8 @@ from torch import Tensor
 
 import scif
 from scif.model._data import CountBatch
-from scif.model._loadings import refit_loadings, shrink
+from scif.model._loadings import refit_loadings
+from scif.model._shrinkage import learn_prior, shrink
 from scif.model._start import svd_start
 from scif.nn import CountConsistency, CountNetwork, SparseCounts, multinomial_nll
 
@@ -27,10 +28,14 @@ def _measured(covariance: Tensor, genes: int, *, null: int = 0) -> tuple[Tensor,
     return true, information, (information @ true[..., None] + noise)[..., 0]
 
 
+def _shrunk(information: Tensor, target: Tensor, guess: Tensor) -> Tensor:
+    return shrink(information, target, prior=learn_prior(information, target, guess=guess))
+
+
 def test_nearly_as_good_as_with_the_true_prior():
     covariance = torch.tensor([[2.0, 0.6, 0.0], [0.6, 0.5, 0.1], [0.0, 0.1, 0.05]])
     true, information, target = _measured(covariance, 3000)
-    ours = shrink(information, target, prior=torch.eye(3))
+    ours = _shrunk(information, target, torch.eye(3))
     best = torch.linalg.solve(information + torch.linalg.inv(covariance), target)
     plain = torch.linalg.solve(information, target)
     error = [float((estimate - true).square().mean()) for estimate in (ours, best, plain)]
@@ -40,7 +45,7 @@ def test_nearly_as_good_as_with_the_true_prior():
 def test_vectors_that_are_zero_are_shrunk_more():
     """A prior of one width would leave the zeros what the others need."""
     true, information, target = _measured(torch.eye(4), 2000, null=1500)
-    ours = shrink(information, target, prior=torch.eye(4))
+    ours = _shrunk(information, target, torch.eye(4))
     best = torch.linalg.solve(information + torch.eye(4), target)
     assert ours[:1500].square().mean() < 0.2 * best[:1500].square().mean()
     assert (ours - true)[1500:].square().mean() < 1.3 * (best - true)[1500:].square().mean()
@@ -50,8 +55,8 @@ def test_shrinkage_does_not_depend_on_coordinates():
     true, information, target = _measured(torch.eye(3), 400)
     change = torch.tensor([[2.0, 0.5, 0.0], [0.0, 1.0, -0.4], [0.3, 0.0, 0.5]])
     inverse = torch.linalg.inv(change)
-    moved = shrink(change.T @ information @ change, target @ change, prior=inverse @ inverse.T)
-    plain = shrink(information, target, prior=torch.eye(3))
+    moved = _shrunk(change.T @ information @ change, target @ change, inverse @ inverse.T)
+    plain = _shrunk(information, target, torch.eye(3))
     torch.testing.assert_close(moved @ change.T, plain, rtol=1e-3, atol=1e-3)
     assert true.shape == plain.shape
 

@@ -58,7 +58,7 @@ class Decoder:
 @torch.no_grad()
 def fit_code_prior(
     model: CountConsistency, cells: Callable[[], Iterable[CountBatch]], *, generator: torch.Generator
-) -> Tensor:
+) -> Tensor | None:
     r"""Fit :class:`~scif.nn.CodePrior` to counts; the network stays as it is.
 
     A network's codes are shrunk and blurred by noise. Each round looks at the likelihood of every cell's counts
@@ -78,10 +78,13 @@ def fit_code_prior(
 
     Returns
     -------
-    Codes of the cells, drawn from their posteriors, ``(cells, k)``.
+    Codes of the cells, drawn from their posteriors, ``(cells, k)``; None, and no prior, if cells are fewer than
+    :data:`CELLS` or do not differ.
     """
     network = model.network
     at = whiten_codes(model, cells)
+    if len(at.latent) < CELLS or at.whiten.shape[1] == 0:
+        return None
     z = ((at.latent - at.centre) @ at.whiten).cpu().double()
     loose = Decoder(network.loadings, network.bias).moved(at.centre, at.unwhiten)
     z, loose = _informed(_looked(model, cells, z, loose), z, loose, keep=network.width)

@@ -171,6 +171,8 @@ class CountPlan(Engine):
                 stacklevel=2,
             )
             return
+        if codes is None:
+            return
         self.model.prior_share.fill_(self.prior_share)
         if self.residual:
             cells = [cell.to(self.device) for cell in few(list(self._whole_cells()))]

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.counts.data import available
 from benchmarks.counts.figures import draw
 from benchmarks.counts.methods import METHODS
-from benchmarks.counts.run import read_results, run
+from benchmarks.counts.run import adopt, read_results, run
 from benchmarks.counts.table import overview, write_tables
 from benchmarks.counts.task import KINDS
 from benchmarks.report import replace_table
@@ -25,9 +25,12 @@ def main() -> int:
     parser.add_argument("--datasets", nargs="+", help="names; default: all of --data, pbmc68k and the simulated ones")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--again", action="store_true", help="run even what has a result, as after a method changed")
+    parser.add_argument("--known", type=Path, help="a runs.csv whose rows count as results, as of peers run before")
     parser.add_argument("--report-only", action="store_true", help="only the tables and figures of what has been run")
     parser.add_argument("--readme", type=Path, help="also put the table of gains between this file's markers")
     options = parser.parse_args()
+    if options.known:
+        adopt(options.known, options.out)
     failures = 0
     if not options.report_only:
         failures = run(

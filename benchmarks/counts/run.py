@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 from benchmarks.counts.data import load
 from benchmarks.counts.methods import METHODS
 from benchmarks.counts.scores import score
 from benchmarks.counts.task import KINDS, Task, make_task
 
-__all__ = ["read_results", "run"]
+__all__ = ["adopt", "read_results", "run"]
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -96,3 +97,28 @@ def _interpreter(method: str) -> str:
 def read_results(out: Path) -> list[dict[str, Any]]:
     """Every result there is."""
     return [json.loads(path.read_text()) for path in sorted((out / "cache").glob("*/*/*.json"))]
+
+
+def adopt(known: Path, out: Path) -> int:
+    """Take rows of an earlier ``runs.csv`` for results where there are none; returns how many."""
+    taken = 0
+    usage = [f"{step}_{key}" for step in ("fit", "denoise") for key in ("seconds", "cpu_seconds", "peak_mb")]
+    derived = {"gain", "seconds", "cpu_seconds", "peak_mb"}
+    described = {"dataset", "kind", "seed", "method", "cells", "genes", "load_average"}
+    table = pd.read_csv(known, keep_default_na=False, na_values=[""])  # "null" is a kind
+    for row in table[table["method"].isin(METHODS)].to_dict("records"):
+        path = out / "cache" / row["dataset"] / f"{row['kind']}-{row['seed']}" / f"{row['method']}.json"
+        if path.exists():
+            continue
+        scores = {k: v for k, v in row.items() if k not in {*usage, *derived, *described} and not pd.isna(v)}
+        steps = {
+            step: {name.removeprefix(f"{step}_"): row[name] for name in usage if name.startswith(step)}
+            for step in ("fit", "denoise")
+        }
+        key = {name: row[name] for name in ("dataset", "kind", "seed", "method", "load_average")}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(
+            json.dumps(key | {"shape": [row["cells"], row["genes"]]} | steps | {"scores": scores}, indent=1)
+        )
+        taken += 1
+    return taken

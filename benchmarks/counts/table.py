@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ _SECTIONS = {
         "variance_within",
         "pc_variance_min",
         "pc_variance_max",
+        "pc_within_tenth",
     ],
     "Labels": ["ari", "nmi", "silhouette"],
     "Depth recovery from 5% of the molecules": [
@@ -55,21 +57,20 @@ _SECTIONS = {
         "open_problems_poisson",
     ],
 }
+#: Single components are in the JSON files alone.
+_COMPONENT = re.compile(r"pc\d+_variance")
 _REFERENCES = {"scvi": "scvi", "magic": "magic-log"}
 
 
 def runs(results: Sequence[dict[str, Any]]) -> pd.DataFrame:
-    """One row per run, with gain, totals and extremes worked out."""
+    """One row per run, with gain and totals worked out."""
     rows = []
     for result in results:
         fit, denoise, scores = result["fit"], result["denoise"], result["scores"]
-        components = [value for name, value in scores.items() if name.startswith("pc") and name.endswith("_variance")]
-        extremes = {"pc_variance_min": min(components), "pc_variance_max": max(components)} if components else {}
         rows.append(
             {key: result[key] for key in ("dataset", "kind", "seed", "method")}
             | {"cells": result["shape"][0], "genes": result["shape"][1]}
-            | {name: value for name, value in scores.items() if not name.startswith("pc")}
-            | extremes
+            | {name: value for name, value in scores.items() if not _COMPONENT.fullmatch(name)}
             | {f"{step}_{key}": usage[key] for step, usage in (("fit", fit), ("denoise", denoise)) for key in usage}
             | {key: fit[key] + denoise[key] for key in ("seconds", "cpu_seconds")}
             | {"peak_mb": max(fit["peak_mb"], denoise["peak_mb"]), "load_average": result["load_average"]}

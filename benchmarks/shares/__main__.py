@@ -22,7 +22,6 @@ PARTS = {
     "minibatches from the sparse matrix": [("_data.py", "__getitem__")],
     "thinning": [("sparse_counts.py", "thin")],
     "anchor: network and likelihood": [("_objective.py", "forward")],
-    "consistency term": [("_objective.py", "_one_step")],
     "backward": [("~", "<method 'run_backward' of 'torch._C._EngineBase' objects>")],
     "optimiser": [("~", "<built-in method torch._fused_adamw_>")],
     "average of the weights": [("swa_utils.py", "update_parameters")],
@@ -30,7 +29,7 @@ PARTS = {
     "each gene's own variation": [("_residual.py", "fit_variation")],
     "credibility": [("_credibility.py", "fit_credibility")],
     "posterior means of the loadings": [("_loadings.py", "refit_loadings")],
-    "variance of the latent code": [("_transport.py", "latent_stretch")],
+    "prior of the latent codes (consistency)": [("_plan.py", "_fit_prior")],
     "collapse monitor": [("icm.py", "_judge")],
 }
 
@@ -44,8 +43,7 @@ def shares(profile: cProfile.Profile) -> pd.Series:
         return sum(row[3] for (path, _, label), row in stats.items() if Path(path).name == file and label == name)
 
     found = {part: sum(seconds(*function) for function in functions) for part, functions in PARTS.items()}
-    # both terms are called forward, and the anchor's thins
-    found["anchor: network and likelihood"] -= found["consistency term"] + found["thinning"]
+    found["anchor: network and likelihood"] -= found["thinning"]
     found["everything else"] = total - sum(found.values())
     return pd.Series(found) / total
 

@@ -50,6 +50,12 @@ METHODS: dict[str, Method] = {
     "icm-no-consistency": Method(
         "icm", "ICM without consistency term", "ablation", {"train": {"consistency_weight": 0.0}}
     ),
+    "icm-gradient": Method(
+        "icm",
+        "ICM, consistency term trained by gradients",
+        "ablation",
+        {"train": {"num_steps": 1, "consistency_weight": 0.1}},
+    ),
     "icm-no-anchor": Method(
         "icm", "ICM without anchor (as published)", "ablation", {"train": {"anchor_weight": 0.0, "num_steps": 10}}
     ),

@@ -25,6 +25,8 @@ def truth(denoised: np.ndarray, task: Task) -> dict[str, float]:
         kept = variance_kept(denoised, task.truth, task.labels)
         scores |= {"variance_between": kept.between, "variance_within": kept.within}
     ratio = component_variances(denoised, task.truth)
+    scores |= {"pc_variance_min": ratio.min(), "pc_variance_max": ratio.max()}
+    scores["pc_within_tenth"] = int((np.abs(ratio - 1) <= 0.1).sum())
     scores |= {f"pc{i + 1}_variance": value for i, value in enumerate(ratio)}
     return scores
 

@@ -45,10 +45,12 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
     r"""Denoise single-cell counts by an inverse consistency model :cite:p:`zhang2025inverse`.
 
     Learns expected counts from the noisy counts alone. A network starts at a truncated SVD and learns what genes
-    share, by predicting some of a cell's molecules from the others (the anchor) and by inverse consistency: its own
-    estimates, put through the noise channel again, must be denoised to themselves. Where there is an anchor, training
-    ends with the posterior mean of each gene's loadings given the latent codes. What each gene varies on its own
-    is brought in by conjugacy, see :class:`scif.nn.CountConsistency`.
+    share, by predicting some of a cell's molecules from the others (the anchor); training ends with the posterior mean
+    of each gene's loadings given the latent codes. Inverse consistency asks for a prior of clean signals that, put
+    through the noise channel, gives the observed counts back, and for the posterior mean under it: both are fitted
+    in the narrow space of the latent codes (:class:`scif.nn.CodePrior`), and the estimate is the mean of the two.
+    Without an anchor consistency is trained by gradients, as published. What each gene varies on its own is brought
+    in by conjugacy, see :class:`scif.nn.CountConsistency`.
 
     Parameters
     ----------

@@ -175,7 +175,7 @@ class CountPlan(Engine):
             return
         self.model.prior_share.fill_(self.prior_share)
         if self.residual:
-            cells = [cell.to(self.device) for cell in few(list(self._whole_cells()))]
+            cells = [cell.to(self.device) for cell in few(self._whole_cells())]
             variation = drawn_variation(self.model, cells, codes, technical=self.technical)
             self.model.prior.residual_shape.copy_(variation.residual_shape)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,9 +46,14 @@ class GeneVariation:
         model.inverse_dispersion.copy_(self.inverse_dispersion)
 
 
-def few(cells: Sequence[CountBatch]) -> Sequence[CountBatch]:
-    """The first minibatches, of :data:`FEW_ENTRIES` at most."""
-    return cells[: max(1, int(FEW_ENTRIES / _entries(cells[:1])))]
+def few(cells: Iterable[CountBatch]) -> list[CountBatch]:
+    """The first minibatches, of :data:`FEW_ENTRIES` at most; others are not looked at."""
+    chosen: list[CountBatch] = []
+    for cell in cells:
+        if chosen and _entries([*chosen, cell]) > FEW_ENTRIES:
+            break
+        chosen.append(cell)
+    return chosen
 
 
 def many(cells: Sequence[CountBatch]) -> Sequence[CountBatch]:

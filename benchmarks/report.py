@@ -9,8 +9,6 @@ import pandas as pd
 
 __all__ = ["keep", "markdown", "replace_table"]
 
-_BEGIN, _END = "<!-- begin measured -->", "<!-- end measured -->"
-
 
 def keep(path: Path, rows: pd.DataFrame, order: Iterable[str]) -> None:
     """Add rows to a file, in place of those of the same method and seed, in the order of the methods."""
@@ -32,9 +30,10 @@ def markdown(table: pd.DataFrame, *, digits: Sequence[int]) -> str:
     return "\n".join(lines)
 
 
-def replace_table(readme: Path, table: str) -> None:
-    """Put a table between the markers of a README."""
+def replace_table(readme: Path, table: str, *, name: str = "measured") -> None:
+    """Put a table between the markers of a README, ``<!-- begin name -->`` and ``<!-- end name -->``."""
+    begin, end = f"<!-- begin {name} -->", f"<!-- end {name} -->"
     text = readme.read_text()
-    before, rest = text.split(_BEGIN)
-    after = rest.split(_END)[1]
-    readme.write_text(f"{before}{_BEGIN}\n{table}\n{_END}{after}")
+    before, rest = text.split(begin)
+    after = rest.split(end)[1]
+    readme.write_text(f"{before}{begin}\n{table}\n{end}{after}")

@@ -79,8 +79,8 @@ def table(results: pd.DataFrame) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fluids", description=__doc__)
-    parser.add_argument("--size", type=int, default=32, help="points along each axis in training")
-    parser.add_argument("--steps", type=int, default=100, help="optimiser steps")
+    parser.add_argument("--size", type=int, default=64, help="points along each axis in training")
+    parser.add_argument("--steps", type=int, default=200, help="optimiser steps")
     parser.add_argument("--lr", type=float, default=6e-3, help="largest learning rate")
     parser.add_argument("--examples", type=int, default=1024, help="final fields to train on")
     parser.add_argument("--width", type=int, default=16, help="hidden channels of the network")

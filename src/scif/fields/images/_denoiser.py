@@ -17,8 +17,9 @@ from scif.fields.images._fitting import Fitted, fit_restorer
 from scif.fields.images._inputs import open_images
 from scif.fields.images._outputs import open_output, to_dtype
 from scif.fields.images._restorer import Restorer
-from scif.fields.images._risk import OnPart, UnbiasedRisk, find_lean, has_exact_split, is_symmetric
+from scif.fields.images._risk import OnPart, UnbiasedRisk, has_exact_split, is_symmetric
 from scif.fields.images._settings import Estimator, Settings, choose, per_axis
+from scif.fields.images._stein import SteinRisk
 from scif.fields.images._tiles import plan_axis, run_tiled
 from scif.fields.images._units import InUnits
 from scif.fields.images.calibration import Calibration
@@ -302,10 +303,11 @@ class ImageDenoiser:
             term = IFM(noise, num_steps=settings.num_steps, prediction="x0")
         if settings.anchor_weight == 0:
             return term * settings.consistency_weight
-        exact = has_exact_split(noise, x1)
-        lean = 0.0 if exact else find_lean(noise, x1)
-        mirrored = is_symmetric(noise) or not exact
-        anchor = UnbiasedRisk(noise, fraction=settings.fraction, exact=exact, lean=lean, mirrored=mirrored)
+        anchor: Objective
+        if has_exact_split(noise, x1):
+            anchor = UnbiasedRisk(noise, fraction=settings.fraction, mirrored=is_symmetric(noise))
+        else:
+            anchor = SteinRisk.measured(noise, x1, fraction=settings.fraction)
         return anchor * settings.anchor_weight + OnPart(term, share=0.25) * settings.consistency_weight
 
     def _denoise_stack(

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from scif.core.noise import Gaussian, Jacobi, NoiseModel, Poisson, PoissonGaussian, SteinKernel
 from scif.fields.images._risk import UnbiasedRisk
-from scif.fields.images._skewness import skewness_ratio
-from scif.fields.images._stein import SteinRisk, _positive
+from scif.fields.images._skewness import around, skewness_ratio
+from scif.fields.images._stein import SteinRisk
 from scif.fields.images._units import InUnits
 
 
@@ -37,7 +37,9 @@ class PosteriorMean(nn.Module):
     ids=["Gaussian", "Poisson", "PoissonGaussian", "Jacobi", "slanted Jacobi"],
 )
 @pytest.mark.parametrize(
-    "other", [lambda x: torch.tanh(2 * x), lambda x: (x - 1).relu(), lambda x: (-0.5 - x).relu()], ids=["s", "up", "down"]
+    "other",
+    [lambda x: torch.tanh(2 * x), lambda x: (x - 1).relu(), lambda x: (-0.5 - x).relu()],
+    ids=["s", "bright", "dark"],
 )
 def test_posterior_mean_is_its_minimum(noise: NoiseModel, other: Callable[[Tensor], Tensor]) -> None:
     """No direction leads down from it, near black; the pull of the noise, without the kernel, is the yardstick."""
@@ -46,13 +48,12 @@ def test_posterior_mean_is_its_minimum(noise: NoiseModel, other: Callable[[Tenso
     x0 = units.to_network(0.05 + 0.3 * torch.rand(1000, 1, 32, 32, generator=rng))
     x1 = units.sample(x0, generator=rng)
     objective = SteinRisk(units, SteinKernel.measured(units, x0))
-    s = (_positive(objective.kernel.of_observation(x1)).value / 9).sqrt()
+    s = (units.moments(around(objective.kernel.invert(x1), 1, 2)).variance / 9).sqrt()
     seen = x1 + s * torch.randn(x1.shape, generator=rng)
     model = PosteriorMean(seen, x0, other)
     pull = float(2 * ((objective.kernel.invert(x1) - x0) * other(seen)).mean())
     (gradient,) = torch.autograd.grad(objective(model, x1, generator=rng).loss, model.share)
-    print(f"ratio {float(gradient) / pull:.4f}")
-    assert abs(float(gradient)) < 0.04 * abs(pull)
+    assert abs(float(gradient)) < 0.05 * abs(pull)
 
 
 def test_gaussian_noise_has_the_risk_of_mirrored_parts() -> None:
@@ -72,14 +73,14 @@ def test_gaussian_noise_has_the_risk_of_mirrored_parts() -> None:
     assert float(by_stein.mean()) == pytest.approx(float(parted.mean()), rel=0.05)
 
 
-def test_hyperbola_is_positive_and_has_its_derivatives() -> None:
-    kernel = SteinKernel.measured(Jacobi(), torch.rand(5000, 1, generator=torch.Generator().manual_seed(1))).double()
-    x1 = torch.linspace(-0.3, 1.2, 31, dtype=torch.float64)[:, None].requires_grad_()
-    positive = _positive(kernel.of_observation(x1))
-    (first,) = torch.autograd.grad(positive.value.sum(), x1, create_graph=True)
-    assert (positive.value > 0).all()
-    # The level of the floor is that of the batch; it is a constant here.
-    assert (positive.first - first).abs().max() < 0.2 * first.abs().max()
+def test_surroundings_leave_the_pixel_out() -> None:
+    u = torch.zeros(1, 2, 9, 9)
+    u[0, 1, 4, 4] = 24.0
+    mean = around(u, 1, 2)
+    assert mean[0, 1, 4, 4] == pytest.approx(0, abs=1e-5)
+    torch.testing.assert_close(mean[0, 1, 4, 2:4], torch.ones(2))
+    assert mean[0, 0].abs().max() == 0
+    torch.testing.assert_close(around(torch.ones(2, 1, 3, 8, 8), 2, 2), torch.ones(2, 1, 3, 4, 4))
 
 
 def test_skewness_is_that_of_the_camera_at_hand() -> None:

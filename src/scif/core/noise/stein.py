@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
@@ -12,7 +10,7 @@ from scif.core.noise.base import NoiseModel
 __all__ = ["SteinKernel"]
 
 _DRAWS = 500_000
-"""Observations that the kernel is measured on, at least: a hundred times fewer move it by a few per cent."""
+"""Observations of each feature that the kernel is measured on, about."""
 
 _SEED = 1_986_014_972
 """Not zero: signals that a user drew with the seed of the noise would depend on it."""
@@ -41,8 +39,6 @@ class SteinKernel(nn.Module):
         Of the signals; the polynomial is in ``(u - center) / spread`` and ``(x0 - center) / spread``.
     coefficients
         Of the terms ``1, u, u u, x0, u x0, x0 x0``; ``(6, features, 1, ...)``.
-    parabola
-        Of the terms ``1, u, u u`` of the nearest function of the observation alone; ``(3, features, 1, ...)``.
 
     References
     ----------
@@ -64,10 +60,10 @@ class SteinKernel(nn.Module):
     center: Tensor
     spread: Tensor
     coefficients: Tensor
-    parabola: Tensor
 
-    def __init__(self, **parts: Tensor) -> None:
+    def __init__(self, *, shift: Tensor, slope: Tensor, center: Tensor, spread: Tensor, coefficients: Tensor) -> None:
         super().__init__()
+        parts = {"shift": shift, "slope": slope, "center": center, "spread": spread, "coefficients": coefficients}
         for name, value in parts.items():
             self.register_buffer(name, value.detach().clone())
 
@@ -86,7 +82,8 @@ class SteinKernel(nn.Module):
             Of the draws, so that equal input gives equal output.
         """
         shift, slope = mean_line(noise, x0)
-        x0 = torch.cat([x0] * max(_DRAWS * x0.shape[1] // x0.numel(), 1))
+        rows = -(-_DRAWS * x0.shape[1] // x0[:1].numel())
+        x0 = torch.cat([x0] * max(rows // len(x0), 1))[:rows]
         x1 = noise.sample(x0, generator=torch.Generator(x0.device).manual_seed(seed))
         clean, seen = (x.transpose(0, 1).flatten(1).double() for x in (x0, (x1 - shift) / slope))
         center, spread = seen.mean(1, keepdim=True), seen.std(1, keepdim=True)
@@ -98,8 +95,8 @@ class SteinKernel(nn.Module):
         integrals = torch.stack([line, square, cube, xi * line, xi * square, xi**2 * line])
         gram = torch.einsum("kcn,lcn->ckl", terms, terms) / clean.shape[1]
         wanted = ((eta - xi) * integrals).mean(2).T * spread**2
-        found = _solve(gram, wanted)
-        alone = _solve(gram[:, :3, :3], wanted[:, :3])
+        # Signals of one value make the equations singular, and their least solution will do.
+        found = (torch.linalg.pinv(gram, hermitian=True, rtol=1e-10) @ wanted.unsqueeze(-1)).squeeze(-1)
         shape = (x0.shape[1], *[1] * (x0.ndim - 2))
         scale = slope.reshape(-1, 1).double().expand(shape[0], 1)
         return cls(
@@ -108,7 +105,6 @@ class SteinKernel(nn.Module):
             center=center.to(x0.dtype).view(shape),
             spread=spread.to(x0.dtype).view(shape),
             coefficients=(found * scale).T.to(x0.dtype).reshape(6, *shape),
-            parabola=(alone * scale).T.to(x0.dtype).reshape(3, *shape),
         )
 
     def invert(self, x1: Tensor) -> Tensor:
@@ -121,32 +117,6 @@ class SteinKernel(nn.Module):
         center, spread = self.center.to(x1.dtype), self.spread.to(x1.dtype)
         eta, xi = (self.invert(x1) - center) / spread, (x0 - center) / spread
         return c[0] + eta * (c[1] + c[2] * eta + c[4] * xi) + xi * (c[3] + c[5] * xi)
-
-    def of_observation(self, x1: Tensor) -> Parabola:
-        """What is nearest to the kernel, in mean square, of all parabolas in the observation alone."""
-        c = self.parabola.to(x1.dtype)
-        spread = self.spread.to(x1.dtype)
-        eta = (self.invert(x1) - self.center.to(x1.dtype)) / spread
-        unit = spread * self.slope.to(x1.dtype)
-        return Parabola(
-            value=c[0] + eta * (c[1] + c[2] * eta),
-            first=(c[1] + 2 * c[2] * eta) / unit,
-            second=(2 * c[2] / unit.square()).expand_as(eta),
-        )
-
-
-@dataclass(frozen=True)
-class Parabola:
-    """A function of the observation and its first two derivatives."""
-
-    value: Tensor
-    first: Tensor
-    second: Tensor
-
-
-def _solve(gram: Tensor, wanted: Tensor) -> Tensor:
-    """Coefficients of each feature; equal signals make the equations singular, and their least solution will do."""
-    return (torch.linalg.pinv(gram, hermitian=True, rtol=1e-10) @ wanted.unsqueeze(-1)).squeeze(-1)
 
 
 def mean_line(noise: NoiseModel, like: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,15 +9,15 @@ from torch import Tensor, nn
 
 from scif.core._check import check_fraction, check_positive
 from scif.core.noise import SteinKernel
-from scif.core.noise.stein import Parabola, mean_line
+from scif.core.noise.stein import mean_line
 from scif.core.objective import LossOutput, Objective
-from scif.fields.images._skewness import skewness_ratio
+from scif.fields.images._skewness import around, skewness_ratio
 from scif.fields.images._units import InUnits
 
 __all__ = ["SteinRisk"]
 
-_FLOOR = 0.05
-"""Variance of the added noise where the channel has none, in units of its mean: weights go with its inverse root."""
+_FLOOR = 0.01
+"""Least variance of the added noise, in units of its mean: among pixels without any light it would be zero."""
 
 
 class SteinRisk(Objective):
@@ -38,11 +38,8 @@ class SteinRisk(Objective):
     exact as long as :math:`T` is linear in :math:`x_0`, and nearly so otherwise, since the error of the estimate is
     much smaller than the noise.
 
-    The added noise follows the strength of the channel's, :math:`s^2 = \kappa v(y)`, with :math:`v` the parabola in
-    :math:`y` nearest to the kernel (made positive without a kink) and :math:`\kappa = (1 - f) / f`. Then
-    :math:`g' = E_z\, c'(a) (1 + s' z)`, so that :math:`T s s' c''` is missing on average. Stein's identity for
-    :math:`s s' c'` makes a first derivative of it, which is added to the kernel:
-    :math:`\tfrac{\kappa}{2} ((u - x_0) v' - T v'')`.
+    The added noise follows the strength of the channel's, :math:`s^2 = v (1 - f) / f` with the variance :math:`v` at
+    the mean of the pixels around, which the pixel itself has no part in: :math:`s` is as good as a constant.
 
     Parameters
     ----------
@@ -86,8 +83,9 @@ class SteinRisk(Objective):
     ) -> LossOutput:
         """Estimated squared error per entry, which may be negative; the target is real, so there is no teacher."""
         now, kappa = x1.new_ones(x1.shape[0]), (1 - self.fraction) / self.fraction
-        u, v = self.kernel.invert(x1), _positive(self.kernel.of_observation(x1))
-        s = (kappa * v.value).sqrt()
+        u = self.kernel.invert(x1)
+        variance = self.noise.moments(around(u, 1, 2)).variance
+        s = (kappa * variance.clamp_min(_FLOOR * variance.mean())).sqrt()
         z = torch.randn(x1.shape, generator=generator, dtype=x1.dtype, device=x1.device)
         of_a, of_mirror = model(x1 + s * z, now, **condition), model(x1 - s * z, now, **condition)
         x0 = self.noise.to_network(self.noise.clean(((of_a + of_mirror) / 2).detach()))
@@ -96,7 +94,6 @@ class SteinRisk(Objective):
             variance = self.noise.moments(x0).variance / self.kernel.slope.to(x1.dtype)
             kernel = variance + self.skewness * (kernel - variance)
         kernel = kernel.clamp_min(0.0)  # as the true one is
-        kernel = kernel + kappa / 2 * ((u - x0) * v.first - kernel * v.second)
         fit = ((of_a - u).square() + (of_mirror - u).square()) / 2
         risk = fit + (of_a - of_mirror) * kernel * z / s - kernel / self.kernel.slope.to(x1.dtype)
         return LossOutput(risk.mean())
@@ -109,15 +106,3 @@ def _clean(noise: InUnits, x1: Tensor) -> Tensor:
     center = u.mean(pixels, keepdim=True)
     signal = 1 - noise.moments(u).variance.mean(pixels, keepdim=True) / x1.var(pixels, keepdim=True)
     return noise.to_network(noise.clean(center + signal.clamp(0.01, 1).sqrt() * (u - center)))
-
-
-def _positive(v: Parabola) -> Parabola:
-    """A hyperbola over ``v``: nearly ``v`` where it is large, positive everywhere, and as smooth."""
-    least = _FLOOR * v.value.mean().clamp_min(1e-12)
-    root = (v.value.square() + 4 * least.square()).sqrt()
-    rise = (1 + v.value / root) / 2
-    return Parabola(
-        value=(v.value + root) / 2,
-        first=v.first * rise,
-        second=v.second * rise + v.first.square() * 2 * least.square() / root**3,
-    )

@@ -78,7 +78,7 @@ class ImageDenoiser:
         channels: Literal["together", "apart"] = "together",
         method: Literal["icm", "ifm"] = "icm",
         anchor_weight: float = 1.0,
-        consistency_weight: float = 0.1,
+        consistency_weight: float = 0.03,
         num_steps: int = 10,
         fraction: float = 0.9,
         widths: Sequence[int] = (16, 32),
@@ -308,7 +308,7 @@ class ImageDenoiser:
             anchor = UnbiasedRisk(noise, fraction=settings.fraction, mirrored=is_symmetric(noise))
         else:
             anchor = SteinRisk.measured(noise, x1, fraction=settings.fraction)
-        return anchor * settings.anchor_weight + OnPart(term, share=0.25) * settings.consistency_weight
+        return anchor * settings.anchor_weight + OnPart(term, share=_SHARE) * settings.consistency_weight
 
     def _denoise_stack(
         self,
@@ -346,6 +346,8 @@ class ImageDenoiser:
             raise RuntimeError(msg)
 
 
+_SHARE = 0.125
+"""Share of a batch that the consistency term gets: its weight is small, and a row costs more than one of the anchor."""
 _PATCH = {2: (48, 48), 3: (8, 32, 32)}
 _TILE = {2: (512, 512), 3: (32, 160, 160)}
 _OVERLAP = {2: (64, 64), 3: (16, 64, 64)}

@@ -73,6 +73,14 @@ def test_gaussian_noise_has_the_risk_of_mirrored_parts() -> None:
     assert float(by_stein.mean()) == pytest.approx(float(parted.mean()), rel=0.05)
 
 
+def test_unlit_images_have_a_finite_risk() -> None:
+    """Shot noise of nothing has no variance."""
+    noise = InUnits(Poisson(0.5), offset=0.0, scale=1.0)
+    x1 = torch.zeros(4, 1, 8, 8)
+    objective = SteinRisk(noise, SteinKernel.measured(noise, torch.rand(64, 1, 8, 8)))
+    assert objective(lambda x, t: 0.5 * x, x1).loss.isfinite()
+
+
 def test_surroundings_leave_the_pixel_out() -> None:
     u = torch.zeros(1, 2, 9, 9)
     u[0, 1, 4, 4] = 24.0

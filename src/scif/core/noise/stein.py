@@ -25,11 +25,11 @@ class SteinKernel(nn.Module):
     .. math:: E[(u - x_0)\, g(x_1) \mid x_0] = E[T(x_1, x_0)\, g'(x_1) \mid x_0]
 
     for every :math:`g`. It is :math:`\sigma^2` for Gaussian noise (Stein's identity), :math:`x_0 x_1 / k` for gamma
-    noise of shape :math:`k`, nearly ``gain (x0 + x1) / 2`` for shot noise, :math:`x_1 (1 - x_1) / (a + b + 1)`-like
-    for beta noise. Here it is the polynomial of degree two nearest to the true kernel in mean square. No density is
-    needed for that: the normal equations of a least-squares fit with terms :math:`\phi_k` ask for
-    :math:`E[\phi_k T] = E[(u - x_0) \int \phi_k\, dx_1]`, which draws of the channel tell. The mean of :math:`T` given
-    ``x0`` is the covariance of ``u`` and ``x1``, exact for a variance quadratic in ``x0``.
+    noise of shape :math:`k`, nearly ``gain (x0 + x1) / 2`` for shot noise. Here it is the polynomial of degree two
+    nearest to the true kernel in mean square. No density is needed for that: the normal equations of a least-squares
+    fit with terms :math:`\phi_k` ask for :math:`E[\phi_k T] = E[(u - x_0) \int \phi_k\, dx_1]`, which draws of the
+    channel tell. The mean of :math:`T` given ``x0`` is the covariance of ``u`` and ``x1``, exact for a variance
+    quadratic in ``x0`` but for the scatter of the draws.
 
     Parameters
     ----------

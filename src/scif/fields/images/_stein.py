@@ -85,7 +85,7 @@ class SteinRisk(Objective):
         now, kappa = x1.new_ones(x1.shape[0]), (1 - self.fraction) / self.fraction
         u = self.kernel.invert(x1)
         variance = self.noise.moments(around(u, 1, 2)).variance
-        s = (kappa * variance.clamp_min(_FLOOR * variance.mean())).sqrt()
+        s = (kappa * variance.clamp_min(_FLOOR * variance.mean().clamp_min(1e-12))).sqrt()
         z = torch.randn(x1.shape, generator=generator, dtype=x1.dtype, device=x1.device)
         of_a, of_mirror = model(x1 + s * z, now, **condition), model(x1 - s * z, now, **condition)
         x0 = self.noise.to_network(self.noise.clean(((of_a + of_mirror) / 2).detach()))

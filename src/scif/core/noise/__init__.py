@@ -18,6 +18,7 @@ from scif.core.noise.rayleigh import Rayleigh
 from scif.core.noise.registry import NOISE_CHANNELS, noise_channel
 from scif.core.noise.sde import SDEChannel
 from scif.core.noise.simulator import Simulator
+from scif.core.noise.stein import SteinKernel
 
 __all__ = [
     "NOISE_CHANNELS",
@@ -40,6 +41,7 @@ __all__ = [
     "SDEChannel",
     "Simulator",
     "Split",
+    "SteinKernel",
     "monte_carlo_moments",
     "noise_channel",
 ]

@@ -17,8 +17,9 @@ from scif.fields.images._fitting import Fitted, fit_restorer
 from scif.fields.images._inputs import open_images
 from scif.fields.images._outputs import open_output, to_dtype
 from scif.fields.images._restorer import Restorer
-from scif.fields.images._risk import OnPart, UnbiasedRisk, find_lean, has_exact_split, is_symmetric
+from scif.fields.images._risk import OnPart, UnbiasedRisk, has_exact_split, is_symmetric
 from scif.fields.images._settings import Estimator, Settings, choose, per_axis
+from scif.fields.images._stein import SteinRisk
 from scif.fields.images._tiles import plan_axis, run_tiled
 from scif.fields.images._units import InUnits
 from scif.fields.images.calibration import Calibration
@@ -77,7 +78,7 @@ class ImageDenoiser:
         channels: Literal["together", "apart"] = "together",
         method: Literal["icm", "ifm"] = "icm",
         anchor_weight: float = 1.0,
-        consistency_weight: float = 0.1,
+        consistency_weight: float = 0.03,
         num_steps: int = 10,
         fraction: float = 0.9,
         widths: Sequence[int] = (16, 32),
@@ -302,11 +303,12 @@ class ImageDenoiser:
             term = IFM(noise, num_steps=settings.num_steps, prediction="x0")
         if settings.anchor_weight == 0:
             return term * settings.consistency_weight
-        exact = has_exact_split(noise, x1)
-        lean = 0.0 if exact else find_lean(noise, x1)
-        mirrored = is_symmetric(noise) or not exact
-        anchor = UnbiasedRisk(noise, fraction=settings.fraction, exact=exact, lean=lean, mirrored=mirrored)
-        return anchor * settings.anchor_weight + OnPart(term, share=0.25) * settings.consistency_weight
+        anchor: Objective
+        if has_exact_split(noise, x1):
+            anchor = UnbiasedRisk(noise, fraction=settings.fraction, mirrored=is_symmetric(noise))
+        else:
+            anchor = SteinRisk.measured(noise, x1, fraction=settings.fraction)
+        return anchor * settings.anchor_weight + OnPart(term, share=_SHARE) * settings.consistency_weight
 
     def _denoise_stack(
         self,
@@ -344,6 +346,8 @@ class ImageDenoiser:
             raise RuntimeError(msg)
 
 
+_SHARE = 0.125
+"""Share of a batch that the consistency term gets: its weight is small, and a row costs more than one of the anchor."""
 _PATCH = {2: (48, 48), 3: (8, 32, 32)}
 _TILE = {2: (512, 512), 3: (32, 160, 160)}
 _OVERLAP = {2: (64, 64), 3: (16, 64, 64)}

@@ -22,8 +22,10 @@ from scif.fields.images._units import InUnits
 
 __all__ = ["Fitted", "fit_restorer", "statistics"]
 
+_LOOKED_AT = 2_500_000
+"""Pixels of the random crops from which scales and the skewness of the noise are taken; this scatters by 2 %."""
 _JUDGED = 256
-"""Crops from which scales and the skewness of the noise are taken, and on which training is judged."""
+"""Crops on which training is judged."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ def fit_restorer(
         flips=flip_axes(found.noise, settings.ndim),
         seed=settings.seed,
     )
-    x1 = torch.cat([crops.peek(k) for k in range(-(-_JUDGED // batch_size))])
+    batches = -(-_LOOKED_AT // crops.peek(0).numel())
+    x1 = torch.cat([crops.peek(k) for k in range(max(batches, -(-_JUDGED // batch_size)))])
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         network = settings.network(stacks[0].channels)
@@ -68,7 +71,7 @@ def fit_restorer(
         model, make_objective(restorer.noise, x1), crops, steps=steps, seed=settings.seed, **options
     )
     restorer.model = engine.averaged
-    if settings.estimator == "transport" and (report := engine.collapse(x1)) is not None:
+    if settings.estimator == "transport" and (report := engine.collapse(x1[:_JUDGED])) is not None:
         report.warn()
     return Fitted(restorer.eval(), found, history)
 

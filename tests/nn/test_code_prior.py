@@ -118,14 +118,14 @@ def test_an_offset_is_part_of_the_bias():
 
 @pytest.mark.parametrize("loose", [True, False])
 def test_what_is_saved_comes_back(loose, tmp_path):
-    prior = CodePrior(12, 5, 3)
+    prior = CodePrior(12, 3)
     generator = torch.Generator().manual_seed(0)
     for buffer in prior.buffers():
         if buffer.is_floating_point():
             buffer.copy_(torch.rand(buffer.shape, generator=generator))
     prior.is_fitted.fill_(True)
     torch.save(prior.state_dict(), tmp_path / "prior.pt")
-    again = CodePrior(12, 5, 3)
+    again = CodePrior(12, 3)
     assert not again.fitted
     again.load_state_dict(torch.load(tmp_path / "prior.pt"))
     assert again.fitted

@@ -25,6 +25,8 @@ ROUNDS, FIRST, LATER = 4, 20, 10
 CELLS = 20
 #: Largest change of a log-rate of any cell in one step.
 TRUST = 1.0
+#: Information on a direction, whose prior has variance one, from which on it is kept in any case.
+INFORMED = 0.5
 #: Newton steps of the codes in each round.
 CLIMB = 2
 
@@ -87,7 +89,7 @@ def fit_code_prior(
         return None
     z = ((at.latent - at.centre) @ at.whiten).cpu().double()
     loose = Decoder(network.loadings, network.bias).moved(at.centre, at.unwhiten)
-    z, loose = _informed(_looked(model, cells, z, loose), z, loose, keep=network.width)
+    z, loose = _informed(_looked(model, cells, z, loose), z, loose, least=network.width)
     mixture, member = Mixture.clusters(z, most=COMPONENTS, cells=CELLS)
     for round_ in range(ROUNDS + 1):
         codes = _looked(model, cells, z, loose, steps=CLIMB)
@@ -112,10 +114,10 @@ def fit_code_prior(
     return torch.nn.functional.pad(drawn, (0, model.prior.centre.shape[1] - drawn.shape[1]))
 
 
-def _informed(codes: Codes, z: Tensor, decoder: Decoder, *, keep: int) -> tuple[Tensor, Decoder]:
-    """Codes and decoder along the directions about which the counts say most."""
-    information = codes.information.mean(0)
-    axes = torch.linalg.eigh(information).eigenvectors[:, -keep:]
+def _informed(codes: Codes, z: Tensor, decoder: Decoder, *, least: int) -> tuple[Tensor, Decoder]:
+    """Codes and decoder along the directions about which the counts of an average cell say something."""
+    information, axes = torch.linalg.eigh(codes.information.mean(0))
+    axes = axes[:, -max(least, int((information > INFORMED).sum())) :]
     return z @ axes, Decoder(decoder.loadings @ axes.to(decoder.loadings), decoder.bias)
 
 

@@ -65,10 +65,8 @@ class CodePrior(nn.Module):
     ----------
     genes
         Number of genes.
-    latent
-        Width of the network's code.
     k
-        Width of the codes here: the directions about which counts say something.
+        Width of the network's code, and most directions that the codes here can have.
 
     References
     ----------
@@ -89,11 +87,11 @@ class CodePrior(nn.Module):
     stretch: Tensor
     residual_shape: Tensor
 
-    def __init__(self, genes: int, latent: int, k: int) -> None:
+    def __init__(self, genes: int, k: int) -> None:
         super().__init__()
         eye = torch.eye(k).expand(COMPONENTS, k, k)
         self.register_buffer("is_fitted", torch.tensor(False))
-        self.register_buffer("entry", torch.zeros(latent + 1, k))
+        self.register_buffer("entry", torch.zeros(k + 1, k))
         self.register_buffer("loadings", torch.zeros(genes, k))
         self.register_buffer("bias", torch.zeros(genes))
         self.register_buffer("loose_loadings", torch.zeros(genes, k))
@@ -119,7 +117,7 @@ class CodePrior(nn.Module):
         Parameters
         ----------
         latent
-            The network's code, ``(cells, latent)``: where the search starts.
+            The network's code, ``(cells, k)``: where the search starts.
         counts
             Observed counts or points of a path towards them, ``(cells, genes)``.
         t

@@ -62,7 +62,7 @@ class CountConsistency(nn.Module):
         self.register_buffer("inverse_dispersion", theta.clone())
         self.register_buffer("profile", torch.full((genes,), 1.0 / genes))
         self.register_buffer("credibility", torch.ones(genes))
-        self.prior = CodePrior(genes, network.width + network.extra, network.width)
+        self.prior = CodePrior(genes, network.width + network.extra)
         self.register_buffer("prior_share", torch.tensor(0.0))
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scif.nn.code_prior import CodePrior
+from scif.nn.code_prior import CodePosterior, CodePrior
 from scif.nn.count_consistency import CountConsistency
 from scif.nn.count_network import CountNetwork, CountStart
 from scif.nn.fno import FNO
@@ -14,6 +14,7 @@ from scif.nn.unet import UNet
 
 __all__ = [
     "FNO",
+    "CodePosterior",
     "CodePrior",
     "CountConsistency",
     "CountNetwork",

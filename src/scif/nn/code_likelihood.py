@@ -30,7 +30,7 @@ class CodeLikelihood:
     rest: Tensor
 
     def curvature(self, loadings: Tensor, products: Tensor) -> Tensor:
-        """Information of each cell on its code, ``(cells, k, k)``; ``products`` are the :func:`pairs` of loadings."""
+        """Information of each cell on its code, ``(cells, k, k)``; ``products`` are the ``pairs`` of loadings."""
         mean = self.weight @ loadings
         level = self.weight.sum(1).clamp_min(1e-12)[:, None, None]
         return symmetric(self.weight @ products) - mean[:, :, None] * mean[:, None, :] / level
@@ -43,7 +43,7 @@ def pairs(vectors: Tensor) -> Tensor:
 
 
 def symmetric(upper: Tensor) -> Tensor:
-    """Symmetric matrices ``(n, k, k)`` whose entries ``i <= j`` are given in the order of :func:`pairs`."""
+    """Symmetric matrices ``(n, k, k)`` whose entries ``i <= j`` are given in the order of ``pairs``."""
     k = int((2 * upper.shape[1]) ** 0.5)
     i, j = torch.triu_indices(k, k, device=upper.device)
     full = upper.new_empty(len(upper), k, k)
@@ -75,7 +75,7 @@ def climb(codes: Tensor, slope: Tensor, curvature: Tensor) -> Tensor:
 
 
 def release(codes: Tensor, curvature: Tensor) -> Tensor:
-    """Where the likelihood alone has its peak, ``(cells, k)``, given where :func:`climb` has come to rest."""
+    """Where the likelihood alone has its peak, ``(cells, k)``, given where ``climb`` has come to rest."""
     little = LITTLE * torch.eye(codes.shape[1], dtype=codes.dtype, device=codes.device)
     step = torch.linalg.solve(curvature + little, codes[..., None])[..., 0]
     return codes + step.clamp(-MAX_RELEASE, MAX_RELEASE)

@@ -30,7 +30,7 @@ class CodePosterior:
     means
         Mean of each component, ``(cells, components, k)``.
     variances
-        Variances along the component's own axes :attr:`CodePrior.root`, ``(cells, components, k)``.
+        Variances along the component's own axes ``root``, ``(cells, components, k)``.
     """
 
     weights: Tensor
@@ -42,7 +42,15 @@ class CodePosterior:
         return torch.einsum("nc,nck->nk", self.weights, self.means)
 
     def draw(self, root: Tensor, generator: torch.Generator) -> Tensor:
-        """One draw for each cell, ``(cells, k)``; ``root`` is the prior's."""
+        """One draw for each cell, ``(cells, k)``.
+
+        Parameters
+        ----------
+        root
+            The prior's, ``(components, k, k)``.
+        generator
+            Source of randomness.
+        """
         which = torch.multinomial(self.weights, 1, generator=generator)[:, 0]
         n, k = len(which), root.shape[1]
         cells = torch.arange(n, device=which.device)
@@ -59,7 +67,7 @@ class CodePrior(nn.Module):
     a parabola whose curvature is the cell's library size times its component's average information ``F_c`` per
     molecule, so that posteriors are mixtures of normals, too. With :math:`S_c = R_c R_c^\top` and
     :math:`R_c^\top F_c R_c` diagonal they cost no more than a few narrow products. Fitted by
-    :func:`scif.model._deconvolution.fit_code_prior`; until then :attr:`fitted` is false.
+    ``scif.model.ICM`` when training is over; until then ``fitted`` is false.
 
     Parameters
     ----------
@@ -70,7 +78,13 @@ class CodePrior(nn.Module):
 
     References
     ----------
-    Bovy, Hogg & Roweis, "Extreme deconvolution", Annals of Applied Statistics 5 (2011).
+    Extreme deconvolution: :cite:t:`bovy2011extreme`.
+
+    Examples
+    --------
+    >>> from scif.nn import CodePrior
+    >>> CodePrior(genes=5, k=2).fitted
+    False
     """
 
     is_fitted: Tensor
@@ -143,12 +157,28 @@ class CodePrior(nn.Module):
         )  # fmt: skip
 
     def transported(self, found: CodePosterior) -> Tensor:
-        """Codes ``(cells, k)`` that are distributed as the prior: optimal transport within each component."""
+        """Codes ``(cells, k)`` that are distributed as the prior: optimal transport within each component.
+
+        Parameters
+        ----------
+        found
+            Posterior of the cells' codes.
+        """
         moved = self.centre + torch.einsum("cij,ncj->nci", self.stretch, found.means - self.centre)
         return torch.einsum("nc,nck->nk", found.weights, moved)
 
     def logits(self, codes: Tensor, *, offset: Tensor | None, loose: bool) -> Tensor:
-        """Log-rates ``(cells, genes)`` of codes, by loadings that are posterior means or by loose ones."""
+        """Log-rates ``(cells, genes)`` of codes.
+
+        Parameters
+        ----------
+        codes
+            ``(cells, k)``.
+        offset
+            What the cells' batches add, ``(cells, genes)``; None if there are no batches.
+        loose
+            Whether by loosely shrunk loadings, which keep the variance, instead of posterior means.
+        """
         loadings, bias = (self.loose_loadings, self.loose_bias) if loose else (self.loadings, self.bias)
         out = torch.addmm(bias, codes, loadings.T)
         return out if offset is None else out + offset
@@ -164,7 +194,7 @@ def posterior(
     unroot: Tensor,
     information: Tensor,
 ) -> CodePosterior:
-    """Posterior under the mixture of codes whose likelihood has its peak at ``z``, see :class:`CodePrior`."""
+    """Posterior under the mixture of codes whose likelihood has its peak at ``z``, see :class:`~scif.nn.CodePrior`."""
     along = torch.einsum("cak,nck->nca", unroot, z[:, None] - centre)  # in the component's own axes
     precision = molecules[:, None, None] * information
     variances = 1.0 / (1.0 + precision)

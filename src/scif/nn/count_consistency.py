@@ -35,8 +35,8 @@ class CountConsistency(nn.Module):
     :math:`w_g`, zero or one, the composition is :math:`(1 - w_g) p_g + w_g \rho_g` around the pooled profile ``p``.
     What is not credible is constant, and no rescaling touches it: genes without a common signal stay uncorrelated.
 
-    Once :attr:`prior` is fitted, :math:`\rho` is the mean of the network's and of that of the posterior mean of the
-    code, the latter with weight :attr:`prior_share`, and ``"transport"`` decodes codes that are distributed as the
+    Once ``prior`` is fitted, :math:`\rho` is the mean of the network's and of that of the posterior mean of the
+    code, the latter with weight ``prior_share``, and ``"transport"`` decodes codes that are distributed as the
     prior.
 
     Parameters

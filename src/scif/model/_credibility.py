@@ -14,7 +14,7 @@ from scif.nn import CountConsistency
 __all__ = ["fit_credibility"]
 
 #: How many times the evidence of chance a gene must show: as few as keep shuffled genes uncorrelated with others.
-MARGIN = 1.5
+MARGIN = 1.75
 #: Evidence of chance alone, per free loading of a gene. In theory 1; more, since it scatters around its mean.
 CHANCE = 1.5
 

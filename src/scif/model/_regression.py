@@ -24,7 +24,7 @@ class GeneRegressions:
         A tensor of the type and device of the sums.
     """
 
-    def __init__(self, genes: int, k: int, like: Tensor) -> None:
+    def __init__(self, genes: int, k: int, *, like: Tensor) -> None:
         self._level = like.new_zeros(genes, 2)  # information on the bias, and its gradient
         self._cross, self._gradient = like.new_zeros(2, genes, k)
         self._information = like.new_zeros(genes, k * (k + 1) // 2)

@@ -33,6 +33,7 @@ from scif.core.monitor import (
     residual,
     sliced_wasserstein,
 )
+from scif.core.muon import MuonAdamW
 from scif.core.noise import (
     NOISE_CHANNELS,
     Binomial,
@@ -146,6 +147,7 @@ __all__ = [
     "MinibatchOT",
     "Moments",
     "Multinomial",
+    "MuonAdamW",
     "NOISE_CHANNELS",
     "NearestNoise",
     "NegativeBinomial",

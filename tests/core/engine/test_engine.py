@@ -214,6 +214,7 @@ def test_batches_cover_the_data_in_an_order_of_their_own() -> None:
         ({"max_steps": 1, "batch_size": 0}, "batch_size is 0"),
         ({"max_steps": 1, "lr": -1.0}, "lr has values"),
         ({"max_steps": 1, "ema_decay": 1.0}, "decay has values"),
+        ({"max_steps": 1, "optimizer": "sgd"}, "optimizer is 'sgd'; choose 'adamw' or 'muon'"),
     ],
 )
 def test_bad_arguments_are_named(arguments: dict[str, Any], message: str) -> None:

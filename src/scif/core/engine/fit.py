@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
@@ -35,6 +35,7 @@ def fit(
     warmup_steps: int = 100,
     final_lr: float = 0.01,
     weight_decay: float = 0.01,
+    optimizer: Literal["adamw", "muon"] = "adamw",
     seed: int = 0,
     gradient_clip: float | None = 1.0,
     progress: bool = False,
@@ -61,7 +62,7 @@ def fit(
         Optimiser steps.
     batch_size
         Rows in a batch, at most ``n``.
-    lr, ema_decay, ema_teacher, warmup_steps, final_lr, weight_decay
+    lr, ema_decay, ema_teacher, warmup_steps, final_lr, weight_decay, optimizer
         As for :class:`Engine`.
     seed
         Seed of the order of the data and of everything drawn.
@@ -116,6 +117,7 @@ def fit(
         warmup_steps=warmup_steps,
         final_lr=final_lr,
         weight_decay=weight_decay,
+        optimizer=optimizer,
         seed=seed,
     )
     callbacks = trainer_options.get("callbacks", [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from scif.core._check import check_positive
 from scif.core.ema import ExponentialAverage
 from scif.core.monitor import Collapse, collapse
+from scif.core.muon import MuonAdamW
 from scif.core.objective.base import LossOutput, Objective, SumObjective
 from scif.core.objective.inverse import Inverse
 
@@ -38,7 +39,7 @@ class Unpacked:
 class Engine(pl.LightningModule):
     """Trains a model on an objective.
 
-    AdamW with a linear warm-up and a cosine decay; an exponential moving average of the weights, which is the
+    AdamW or Muon with a linear warm-up and a cosine decay; an exponential moving average of the weights, which is the
     teacher of the objective if wanted and the model to use afterwards (:attr:`averaged`). Optimisation is automatic,
     so that gradient clipping, accumulation, mixed precision, several devices and checkpoints are the trainer's
     arguments. All numbers are drawn from one generator, whose state is part of a checkpoint: a resumed run is
@@ -53,7 +54,10 @@ class Engine(pl.LightningModule):
     lr
         Largest learning rate.
     weight_decay
-        Weight decay of AdamW.
+        Weight decay.
+    optimizer
+        ``"adamw"``, or ``"muon"`` for networks of convolutions, which need fewer steps with
+        :class:`~scif.core.MuonAdamW`.
     warmup_steps
         Optimiser steps over which the learning rate rises to ``lr``.
     final_lr
@@ -85,6 +89,7 @@ class Engine(pl.LightningModule):
         *,
         lr: float = 1e-3,
         weight_decay: float = 0.01,
+        optimizer: Literal["adamw", "muon"] = "adamw",
         warmup_steps: int = 100,
         final_lr: float = 0.01,
         total_steps: int | None = None,
@@ -99,10 +104,13 @@ class Engine(pl.LightningModule):
         if warmup_steps < 0:
             msg = f"warmup_steps is {warmup_steps}; it must not be negative."
             raise ValueError(msg)
+        if optimizer not in ("adamw", "muon"):
+            msg = f"optimizer is {optimizer!r}; choose 'adamw' or 'muon'."
+            raise ValueError(msg)
         self.model = model
         self.objective = objective
         self.ema = ExponentialAverage(model, ema_decay)
-        self.lr, self.weight_decay = lr, weight_decay
+        self.lr, self.weight_decay, self.optimizer = lr, weight_decay, optimizer
         self.warmup_steps, self.final_lr, self.total_steps = warmup_steps, final_lr, total_steps
         self.ema_teacher = ema_teacher
         self.seed = seed
@@ -222,11 +230,15 @@ class Engine(pl.LightningModule):
         self._random_states = checkpoint.get("random_states", [])
 
     def configure_optimizers(self) -> Any:
-        """AdamW over what learns, with a learning rate for every step."""
+        """The optimiser of what learns, with a learning rate for every step."""
         learning = [p for p in self.model.parameters() if p.requires_grad]
-        # one kernel for all weights; with mixed precision Lightning cannot clip the gradients of such an optimiser
-        fused = "mixed" not in str(self.trainer.precision)
-        optimizer = torch.optim.AdamW(learning, lr=self.lr, weight_decay=self.weight_decay, fused=fused)
+        optimizer: torch.optim.Optimizer
+        if self.optimizer == "muon":
+            optimizer = MuonAdamW(learning, lr=self.lr, weight_decay=self.weight_decay)
+        else:
+            # one kernel for all weights; with mixed precision Lightning cannot clip the gradients of such an optimiser
+            fused = "mixed" not in str(self.trainer.precision)
+            optimizer = torch.optim.AdamW(learning, lr=self.lr, weight_decay=self.weight_decay, fused=fused)
         total = self.total_steps or self.trainer.estimated_stepping_batches
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self._lr_share(step, float(total)))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

@@ -40,6 +40,7 @@ def train(
         objective,
         lr=lr,
         weight_decay=1e-4,
+        optimizer="muon",
         warmup_steps=max(steps // 20, 1),
         total_steps=steps,
         ema_decay=ema_decay,

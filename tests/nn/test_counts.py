@@ -117,6 +117,25 @@ def test_genes_that_share_nothing_are_not_believed():
     torch.testing.assert_close(weight, fit_credibility(model, [CountBatch(x.first(200))], weight=2.0))
 
 
+def test_a_gene_that_varies_on_its_own_must_show_more():
+    """At the same evidence, between the two margins, genes are told apart by the variation of their own."""
+    model, x = consistency(alpha=1e6), counts(cells=400, seed=1)
+    loadings = model.network.loadings.data
+    loadings[3] *= 0.2  # less evidence than most genes have
+    loadings[4], model.network.bias.data[4] = loadings[3], model.network.bias.data[3]
+    model.profile.copy_(model.rates(x, torch.ones(400), library=x.totals()).mean(0))
+    model.residual_shape[4] = 0.05
+
+    def believed(weight: float) -> list[bool]:
+        return [bool(b) for b in fit_credibility(model, [CountBatch(x)], weight=weight)[3:5]]
+
+    seen = [believed(weight) for weight in np.logspace(-3, 3, 40)]
+    assert seen[0] == [False, False]
+    assert seen[-1] == [True, True]
+    assert [True, False] in seen
+    assert [False, True] not in seen
+
+
 def test_posterior_mean_is_the_conjugate_one_under_poisson_noise():
     model, x = consistency(alpha=4.0), counts().dense()
     mu, library, _ = _parts(model, x)

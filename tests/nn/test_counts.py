@@ -8,7 +8,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from scif.model._credibility import fit_credibility
+from scif.model._credibility import LEAST, MARGIN, fit_credibility
 from scif.model._data import CountBatch
 from scif.nn import CountConsistency, CountNetwork, SparseCounts, multinomial_nll
 
@@ -118,7 +118,7 @@ def test_genes_that_share_nothing_are_not_believed():
 
 
 def test_a_gene_that_varies_on_its_own_must_show_more():
-    """At the same evidence, between the two margins, genes are told apart by the variation of their own."""
+    """Genes with the same loadings, one with variation of its own: evidence is asked in the ratio of the margins."""
     model, x = consistency(alpha=1e6), counts(cells=400, seed=1)
     loadings = model.network.loadings.data
     loadings[3] *= 0.2  # less evidence than most genes have
@@ -126,14 +126,17 @@ def test_a_gene_that_varies_on_its_own_must_show_more():
     model.profile.copy_(model.rates(x, torch.ones(400), library=x.totals()).mean(0))
     model.residual_shape[4] = 0.05
 
-    def believed(weight: float) -> list[bool]:
-        return [bool(b) for b in fit_credibility(model, [CountBatch(x)], weight=weight)[3:5]]
-
-    seen = [believed(weight) for weight in np.logspace(-3, 3, 40)]
-    assert seen[0] == [False, False]
-    assert seen[-1] == [True, True]
-    assert [True, False] in seen
-    assert [False, True] not in seen
+    # the weight multiplies the evidence, so that a gene is believed from that weight on that makes it enough
+    weights = np.logspace(-3, 3, 300)
+    believed = np.array([fit_credibility(model, [CountBatch(x)], weight=w)[3:5].bool().tolist() for w in weights])
+    first = weights[believed.argmax(0)]
+    assert believed.any(0).all()
+    assert not believed[0].any()
+    mu, library, _ = _parts(model, x.dense())
+    noise = mu * (1.0 + mu / model.residual_shape)
+    evidence = ((mu - library[:, None] * model.profile).square() / noise).sum(0)[3:5]
+    asked = first * evidence.detach().numpy()  # of each gene, in multiples of the same evidence of chance
+    assert asked[1] / asked[0] == pytest.approx(MARGIN / LEAST, rel=0.06)
 
 
 def test_posterior_mean_is_the_conjugate_one_under_poisson_noise():

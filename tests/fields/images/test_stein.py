@@ -106,3 +106,18 @@ def test_skewness_is_that_of_the_camera_at_hand() -> None:
     gaussian = InUnits(Gaussian(0.5), offset=0.0, scale=1.0)
     symmetric = gaussian.sample(x0, generator=rng)
     assert skewness_ratio(gaussian, SteinKernel.measured(gaussian, x0), symmetric) == 1
+
+
+@pytest.mark.parametrize("square", [-0.01, 0.01], ids=["falling", "rising"])
+@pytest.mark.parametrize("share", [-1e3, -10.0, 10.0, 1e3])
+def test_estimates_far_off_are_drawn_back(share: float, square: float) -> None:
+    """A kernel that followed any estimate would drive wild ones further: training on micrographs once ran away so."""
+    rng = torch.Generator().manual_seed(0)
+    units = InUnits(PoissonGaussian(0.05, 0.05), offset=0.25, scale=0.2)
+    x0 = units.to_network(0.05 + 0.3 * torch.rand(100, 1, 32, 32, generator=rng))
+    x1 = units.sample(x0, generator=rng)
+    kernel = SteinKernel.measured(units, x0)
+    kernel.coefficients[5] = square  # of the estimate's square, which is measured with an error
+    slope = torch.tensor(share, requires_grad=True)
+    SteinRisk(units, kernel)(lambda x, t: slope * x, x1, generator=rng).loss.backward()
+    assert float(slope.grad) == pytest.approx(2 * share * float(x1.square().mean()), rel=0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,9 @@ _LOOKED_AT = 2_500_000
 """Pixels of the random crops from which scales and the skewness of the noise are taken; this scatters by 2 %."""
 _JUDGED = 256
 """Crops on which training is judged."""
+_MOST_REMOVED = 2.0
+"""Variance of what is removed, in units of the noise's, from which on something is wrong; a posterior mean has less
+than one."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,26 @@ def fit_restorer(
         model, make_objective(restorer.noise, x1), crops, steps=steps, seed=settings.seed, **options
     )
     restorer.model = engine.averaged
+    _warn_of_lost_signal(restorer, x1[:_JUDGED])
     if settings.estimator == "transport" and (report := engine.collapse(x1[:_JUDGED])) is not None:
         report.warn()
     return Fitted(restorer.eval(), found, history)
+
+
+@torch.no_grad()
+def _warn_of_lost_signal(restorer: Restorer, x1: Tensor) -> None:
+    """Warn if more is removed from observations than their noise can be: that is signal, or training has failed."""
+    x1 = x1.to(restorer.noise.scale.device)
+    x0 = torch.cat([restorer.model(rows, 1.0) for rows in x1.split(32)])
+    moments = restorer.noise.moments(restorer.noise.to_network(restorer.noise.clean(x0)))
+    ratio = float((x1 - moments.mean).square().mean() / moments.variance.mean())
+    if not ratio <= _MOST_REMOVED:
+        warnings.warn(
+            f"What denoising removes has {ratio:.3g} times the variance of the noise, so that signal goes with it. "
+            "Look at the result; a lower lr, more steps or stronger noise may be right (calibrate measures it).",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def statistics(stacks: Sequence[ImageStack], found: Found) -> tuple[Tensor, Tensor]:

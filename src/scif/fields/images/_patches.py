@@ -60,7 +60,7 @@ class Patches:
         ndim = len(stacks[0].spatial)
         sides = (patch,) * ndim if isinstance(patch, int) else tuple(patch)
         if len(sides) != ndim or min(sides) < 8:
-            msg = f"patch is {patch}; give one side, or one for each of the {ndim} spatial axes, of at least 8 pixels each."
+            msg = f"patch is {patch}; give one side, or one for each of the {ndim} spatial axes, none below 8 pixels."
             raise ValueError(msg)
         if batch_size < 1 or steps < 1:
             msg = f"batch_size is {batch_size} and steps {steps}; both must be at least 1."

@@ -18,6 +18,8 @@ __all__ = ["SteinRisk"]
 
 _FLOOR = 0.01
 """Least variance of the added noise, in units of its mean: among pixels without any light it would be zero."""
+_REACH = 5.0
+"""Standard deviations of the noise that an estimate may be off its observation, in the kernel."""
 
 
 class SteinRisk(Objective):
@@ -36,7 +38,8 @@ class SteinRisk(Objective):
 
     The present estimate, without its gradient, stands in for :math:`x_0` in :math:`T`. At the posterior mean that is
     exact as long as :math:`T` is linear in :math:`x_0`, and nearly so otherwise, since the error of the estimate is
-    much smaller than the noise.
+    much smaller than the noise. It is held within the noise's reach of the observation: a kernel grows with the
+    estimate, and the estimate with the kernel, so that the risk would have no lower bound otherwise.
 
     The added noise follows the strength of the channel's, :math:`s^2 = v (1 - f) / f` with the variance :math:`v` at
     the mean of the pixels around, which the pixel itself has no part in: :math:`s` is as good as a constant.
@@ -88,7 +91,9 @@ class SteinRisk(Objective):
         s = (kappa * variance.clamp_min(_FLOOR * variance.mean().clamp_min(1e-12))).sqrt()
         z = torch.randn(x1.shape, generator=generator, dtype=x1.dtype, device=x1.device)
         of_a, of_mirror = model(x1 + s * z, now, **condition), model(x1 - s * z, now, **condition)
-        x0 = self.noise.to_network(self.noise.clean(((of_a + of_mirror) / 2).detach()))
+        x0 = ((of_a + of_mirror) / 2).detach()
+        reach = _REACH * s / (kappa**0.5 * self.kernel.slope.to(x1.dtype))
+        x0 = self.noise.to_network(self.noise.clean(torch.minimum(torch.maximum(x0, u - reach), u + reach)))
         kernel = self.kernel(x1, x0)
         if self.skewness != 1.0:
             variance = self.noise.moments(x0).variance / self.kernel.slope.to(x1.dtype)

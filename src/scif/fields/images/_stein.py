@@ -93,7 +93,7 @@ class SteinRisk(Objective):
         of_a, of_mirror = model(x1 + s * z, now, **condition), model(x1 - s * z, now, **condition)
         x0 = ((of_a + of_mirror) / 2).detach()
         reach = _REACH * s / (kappa**0.5 * self.kernel.slope.to(x1.dtype))
-        x0 = self.noise.to_network(self.noise.clean(torch.minimum(torch.maximum(x0, u - reach), u + reach)))
+        x0 = self.noise.to_network(self.noise.clean(x0.clamp(u - reach, u + reach)))
         kernel = self.kernel(x1, x0)
         if self.skewness != 1.0:
             variance = self.noise.moments(x0).variance / self.kernel.slope.to(x1.dtype)

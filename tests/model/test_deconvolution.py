@@ -40,8 +40,8 @@ def test_a_mixture_comes_back_from_noisy_codes():
     information = torch.eye(2).double().expand(2, 2, 2) / noise**2
     for _ in range(60):
         axes = mixture.axes(information)
-        found = posterior(z, torch.ones(4000).double(), **axes)
-        mixture = Mixture.of(found, axes["root"])
+        mixture, member = mixture.improved(z, torch.ones(4000).double(), information)
+    found = posterior(z, torch.ones(4000).double(), **axes)
     order = mixture.centre[:, 0].argsort()
     assert abs(float(mixture.weights[order[1]]) - 0.4) < 0.03
     assert torch.allclose(mixture.centre[order], torch.tensor([[0.0, 0.0], [4.0, 0.0]]).double(), atol=0.1)
@@ -54,6 +54,30 @@ def test_a_mixture_comes_back_from_noisy_codes():
     assert (found.mean().var(0).numpy() < 0.995 * true).all()
     assert (np.abs(moved.var(0).numpy() / true - 1) < 0.1).all()
     assert member.shape == (4000, 2)
+
+
+def test_a_step_of_the_mixture_has_the_moments_of_the_posteriors():
+    """The fast sums are those of every cell's posterior, written out."""
+    generator = torch.Generator().manual_seed(1)
+    z = torch.randn(700, 3, generator=generator).double() * torch.tensor([3.0, 1.0, 0.3]).double()
+    molecules = torch.rand(700, generator=generator).double() * 5 + 0.5
+    half = torch.randn(4, 3, 3, generator=generator).double()
+    information = half @ half.mT
+    mixture, _ = Mixture.clusters(z, most=4, cells=20)
+    axes = mixture.axes(information)
+    found = posterior(z, molecules, **axes)
+    size = found.weights.sum(0)
+    centre = torch.einsum("nc,nck->ck", found.weights, found.means) / size[:, None]
+    apart = found.means - centre
+    inside = torch.einsum("nc,nca->ca", found.weights, found.variances)
+    scatter = torch.einsum("nc,nci,ncj->cij", found.weights, apart, apart)
+    scatter += torch.einsum("cia,ca,cja->cij", axes["root"], inside, axes["root"])
+    improved, member = mixture.improved(z, molecules, information)
+    expected = Mixture.of(size, centre, scatter)
+    torch.testing.assert_close(member, found.weights)
+    torch.testing.assert_close(improved.weights, expected.weights)
+    torch.testing.assert_close(improved.centre, expected.centre)
+    torch.testing.assert_close(improved.covariance, expected.covariance)
 
 
 def test_standardised_codes_have_mean_zero_and_covariance_one():

@@ -27,8 +27,6 @@ CELLS = 20
 TRUST = 1.0
 #: Information on a direction, whose prior has variance one, from which on it is kept in any case.
 INFORMED = 0.5
-#: Newton steps of the codes in each round.
-CLIMB = 2
 
 
 @dataclass(frozen=True)
@@ -92,11 +90,9 @@ def fit_code_prior(
     z, loose = _informed(_looked(model, cells, z, loose), z, loose, least=network.width)
     mixture, member = Mixture.clusters(z, most=COMPONENTS, cells=CELLS)
     for round_ in range(ROUNDS + 1):
-        codes = _looked(model, cells, z, loose, steps=CLIMB)
+        codes = _looked(model, cells, z, loose)
         for _ in range(LATER if round_ else FIRST):
-            axes = mixture.axes(codes.of(member))
-            found = posterior(codes.z, codes.molecules, **axes)
-            mixture, member = Mixture.of(found, axes["root"]), found.weights
+            mixture, member = mixture.improved(codes.z, codes.molecules, codes.of(member))
         axes = mixture.axes(codes.of(member))
         found = posterior(codes.z, codes.molecules, **axes)
         z = found.mean()
@@ -121,19 +117,16 @@ def _informed(codes: Codes, z: Tensor, decoder: Decoder, *, least: int) -> tuple
     return z @ axes, Decoder(decoder.loadings @ axes.to(decoder.loadings), decoder.bias)
 
 
-def _looked(
-    model: CountConsistency, cells: Callable[[], Iterable[CountBatch]], z: Tensor, decoder: Decoder, *, steps: int = 1
-) -> Codes:
-    """Newton steps from the guesses ``z``."""
+def _looked(model: CountConsistency, cells: Callable[[], Iterable[CountBatch]], z: Tensor, decoder: Decoder) -> Codes:
+    """A Newton step from the guesses ``z``."""
     found: list[tuple[Tensor, ...]] = []
     products = pairs(decoder.loadings)
     for here, rows in _numbered(model, cells):
         guess = z[rows].to(decoder.bias)
         counts, offset = here.x.dense(), model.network.offset(here.batch, guess)
-        for _ in range(steps):
-            at = look(counts, guess, decoder.loadings, decoder.bias, dispersion=model.dispersion, offset=offset)
-            curvature = at.curvature(decoder.loadings, products)
-            guess = climb(guess, at.slope, curvature)
+        at = look(counts, guess, decoder.loadings, decoder.bias, dispersion=model.dispersion, offset=offset)
+        curvature = at.curvature(decoder.loadings, products)
+        guess = climb(guess, at.slope, curvature)
         found.append((release(guess, curvature), here.x.totals(), curvature))
     return Codes(*(torch.cat(parts).cpu().double() for parts in zip(*found, strict=True)))
 

@@ -13,8 +13,8 @@ from scif.nn import CountStart
 
 __all__ = ["choose_width", "svd_scores", "svd_start"]
 
-#: Widths to choose from.
-WIDTHS = (2, 3, 4, 6, 8, 12, 16, 24, 32)
+#: Widths to choose from, the second ones where the widest of the first is best.
+WIDTHS, WIDE = (2, 3, 4, 6, 8, 12, 16, 24, 32), (32, 48, 64)
 #: Share of the pooled profile in a reconstruction, so that a clipped zero costs much and not everything.
 POOLED_SHARE = 0.05
 
@@ -33,20 +33,29 @@ def choose_width(x: sparse.csr_matrix, *, rng: np.random.Generator, entries: int
 
     Returns
     -------
-    One of the widths 2 to 32 that the data's shape allows.
+    One of the widths 2 to 64 that the data's shape allows.
     """
     seen, hidden = _thin(x, 0.8, rng)
     keep = np.flatnonzero((_totals(seen) > 0) & (_totals(hidden) > 0))
     limit = min(len(keep), x.shape[1]) - 1
-    widths = [k for k in WIDTHS if k <= limit]
-    if not widths:
+    if limit < WIDTHS[0]:
         return 1
     seen, hidden = seen[keep], hidden[keep]
+    judged = rng.permutation(len(keep))[: int(np.clip(entries // x.shape[1], 100, 1000))]
+    best = 0
+    for widths in (WIDTHS, WIDE):
+        best = _best_width(seen, hidden, [k for k in widths if k <= limit], judged)
+        if best < WIDE[0]:
+            break
+    return best
+
+
+def _best_width(seen: sparse.csr_matrix, hidden: sparse.csr_matrix, widths: list[int], judged: np.ndarray) -> int:
+    """The width whose reconstruction of the molecules ``seen`` best predicts those ``hidden``, in the cells judged."""
     left, singular, right = randomized_svd(_log_normalise(seen, _depth(seen)), max(widths), n_iter=3, random_state=0)
     pooled = np.asarray(seen.sum(0)).ravel() / seen.sum()
-    judged = rng.permutation(len(keep))[: int(np.clip(entries // x.shape[1], 100, 1000))]
     losses = np.zeros(len(widths))
-    for chunk in np.array_split(judged, max(1, len(judged) * x.shape[1] // 2_000_000)):
+    for chunk in np.array_split(judged, max(1, len(judged) * seen.shape[1] // 2_000_000)):
         codes, target = (left[chunk] * singular).astype(np.float32), hidden[chunk].tocoo()
         for i, k in enumerate(widths):
             rates = np.expm1(codes[:, :k] @ right[:k]).clip(0.0)

@@ -38,7 +38,7 @@ START_CELLS, VALIDATION_CELLS, MONITOR_CELLS = 10_000, 2_000, 512
 #: Most entries (cells x genes) of the cells that have held-out molecules, and times they are looked at in a training.
 VALIDATION_ENTRIES, VALIDATIONS = 10_000_000, 9
 #: Optimiser steps that training aims at.
-STEPS = 300
+STEPS = 450
 
 
 class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
@@ -98,8 +98,8 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         noise: Literal["nb", "poisson"] | NoiseModel = "poisson",
         *,
         n_latent: int | None = None,
-        n_hidden: int = 128,
-        dropout_rate: float = 0.1,
+        n_hidden: int = 256,
+        dropout_rate: float = 0.0,
         residual: bool = True,
         start: Literal["svd", "pooled"] = "svd",
         seed: int = 0,
@@ -191,7 +191,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         Parameters
         ----------
         max_epochs
-            Passes over the cells; about 300 steps' worth, at least 4 and at most 100, if not given.
+            Passes over the cells; about 450 steps' worth, at least 4 and at most 100, if not given.
         early_stopping
             Look at the Poisson loss of held-out molecules about nine times, stop when it has not fallen for six, and
             keep the best weights. Molecules are held out, not cells: every cell trains. Without it none is held out.

@@ -124,14 +124,14 @@ class CodePrior(nn.Module):
         return bool(self.is_fitted)
 
     def posterior(
-        self, latent: Tensor, counts: Tensor, t: Tensor, *, dispersion: Tensor, offset: Tensor | None, steps: int = 1
+        self, latent: Tensor, counts: Tensor, t: Tensor, *, dispersion: Tensor, offset: Tensor | None
     ) -> CodePosterior:
         """Posterior of each cell's code.
 
         Parameters
         ----------
         latent
-            The network's code, ``(cells, k)``: where the search starts.
+            The network's code, ``(cells, k)``, from which a Newton step leads to the likelihood's peak.
         counts
             Observed counts or points of a path towards them, ``(cells, genes)``.
         t
@@ -140,16 +140,13 @@ class CodePrior(nn.Module):
             Dispersion of each gene beyond Poisson noise, ``(genes,)``.
         offset
             What the cells' batches add to the log-rates, ``(cells, genes)``; None if there are no batches.
-        steps
-            Newton steps of the search.
         """
         z = latent @ self.entry[:-1] + self.entry[-1]
         sharper = t.clamp_min(MIN_TIME).square().reciprocal()
         products = pairs(self.loose_loadings)
-        for _ in range(steps):
-            at = look(counts, z, self.loose_loadings, self.loose_bias, dispersion=dispersion, offset=offset)
-            curvature = at.curvature(self.loose_loadings, products)
-            z = climb(z, at.slope, curvature)
+        at = look(counts, z, self.loose_loadings, self.loose_bias, dispersion=dispersion, offset=offset)
+        curvature = at.curvature(self.loose_loadings, products)
+        z = climb(z, at.slope, curvature)
         return posterior(
             release(z, curvature), counts.sum(1) * sharper,
             log_weights=self.log_weights, centre=self.centre, root=self.root, unroot=self.unroot,

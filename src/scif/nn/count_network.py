@@ -76,9 +76,9 @@ class CountNetwork(nn.Module):
         width: int,
         *,
         extra: int = 8,
-        hidden: int = 128,
+        hidden: int = 256,
         num_batches: int = 1,
-        dropout: float = 0.1,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         self.num_genes, self.width, self.extra, self.num_batches = num_genes, width, extra, num_batches

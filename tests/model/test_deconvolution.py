@@ -92,6 +92,27 @@ def test_standardised_codes_have_mean_zero_and_covariance_one():
     torch.testing.assert_close(root @ back, torch.eye(3).double())
 
 
+def test_fewer_directions_of_a_mixture_are_its_marginal():
+    generator = torch.Generator().manual_seed(2)
+    z = torch.randn(400, 4, generator=generator).double()
+    z[:150] += 3.0
+    mixture, _ = Mixture.clusters(z, most=3, cells=20)
+    axes = torch.linalg.qr(torch.randn(4, 2, generator=generator).double()).Q
+    mean, covariance = mixture.moments()
+    found_mean, found = mixture.along(axes).moments()
+    torch.testing.assert_close(found_mean, mean @ axes)
+    torch.testing.assert_close(found, axes.T @ covariance @ axes)
+
+
+def test_directions_that_fit_noise_are_dropped():
+    """The simulation has nine; of the fourteen of the network five would add variance to weak components."""
+    adata = scif.datasets.simulate_counts(1500, 600, depth=8000.0, seed=11)
+    ICM.setup_anndata(adata)
+    model = ICM(adata, n_latent=14)
+    model.train(enable_progress_bar=False)
+    assert int(model.module.prior.loadings.any(0).sum()) == 9
+
+
 def test_transport_keeps_the_variance_of_every_direction_of_the_truth(simulation):
     """All nine directions that the simulation has, within a tenth; the posterior mean loses some of each."""
     adata, model = simulation

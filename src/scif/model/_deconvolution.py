@@ -25,8 +25,9 @@ ROUNDS, FIRST, LATER = 4, 20, 10
 CELLS = 20
 #: Largest change of a log-rate of any cell in one step.
 TRUST = 1.0
-#: Information on a direction, whose prior has variance one, from which on it is kept in any case.
-INFORMED = 0.5
+#: Least information on a direction, whose prior has variance one, at the first round and later. The network's
+#: own loadings underrate a weak direction; after a round a real one has gained, one that fits noise has lost.
+INFORMED = (0.2, 0.5)
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,15 @@ class Codes:
         share = member / (self.molecules[:, None] * (member.sum(0) + 1e-6))
         return torch.einsum("nc,nij->cij", share, self.information)
 
+    def informed(self, *, least: float) -> Tensor:
+        """Directions ``(k, kept)`` about which an average cell's counts say more than ``least``; one in any case."""
+        information, axes = torch.linalg.eigh(self.information.mean(0))
+        return axes[:, -max(1, int((information > least).sum())) :]
+
+    def along(self, axes: Tensor) -> Codes:
+        """In these directions alone."""
+        return Codes(self.z @ axes, self.molecules, axes.T @ self.information @ axes)
+
 
 @dataclass(frozen=True)
 class Decoder:
@@ -54,6 +64,10 @@ class Decoder:
         """The same log-rates of codes ``z`` given as ``mean + root z``."""
         return Decoder(self.loadings @ root, self.bias + self.loadings @ mean)
 
+    def along(self, axes: Tensor) -> Decoder:
+        """Of codes in these directions alone."""
+        return Decoder(self.loadings @ axes.to(self.loadings), self.bias)
+
 
 @torch.no_grad()
 def fit_code_prior(
@@ -62,10 +76,11 @@ def fit_code_prior(
     r"""Fit :class:`~scif.nn.CodePrior` to counts; the network stays as it is.
 
     A network's codes are shrunk and blurred by noise. Each round looks at the likelihood of every cell's counts
-    around the present guess of its code, fits the mixture by extreme deconvolution, draws codes from their posteriors,
-    and takes a Newton step of the loadings given the draws: draws, unlike means, are as spread out as the codes
-    themselves, so that loadings do not make up for what their codes lack. Loadings are kept twice: as posterior
-    means for the mean, and loosely shrunk for the transport, which would lack variance otherwise.
+    around the present guess of its code, drops directions about which the counts say nothing, fits the mixture by
+    extreme deconvolution, draws codes from their posteriors, and takes a Newton step of the loadings given the draws:
+    draws, unlike means, are as spread out as the codes themselves, so that loadings do not make up for what their
+    codes lack. Loadings are kept twice: as posterior means for the mean, and loosely shrunk for the transport, which
+    would lack variance otherwise.
 
     Parameters
     ----------
@@ -87,10 +102,15 @@ def fit_code_prior(
         return None
     z = ((at.latent - at.centre) @ at.whiten).cpu().double()
     loose = Decoder(network.loadings, network.bias).moved(at.centre, at.unwhiten)
-    z, loose = _informed(_looked(model, cells, z, loose), z, loose, least=network.width)
-    mixture, member = Mixture.clusters(z, most=COMPONENTS, cells=CELLS)
+    tight, mixture = loose, None
     for round_ in range(ROUNDS + 1):
         codes = _looked(model, cells, z, loose)
+        kept = codes.informed(least=INFORMED[min(round_, 1)])
+        z, codes, tight, loose = z @ kept, codes.along(kept), tight.along(kept), loose.along(kept)
+        if mixture is None:
+            mixture, member = Mixture.clusters(z, most=COMPONENTS, cells=CELLS)
+        else:
+            mixture = mixture.along(kept)
         for _ in range(LATER if round_ else FIRST):
             mixture, member = mixture.improved(codes.z, codes.molecules, codes.of(member))
         axes = mixture.axes(codes.of(member))
@@ -108,13 +128,6 @@ def fit_code_prior(
     _store(model.prior, mixture, axes, found, at.latent.cpu().double(), z, tight, loose)
     drawn = found.draw(axes["root"], generator).to(loose.bias)
     return torch.nn.functional.pad(drawn, (0, model.prior.centre.shape[1] - drawn.shape[1]))
-
-
-def _informed(codes: Codes, z: Tensor, decoder: Decoder, *, least: int) -> tuple[Tensor, Decoder]:
-    """Codes and decoder along the directions about which the counts of an average cell say something."""
-    information, axes = torch.linalg.eigh(codes.information.mean(0))
-    axes = axes[:, -max(least, int((information > INFORMED).sum())) :]
-    return z @ axes, Decoder(decoder.loadings @ axes.to(decoder.loadings), decoder.bias)
 
 
 def _looked(model: CountConsistency, cells: Callable[[], Iterable[CountBatch]], z: Tensor, decoder: Decoder) -> Codes:

@@ -113,6 +113,10 @@ class Mixture:
         """Of the codes ``(z - mean) @ back``."""
         return Mixture(self.weights, (self.centre - mean) @ back, back @ self.covariance @ back)
 
+    def along(self, axes: Tensor) -> Mixture:
+        """Of the codes in these directions ``(k, kept)`` alone."""
+        return Mixture(self.weights, self.centre @ axes, axes.T @ self.covariance @ axes)
+
     def axes(self, information: Tensor) -> dict[str, Tensor]:
         """The mixture in the axes of each component in which its information ``(c, k, k)`` is diagonal."""
         lower = torch.linalg.cholesky(self.covariance)

@@ -21,6 +21,8 @@ __all__ = ["fit_code_prior"]
 
 #: Rounds of codes and loadings, and of the mixture at the first of them and at the later ones.
 ROUNDS, FIRST, LATER = 4, 20, 10
+#: Rounds of the loadings' prior at each of them: it goes on from where it was.
+PRIOR_ROUNDS = 2
 #: Cells for each component at the least.
 CELLS = 20
 #: Largest change of a log-rate of any cell in one step.
@@ -32,7 +34,10 @@ INFORMED = (0.2, 0.5)
 
 @dataclass(frozen=True)
 class Codes:
-    """What is known of the cells: likely codes ``(n, k)``, molecules ``(n,)``, information of each ``(n, k, k)``."""
+    """What is known of the cells: likely codes ``(n, k)``, molecules ``(n,)``, information of each ``(n, k, k)``.
+
+    The last is the one thing of size and stays in single precision.
+    """
 
     z: Tensor
     molecules: Tensor
@@ -41,16 +46,19 @@ class Codes:
     def of(self, member: Tensor) -> Tensor:
         """Information per molecule, averaged over the members ``(n, c)`` of each component, ``(c, k, k)``."""
         share = member / (self.molecules[:, None] * (member.sum(0) + 1e-6))
-        return torch.einsum("nc,nij->cij", share, self.information)
+        mean = share.T.to(self.information) @ self.information.flatten(1)
+        return mean.to(member).unflatten(1, self.information.shape[1:])
 
     def informed(self, *, least: float) -> Tensor:
         """Directions ``(k, kept)`` about which an average cell's counts say more than ``least``; one in any case."""
-        information, axes = torch.linalg.eigh(self.information.mean(0))
+        mean = self.information.mean(0).to(self.z)
+        information, axes = torch.linalg.eigh(mean)
         return axes[:, -max(1, int((information > least).sum())) :]
 
     def along(self, axes: Tensor) -> Codes:
         """In these directions alone."""
-        return Codes(self.z @ axes, self.molecules, axes.T @ self.information @ axes)
+        turn = axes.to(self.information)
+        return Codes(self.z @ axes, self.molecules, turn.T @ self.information @ turn)
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,10 @@ class Decoder:
 
     loadings: Tensor
     bias: Tensor
+
+    def second_moment(self) -> Tensor:
+        """Of the loadings, over the genes, ``(k, k)``."""
+        return (self.loadings.T @ self.loadings / len(self.loadings)).cpu().double()
 
     def moved(self, mean: Tensor, root: Tensor) -> Decoder:
         """The same log-rates of codes ``z`` given as ``mean + root z``."""
@@ -102,15 +114,16 @@ def fit_code_prior(
         return None
     z = ((at.latent - at.centre) @ at.whiten).cpu().double()
     loose = Decoder(network.loadings, network.bias).moved(at.centre, at.unwhiten)
-    tight, mixture = loose, None
+    tight, mixture, prior = loose, None, loose.second_moment()
     for round_ in range(ROUNDS + 1):
         codes = _looked(model, cells, z, loose)
         kept = codes.informed(least=INFORMED[min(round_, 1)])
-        z, codes, tight, loose = z @ kept, codes.along(kept), tight.along(kept), loose.along(kept)
+        if kept.shape[1] < len(kept):
+            z, codes, tight, loose = z @ kept, codes.along(kept), tight.along(kept), loose.along(kept)
+            prior = kept.T @ prior @ kept
+            mixture = None if mixture is None else mixture.along(kept)
         if mixture is None:
             mixture, member = Mixture.clusters(z, most=COMPONENTS, cells=CELLS)
-        else:
-            mixture = mixture.along(kept)
         for _ in range(LATER if round_ else FIRST):
             mixture, member = mixture.improved(codes.z, codes.molecules, codes.of(member))
         axes = mixture.axes(codes.of(member))
@@ -119,10 +132,11 @@ def fit_code_prior(
         if round_ == ROUNDS:
             break
         drawn = found.draw(axes["root"], generator).to(loose.loadings)
-        tight, loose = _regressed(model, cells, drawn, loose, both=round_ == ROUNDS - 1)
+        tight, loose, prior = _regressed(model, cells, drawn, loose, prior=prior, both=round_ == ROUNDS - 1)
         # the scale of the codes is free: their prior has mean zero and covariance one
         mean, root, back = mixture.standard()
         tight, loose = (decoder.moved(*(p.to(loose.bias) for p in (mean, root))) for decoder in (tight, loose))
+        prior = root @ prior @ root
         z = (z - mean) @ back
         mixture = mixture.moved(mean, back)
     _store(model.prior, mixture, axes, found, at.latent.cpu().double(), z, tight, loose)
@@ -141,13 +155,20 @@ def _looked(model: CountConsistency, cells: Callable[[], Iterable[CountBatch]], 
         curvature = at.curvature(decoder.loadings, products)
         guess = climb(guess, at.slope, curvature)
         found.append((release(guess, curvature), here.x.totals(), curvature))
-    return Codes(*(torch.cat(parts).cpu().double() for parts in zip(*found, strict=True)))
+    peak, molecules, information = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
+    return Codes(peak.double(), molecules.double(), information)
 
 
 def _regressed(
-    model: CountConsistency, cells: Callable[[], Iterable[CountBatch]], drawn: Tensor, decoder: Decoder, *, both: bool
-) -> tuple[Decoder, Decoder]:
-    """Loadings given codes: posterior means, and loosely shrunk."""
+    model: CountConsistency,
+    cells: Callable[[], Iterable[CountBatch]],
+    drawn: Tensor,
+    decoder: Decoder,
+    *,
+    prior: Tensor,
+    both: bool,
+) -> tuple[Decoder, Decoder, Tensor]:
+    """Loadings given codes, as posterior means if both are asked for and loosely shrunk, and their prior, improved."""
     loadings, bias = decoder.loadings, decoder.bias
     sums = GeneRegressions(*loadings.shape, like=loadings)
     for here, rows in _numbered(model, cells):
@@ -157,14 +178,14 @@ def _regressed(
         )  # fmt: skip
         sums.add(drawn[rows], at.weight, at.rest)
     information, target = (part.cpu() for part in sums.parabola(loadings))
-    prior = learn_prior(information, target, guess=(loadings.T @ loadings / len(loadings)).cpu())
+    better = learn_prior(information, target, guess=prior.to(information), rounds=PRIOR_ROUNDS)
     found = []
     for how in (shrink, loosen) if both else (loosen,):
-        change = how(information, target, prior=prior).to(loadings) - loadings
+        change = how(information, target, prior=better).to(loadings) - loadings
         reach = torch.stack([(part @ change.T).abs().amax(0) for part in drawn.split(256)]).amax(0)
         change = change * (TRUST / reach.clamp_min(TRUST))[:, None]
         found.append(Decoder(loadings + change, bias + sums.bias_change(change)))
-    return found[0], found[-1]
+    return found[0], found[-1], better.double()
 
 
 def _numbered(model: CountConsistency, cells: Callable[[], Iterable[CountBatch]]) -> Iterable[tuple[CountBatch, slice]]:

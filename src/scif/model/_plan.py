@@ -45,8 +45,6 @@ class CountPlan(Engine):
         Number of cells that each of these stands for.
     technical
         Technical inverse dispersion, if known.
-    residual
-        Whether genes vary on their own at all.
     anchor_weight, consistency_weight
         Weights of both terms.
     num_steps
@@ -65,7 +63,6 @@ class CountPlan(Engine):
         cells: Callable[[], Iterable[CountBatch]],
         cell_weight: float = 1.0,
         technical: Tensor | float | None,
-        residual: bool = True,
         anchor_weight: float = 1.0,
         consistency_weight: float = 1.0,
         num_steps: int | None = None,
@@ -94,7 +91,7 @@ class CountPlan(Engine):
             ema_teacher=True,
             seed=seed,
         )
-        self.noise, self.reference, self.technical, self.residual = noise, reference, technical, residual
+        self.noise, self.reference, self.technical = noise, reference, technical
         self.cells, self.cell_weight, self.anchored = cells, cell_weight, anchor_weight > 0
         self.prior_share = 0.0 if by_gradient else consistency_weight / (consistency_weight + anchor_weight)
         self._best: tuple[float, dict[str, Tensor]] | None = None
@@ -174,7 +171,7 @@ class CountPlan(Engine):
         if codes is None:
             return
         self.model.prior_share.fill_(self.prior_share)
-        if self.residual:
+        if self.model.residual:
             cells = [cell.to(self.device) for cell in few(self._whole_cells())]
             variation = drawn_variation(self.model, cells, codes, technical=self.technical)
             self.model.prior.residual_shape.copy_(variation.residual_shape)
@@ -186,8 +183,6 @@ class CountPlan(Engine):
     @torch.no_grad()
     def refit(self, *, last: bool = False) -> None:
         """Estimate each gene's own variation around the averaged network; the last time from more cells."""
-        if not self.residual:
-            return
         averaged = self.averaged.eval()
         generator = torch.Generator(self.device).manual_seed(self.seed)
         chosen = [cell.whole() for cell in self.reference] if last else few(self.reference)

@@ -9,11 +9,11 @@ __all__ = ["learn_prior", "loosen", "shrink"]
 
 #: Variance of a vector relative to the average one: from "nothing in common with others" upwards.
 SCALES = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-#: Rounds of estimating the prior, rounds of its weights in each, and vectors that it is estimated from.
-PRIOR_ROUNDS, WEIGHT_ROUNDS, VECTORS = 5, 30, 2000
+#: Rounds of the prior's weights in each round of its covariance, and vectors that it is estimated from.
+WEIGHT_ROUNDS, VECTORS = 30, 2000
 
 
-def learn_prior(information: Tensor, target: Tensor, *, guess: Tensor) -> Tensor:
+def learn_prior(information: Tensor, target: Tensor, *, guess: Tensor, rounds: int = 5) -> Tensor:
     r"""Covariance of the prior of many vectors, by expectation maximisation.
 
     Of vector ``g`` a quadratic log-likelihood is known, :math:`t_g^\top w - \tfrac12 w^\top H_g w`. The prior is a
@@ -27,13 +27,15 @@ def learn_prior(information: Tensor, target: Tensor, *, guess: Tensor) -> Tensor
         Vectors ``t``, ``(vectors, k)``.
     guess
         First guess of ``Q``, ``(k, k)``.
+    rounds
+        Of expectation maximisation.
 
     Returns
     -------
     ``Q``, ``(k, k)``.
     """
     some = torch.arange(0, len(target), max(1, len(target) // VECTORS), device=target.device)
-    for _ in range(PRIOR_ROUNDS):
+    for _ in range(rounds):
         guess = _posterior(information[some], target[some], guess)[1]
     return guess
 

@@ -69,7 +69,8 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
     dropout_rate
         Dropout of the residual network.
     residual
-        Whether genes may vary on their own. Without it the result is what genes share.
+        Whether the result has what each gene varies on its own. Without it it is what genes share; that variation is
+        estimated all the same.
     start
         Where training starts: ``"svd"``, or ``"pooled"``, the pooled profile.
     seed
@@ -240,7 +241,6 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
                 "cells": partial(dataset.batches, many, batch_size=max(1, 2_000_000 // len(self.gene_names_))),
                 "cell_weight": num_cells / len(many),
                 "technical": self._technical(),
-                "residual": self.residual,
                 "anchor_weight": anchor_weight,
                 "consistency_weight": consistency_weight,
                 "num_steps": num_steps,
@@ -293,7 +293,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
                 num_batches=int(self.summary_stats.n_batch),
                 dropout=self.dropout_rate,
             )
-        return CountConsistency(network)
+        return CountConsistency(network, residual=self.residual)
 
     def _channel(self) -> NoiseModel:
         if isinstance(self.noise, NegativeBinomial) or self.noise == "nb":
@@ -356,8 +356,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         if self.start == "pooled":
             with torch.no_grad():
                 network.loadings.normal_(std=0.02)
-        if self.residual:
-            moment_variation(self.module, few(reference), technical=self._technical()).put_into(self.module)
+        moment_variation(self.module, few(reference), technical=self._technical()).put_into(self.module)
 
     @torch.no_grad()
     def _judge(self, dataset: CountDataset) -> None:

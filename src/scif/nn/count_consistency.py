@@ -45,6 +45,9 @@ class CountConsistency(nn.Module):
         Gives the log-rates.
     inverse_dispersion
         Technical inverse dispersion :math:`\theta_g` of the noise, ``(genes,)``; infinite (``1e6``) if not given.
+    residual
+        Whether estimates have what each gene varies on its own. Without it they are what genes share; the variation
+        is known all the same, since it says how far counts are to be trusted.
     """
 
     residual_shape: Tensor
@@ -53,9 +56,11 @@ class CountConsistency(nn.Module):
     profile: Tensor
     credibility: Tensor
 
-    def __init__(self, network: CountNetwork, *, inverse_dispersion: Tensor | None = None) -> None:
+    def __init__(
+        self, network: CountNetwork, *, inverse_dispersion: Tensor | None = None, residual: bool = True
+    ) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.residual = network, residual
         genes = network.num_genes
         self.register_buffer("residual_shape", torch.full((genes,), MAX_SHAPE))
         theta = torch.full((genes,), MAX_SHAPE) if inverse_dispersion is None else inverse_dispersion.float()
@@ -140,6 +145,8 @@ class CountConsistency(nn.Module):
         one = torch.ones_like(library)
         mu = library[:, None] * self.rates(x, one, library=library, batch=batch)
         information = 1.0 / (1.0 + mu * (1.0 + 1.0 / self.residual_shape) / self.inverse_dispersion)
+        if not self.residual:
+            return torch.full_like(mu, MAX_SHAPE)
         return x.dense() * information + self.residual_shape
 
     def combine(
@@ -154,7 +161,10 @@ class CountConsistency(nn.Module):
     ) -> Tensor:
         """Bring network and observation together, gene by gene, at the given library sizes."""
         fitted = kind == "transport" and self.prior.fitted
-        share = self.signal_share(mu, t, shape=self.prior.residual_shape if fitted else self.residual_shape)
+        shape = self.prior.residual_shape if fitted else self.residual_shape
+        if not self.residual:
+            shape = torch.full_like(shape, MAX_SHAPE)
+        share = self.signal_share(mu, t, shape=shape)
         if kind == "transport":
             share = share.sqrt()
         out = torch.lerp(mu, x, share)

@@ -9,9 +9,10 @@ from scipy import sparse
 from torch import Tensor
 
 import scif
+from scif.model import _regression
 from scif.model._data import CountBatch
 from scif.model._loadings import refit_loadings
-from scif.model._shrinkage import learn_prior, shrink
+from scif.model._shrinkage import learn_prior, loosen, shrink
 from scif.model._start import svd_start
 from scif.nn import CountConsistency, CountNetwork, SparseCounts, multinomial_nll
 
@@ -59,6 +60,19 @@ def test_shrinkage_does_not_depend_on_coordinates():
     plain = _shrunk(information, target, torch.eye(3))
     torch.testing.assert_close(moved @ change.T, plain, rtol=1e-3, atol=1e-3)
     assert true.shape == plain.shape
+
+
+def test_genes_solved_a_few_at_a_time_are_those_solved_at_once(monkeypatch):
+    generator = torch.Generator().manual_seed(3)
+    codes, weight, rest = (torch.randn(200, n, generator=generator) for n in (3, 50, 50))
+    sums = _regression.GeneRegressions(50, 3, like=codes)
+    sums.add(codes, weight.exp(), rest)
+    loadings = torch.randn(50, 3, generator=generator)
+    prior = sums.learn_prior(loadings, guess=torch.eye(3))
+    at_once = {how: sums.solved(loadings, how, prior=prior) for how in (shrink, loosen)}
+    monkeypatch.setattr(_regression, "NUMBERS", 9 * 7)
+    for how, expected in at_once.items():
+        torch.testing.assert_close(sums.solved(loadings, how, prior=prior), expected, rtol=1e-4, atol=1e-5)
 
 
 def _start(x: sparse.csr_matrix, width: int = 6) -> CountConsistency:

@@ -12,7 +12,7 @@ from scif.model._data import CountBatch
 from scif.model._loadings import whiten_codes
 from scif.model._mixture import Mixture
 from scif.model._regression import GeneRegressions
-from scif.model._shrinkage import learn_prior, loosen, shrink
+from scif.model._shrinkage import loosen, shrink
 from scif.nn import CountConsistency
 from scif.nn.code_likelihood import climb, look, pairs, release
 from scif.nn.code_prior import COMPONENTS, MAX_SHAPE, CodePosterior, CodePrior, posterior
@@ -177,15 +177,14 @@ def _regressed(
             dispersion=model.dispersion, offset=model.network.offset(here.batch, drawn[rows]),
         )  # fmt: skip
         sums.add(drawn[rows], at.weight, at.rest)
-    information, target = (part.cpu() for part in sums.parabola(loadings))
-    better = learn_prior(information, target, guess=prior.to(information), rounds=PRIOR_ROUNDS)
+    better = sums.learn_prior(loadings, guess=prior, rounds=PRIOR_ROUNDS)
     found = []
     for how in (shrink, loosen) if both else (loosen,):
-        change = how(information, target, prior=better).to(loadings) - loadings
+        change = sums.solved(loadings, how, prior=better) - loadings
         reach = torch.stack([(part @ change.T).abs().amax(0) for part in drawn.split(256)]).amax(0)
         change = change * (TRUST / reach.clamp_min(TRUST))[:, None]
         found.append(Decoder(loadings + change, bias + sums.bias_change(change)))
-    return found[0], found[-1], better.double()
+    return found[0], found[-1], better.covariance.double()
 
 
 def _numbered(model: CountConsistency, cells: Callable[[], Iterable[CountBatch]]) -> Iterable[tuple[CountBatch, slice]]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from scif.model._data import CountBatch
 from scif.model._regression import GeneRegressions
-from scif.model._shrinkage import learn_prior, shrink
+from scif.model._shrinkage import shrink
 from scif.nn import CountConsistency
 
 __all__ = ["WhitenedCodes", "refit_loadings", "whiten_codes"]
@@ -77,9 +77,8 @@ def refit_loadings(model: CountConsistency, cells: Callable[[], Iterable[CountBa
         # what a gene's surprise adds to the argument of its response in the code
         surprise = torch.log1p(dense * scale) - torch.log1p(mu * scale)
         sums.add(z, weight, rest, correction=(rest * surprise).sum(0)[:, None] * at.response)
-    information, target = (part.cpu() for part in sums.parabola(loadings))
-    prior = learn_prior(information, target, guess=(loadings.T @ loadings / len(loadings)).cpu())
-    change = (shrink(information, target, prior=prior).to(loadings) - loadings).clamp(-1.0, 1.0)
+    prior = sums.learn_prior(loadings, guess=loadings.T @ loadings / len(loadings))
+    change = (sums.solved(loadings, shrink, prior=prior) - loadings).clamp(-1.0, 1.0)
     bias = bias + sums.bias_change(change)
     loadings = (loadings + change) @ at.whiten.T
     network.loadings.copy_(loadings)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
+from scif.model._shrinkage import VectorPrior, learn_prior
 from scif.nn.code_likelihood import pairs, symmetric
 
 __all__ = ["GeneRegressions"]
+
+#: Genes that the prior of the loadings is learned from, and numbers in the matrices of as many as are solved at a time.
+GENES, NUMBERS = 2000, 4_000_000
 
 
 class GeneRegressions:
@@ -48,12 +54,31 @@ class GeneRegressions:
         self._cross += weight.T @ codes
         self._information.addmm_(weight.T, pairs(codes))
 
-    def parabola(self, loadings: Tensor) -> tuple[Tensor, Tensor]:
+    def parabola(self, loadings: Tensor, genes: slice = slice(None)) -> tuple[Tensor, Tensor]:
         """``H (genes, k, k)`` and ``t (genes, k)`` of each log-likelihood ``t'w - w'Hw / 2`` at the best bias."""
-        slope = self._slope()
-        information = symmetric(self._information) - slope[:, :, None] * self._cross[:, None, :]
-        target = (information @ loadings[:, :, None])[..., 0] + self._gradient - slope * self._level[:, 1:]
-        return information, target
+        slope = self._slope()[genes]
+        information = symmetric(self._information[genes]) - slope[:, :, None] * self._cross[genes, None, :]
+        gradient = self._gradient[genes] - slope * self._level[genes, 1:]
+        return information, (information @ loadings[genes, :, None])[..., 0] + gradient
+
+    def learn_prior(self, loadings: Tensor, *, guess: Tensor, rounds: int = 5) -> VectorPrior:
+        """Prior of all loadings, on the processor, from some of the genes; ``guess (k, k)`` is of its covariance."""
+        some = slice(None, None, max(1, len(loadings) // GENES))
+        information, target = (part.cpu() for part in self.parabola(loadings, some))
+        return learn_prior(information, target, guess=guess.to(information), rounds=rounds)
+
+    def solved(self, loadings: Tensor, how: Callable[..., Tensor], *, prior: VectorPrior) -> Tensor:
+        """Better loadings ``(genes, k)``: :func:`~scif.model._shrinkage.shrink` or ``loosen``, a few genes at a time.
+
+        Of size genes x k x k there is only what :meth:`add` sums up.
+        """
+        genes, k = loadings.shape
+        size = max(1, NUMBERS // max(1, k**2))
+        found = []
+        for start in range(0, genes, size):
+            information, target = (part.cpu() for part in self.parabola(loadings, slice(start, start + size)))
+            found.append(how(information, target, prior=prior))
+        return torch.cat(found).to(loadings)
 
     def bias_change(self, change: Tensor) -> Tensor:
         """Change of the biases ``(genes,)`` that goes with a change of the loadings ``(genes, k)``."""

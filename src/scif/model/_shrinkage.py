@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
-__all__ = ["learn_prior", "loosen", "shrink"]
+__all__ = ["VectorPrior", "learn_prior", "loosen", "shrink"]
 
 #: Variance of a vector relative to the average one: from "nothing in common with others" upwards.
 SCALES = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
-#: Rounds of the prior's weights in each round of its covariance, and vectors that it is estimated from.
-WEIGHT_ROUNDS, VECTORS = 30, 2000
+#: Rounds of the prior's weights in each round of its covariance.
+WEIGHT_ROUNDS = 30
 
 
-def learn_prior(information: Tensor, target: Tensor, *, guess: Tensor, rounds: int = 5) -> Tensor:
-    r"""Covariance of the prior of many vectors, by expectation maximisation.
+@dataclass(frozen=True)
+class VectorPrior:
+    """A mixture of normals, one for each of :data:`SCALES`, that many vectors come from.
 
-    Of vector ``g`` a quadratic log-likelihood is known, :math:`t_g^\top w - \tfrac12 w^\top H_g w`. The prior is a
-    mixture of normals with covariances :math:`s Q`, one for each of :data:`SCALES`.
+    Attributes
+    ----------
+    covariance
+        Of the normal of scale one, ``(k, k)``.
+    weights
+        Of the scales, ``(scales, 1)``.
+    """
+
+    covariance: Tensor
+    weights: Tensor
+
+
+def learn_prior(information: Tensor, target: Tensor, *, guess: Tensor, rounds: int = 5) -> VectorPrior:
+    r"""Prior of many vectors, by expectation maximisation.
+
+    Of vector ``g`` a quadratic log-likelihood is known, :math:`t_g^\top w - \tfrac12 w^\top H_g w`.
 
     Parameters
     ----------
@@ -26,59 +43,81 @@ def learn_prior(information: Tensor, target: Tensor, *, guess: Tensor, rounds: i
     target
         Vectors ``t``, ``(vectors, k)``.
     guess
-        First guess of ``Q``, ``(k, k)``.
+        First guess of the covariance, ``(k, k)``.
     rounds
         Of expectation maximisation.
-
-    Returns
-    -------
-    ``Q``, ``(k, k)``.
     """
-    some = torch.arange(0, len(target), max(1, len(target) // VECTORS), device=target.device)
     for _ in range(rounds):
-        guess = _posterior(information[some], target[some], guess)[1]
-    return guess
+        found = _posterior(information, target, guess)
+        guess = found.covariance()
+    return VectorPrior(guess, found.weights)
 
 
-def shrink(information: Tensor, target: Tensor, *, prior: Tensor) -> Tensor:
-    """Posterior means ``(vectors, k)`` under the prior of :func:`learn_prior`, whose arguments these are.
+def shrink(information: Tensor, target: Tensor, *, prior: VectorPrior) -> Tensor:
+    """Posterior means ``(vectors, k)`` under a prior; the other arguments are those of :func:`learn_prior`.
 
     Examples
     --------
     >>> import torch
-    >>> shrink(torch.full((2, 1, 1), 1e6), torch.tensor([[1e6], [-2e6]]), prior=torch.eye(1)).round().tolist()
+    >>> prior = VectorPrior(torch.eye(1), torch.full((len(SCALES), 1), 1 / len(SCALES)))
+    >>> shrink(torch.full((2, 1, 1), 1e6), torch.tensor([[1e6], [-2e6]]), prior=prior).round().tolist()
     [[1.0], [-2.0]]
     """
-    return _posterior(information, target, prior)[0]
+    return _posterior(information, target, prior.covariance, weights=prior.weights).mean()
 
 
-def loosen(information: Tensor, target: Tensor, *, prior: Tensor, scale: float = 4.0) -> Tensor:
+def loosen(information: Tensor, target: Tensor, *, prior: VectorPrior, scale: float = 4.0) -> Tensor:
     """Modes ``(vectors, k)`` under one normal prior of ``scale`` times the covariance: only noise is held back."""
-    ridge = torch.linalg.inv(scale * prior + 1e-6 * torch.eye(len(prior), device=prior.device))
+    k = target.shape[1]
+    ridge = torch.linalg.inv(scale * prior.covariance + 1e-6 * torch.eye(k, device=target.device))
     modes: Tensor = torch.linalg.solve(information + ridge, target[:, :, None])[..., 0]
     return modes
 
 
-def _posterior(information: Tensor, target: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
-    """Posterior means ``(vectors, k)``, and the prior's covariance after a step of EM."""
+@dataclass(frozen=True)
+class _Posterior:
+    """Of every vector, in coordinates in which its information and the prior are both diagonal.
+
+    ``root (k, k)`` is the prior's, ``axes (vectors, k, k)`` the vector's own; ``signal (vectors, k)`` times ``gain
+    (scales, vectors, k)`` are the means given the scale, which has chance ``chance (scales, vectors)``.
+    """
+
+    root: Tensor
+    axes: Tensor
+    signal: Tensor
+    gain: Tensor
+    chance: Tensor
+    weights: Tensor
+
+    def mean(self) -> Tensor:
+        """``(vectors, k)``."""
+        along = (self.chance[:, :, None] * self.gain).sum(0) * self.signal
+        return (self.axes @ along[:, :, None])[..., 0] @ self.root.T
+
+    def covariance(self) -> Tensor:
+        """The prior's ``(k, k)`` after a step of EM: second moments over the scale, those shown and those left open."""
+        scales = torch.tensor(SCALES, device=self.gain.device)[1:, None, None]
+        gain, each = self.gain[1:], self.chance[1:, :, None] / scales
+        shown = torch.einsum("gak,sgk->sga", self.axes, gain * self.signal * each.sqrt()).flatten(0, 1)
+        left = (self.axes * (each * gain).sum(0).sqrt()[:, None, :]).transpose(0, 1).flatten(1)
+        moment = shown.T @ shown + left @ left.T
+        return self.root @ (moment / (1.0 - self.chance[0]).sum().clamp_min(1.0)) @ self.root.T
+
+
+def _posterior(information: Tensor, target: Tensor, covariance: Tensor, *, weights: Tensor | None = None) -> _Posterior:
+    """Posterior of the vectors; the weights of the scales are those that fit them best if not given."""
     k = target.shape[1]
-    values, vectors = torch.linalg.eigh(prior + 1e-7 * torch.eye(k, device=prior.device))
+    values, vectors = torch.linalg.eigh(covariance + 1e-7 * torch.eye(k, device=target.device))
     root = vectors * values.clamp_min(1e-8).sqrt()
-    scales = torch.tensor(SCALES, device=prior.device)[:, None, None]
-    # in coordinates in which prior and information of a vector are both diagonal
+    scales = torch.tensor(SCALES, device=target.device)[:, None, None]
     strength, axes = torch.linalg.eigh(root.T @ information @ root)
     strength = strength.clamp_min(0.0)
     signal = (axes.transpose(1, 2) @ (target @ root)[:, :, None])[..., 0]
     gain = scales / (1.0 + scales * strength)
     evidence = 0.5 * (signal.square() * gain - torch.log1p(scales * strength)).sum(2)
-    weights = torch.full((len(SCALES), 1), 1.0 / len(SCALES), device=prior.device)
-    for _ in range(WEIGHT_ROUNDS):
-        chance = torch.softmax(evidence + weights.clamp_min(1e-8).log(), 0)
-        weights = chance.mean(1, keepdim=True)
-    mean = (axes @ ((chance[:, :, None] * gain).sum(0) * signal)[:, :, None])[..., 0] @ root.T
-    # second moments over the scale: what the means show, and what they leave open
-    each = chance[1:, :, None] / scales[1:]
-    shown = torch.einsum("gak,sgk->sga", axes, gain[1:] * signal * each.sqrt()).flatten(0, 1)
-    left = (axes * (each * gain[1:]).sum(0).sqrt()[:, None, :]).transpose(0, 1).flatten(1)
-    moment = shown.T @ shown + left @ left.T
-    return mean, root @ (moment / (1.0 - chance[0]).sum().clamp_min(1.0)) @ root.T
+    if weights is None:
+        weights = torch.full((len(SCALES), 1), 1.0 / len(SCALES), device=target.device)
+        for _ in range(WEIGHT_ROUNDS):
+            weights = torch.softmax(evidence + weights.clamp_min(1e-8).log(), 0).mean(1, keepdim=True)
+    chance = torch.softmax(evidence + weights.clamp_min(1e-8).log(), 0)
+    return _Posterior(root, axes, signal, gain, chance, weights)

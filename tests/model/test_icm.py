@@ -322,6 +322,7 @@ def test_bad_requests_are_named(model, kwargs, match):
 @pytest.mark.parametrize(
     ("kwargs", "match"),
     [({"noise": "zinb"}, "zinb"), ({"noise": scif.core.Gaussian(1.0)}, "noise"), ({"n_latent": 0}, "n_latent"),
+     ({"n_hidden": 0}, "n_hidden is 0"), ({"dropout_rate": 1.0}, "dropout_rate is 1"),
      ({"noise": scif.core.Poisson(2.0)}, "gain"), ({"start": "random"}, "start")],
 )  # fmt: skip
 def test_bad_models_are_named(adata, kwargs, match):

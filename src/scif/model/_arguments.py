@@ -12,7 +12,7 @@ from scif.core.noise import Multinomial, NegativeBinomial, Poisson
 __all__ = ["check_getter", "check_model", "check_training", "row_numbers"]
 
 
-def check_model(noise: Any, n_latent: int | None, start: str) -> None:
+def check_model(noise: Any, n_latent: int | None, start: str, *, n_hidden: int, dropout_rate: float) -> None:
     """Raise ``ValueError`` naming the first bad argument of :class:`~scif.model.ICM`."""
     allowed = (Poisson, Multinomial, NegativeBinomial)
     if not (noise in ("nb", "poisson") if isinstance(noise, str) else isinstance(noise, allowed)):
@@ -23,6 +23,12 @@ def check_model(noise: Any, n_latent: int | None, start: str) -> None:
         raise ValueError(msg)
     if n_latent is not None and n_latent < 1:
         msg = f"n_latent is {n_latent}; it must be at least 1."
+        raise ValueError(msg)
+    if n_hidden < 1:
+        msg = f"n_hidden is {n_hidden}; it must be at least 1."
+        raise ValueError(msg)
+    if not 0.0 <= dropout_rate < 1.0:
+        msg = f"dropout_rate is {dropout_rate:g}; it must be at least 0 and below 1."
         raise ValueError(msg)
     if start not in ("svd", "pooled"):
         msg = f"start is {start!r}; choose 'svd' or 'pooled'."

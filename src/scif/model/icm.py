@@ -107,7 +107,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         registry: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(adata, registry)
-        check_model(noise, n_latent, start)
+        check_model(noise, n_latent, start, n_hidden=n_hidden, dropout_rate=dropout_rate)
         self.init_params_ = self._get_init_params(locals())
         self.gene_names_ = [str(gene) for gene in self._registered_genes()]
         self.factor_unit_: float | None = None

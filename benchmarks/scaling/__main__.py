@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import json
 import logging
 import subprocess
@@ -29,11 +31,20 @@ def resident_mb() -> float:
     return int(next(line for line in status.splitlines() if line.startswith("VmRSS:")).split()[1]) / 1024
 
 
+def release() -> None:
+    """Give memory that making the data has left behind back to the system, where the C library can (glibc)."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def one(cells: int, *, genes: int, depth: float, epochs: int) -> dict[str, Any]:
     """Fit for a fixed number of epochs, and denoise into a file, in this process."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     counts = simulate_counts(cells, genes, depth=depth, truth=False, seed=0).X.astype(np.float32)
     ICM.setup_anndata(adata := ad.AnnData(counts))
+    release()
     held = resident_mb()
     model = ICM(adata)
     settings = {"max_epochs": epochs, "batch_size": 512, "enable_progress_bar": False}

@@ -66,7 +66,7 @@ def shrink(information: Tensor, target: Tensor, *, prior: VectorPrior) -> Tensor
     return _posterior(information, target, prior.covariance, weights=prior.weights).mean()
 
 
-def loosen(information: Tensor, target: Tensor, *, prior: VectorPrior, scale: float = 4.0) -> Tensor:
+def loosen(information: Tensor, target: Tensor, *, prior: VectorPrior, scale: float = 8.0) -> Tensor:
     """Modes ``(vectors, k)`` under one normal prior of ``scale`` times the covariance: only noise is held back."""
     k = target.shape[1]
     ridge = torch.linalg.inv(scale * prior.covariance + 1e-6 * torch.eye(k, device=target.device))

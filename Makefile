@@ -20,7 +20,7 @@ help:
 	@echo "make benchmark-counts DATA=dir  compare with published methods on a folder of .h5ad and .h5 files"
 
 demo: $(VENV)/run.stamp
-	$(BIN)/scif demo --out demo
+	env -u OMP_WAIT_POLICY $(BIN)/scif demo --out demo
 
 test: lint types
 	$(BIN)/python -m pytest

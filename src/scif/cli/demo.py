@@ -54,6 +54,7 @@ def _denoise(adata: AnnData, seed: int, max_epochs: int | None) -> np.ndarray:
 
 
 def _scores(adata: AnnData, seed: int, max_epochs: int | None) -> pd.DataFrame:
+    import scif.model  # noqa: F401  (loading it is not the method's time)
     from scif.metrics import held_out_scores, pooled_profile, truncated_svd
 
     methods = {

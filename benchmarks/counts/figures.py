@@ -16,7 +16,13 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 __all__ = ["draw"]
 
-_KIND_COLOURS = {"baseline": "#9a9a9a", "peer": "#4477aa", "ablation": "#ccaa33", "model": "#cc3311"}
+_KIND_COLOURS = {
+    "baseline": "#9a9a9a",
+    "peer": "#4477aa",
+    "ablation": "#ccaa33",
+    "model": "#cc3311",
+    "oracle": "#228833",
+}
 
 
 def draw(results: Sequence[dict[str, Any]], out: Path) -> None:

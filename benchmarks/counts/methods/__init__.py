@@ -1,7 +1,8 @@
 """The methods compared: one file each, one line each in :data:`METHODS`.
 
 A method's module has ``fit(counts, *, seed, **options)``, which takes training counts (CSR, cells x genes) and returns
-a function that gives the expected counts (dense, cells x genes) at the depth of the training counts.
+a function that gives the expected counts (dense, cells x genes) at the depth of the training counts. An oracle's module
+has ``expected(task)`` instead, which is given what no method sees, or ``None`` where there is no such thing.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ class Method:
 
     module: str
     label: str
-    kind: Literal["baseline", "peer", "ablation", "model"]
+    kind: Literal["baseline", "peer", "ablation", "model", "oracle"]
     options: Mapping[str, Any] = field(default_factory=dict)
     environment: Literal["ours", "magic"] = "ours"
 
     def load(self) -> Callable[..., Any]:
-        """Import the method's module and return its ``fit``."""
-        return import_module(f"{__name__}.{self.module}").fit
+        """Import the method's module and return its ``fit``; an oracle's ``expected``."""
+        found = import_module(f"{__name__}.{self.module}")
+        return found.expected if self.kind == "oracle" else found.fit
 
 
 METHODS: dict[str, Method] = {
@@ -61,4 +63,5 @@ METHODS: dict[str, Method] = {
     ),
     "icm-no-residual": Method("icm", "ICM without residual", "ablation", {"model": {"residual": False}}),
     "icm-no-svd-start": Method("icm", "ICM without SVD start", "ablation", {"model": {"start": "pooled"}}),
+    "truth": Method("truth", "the truth itself: what there is to gain", "oracle"),
 }

@@ -58,6 +58,10 @@ def _order(table: pd.DataFrame) -> list[str]:
     return [method for method in METHODS if method in present]
 
 
+def _without(kind: str, table: pd.DataFrame) -> pd.DataFrame:
+    return table[[METHODS[method].kind != kind for method in table["method"]]]
+
+
 def _dots(axis: Axes, table: pd.DataFrame, column: str, methods: Sequence[str], *, least: float = -np.inf) -> None:
     """One dot per seed and a bar at their mean, methods from top to bottom; an arrow for a mean below ``least``."""
     for place, method in enumerate(methods):
@@ -86,8 +90,8 @@ def _draw_gain(table: pd.DataFrame) -> Figure:
 
 
 def _draw_cost(table: pd.DataFrame) -> Figure:
-    shown = table["method"].map(lambda method: METHODS[method].kind != "ablation")  # they would hide one another
-    table = table[shown & (table["gain"] > 0.0) & (table["seconds"] > 0.0)]
+    table = _without("ablation", table)  # they would hide one another
+    table = table[(table["gain"] > 0.0) & (table["seconds"] > 0.0)]
     figure, axes = _panels(table["dataset"].nunique(), width=4.6, height=4.0)
     for axis, (name, part) in zip(axes, table.groupby("dataset"), strict=True):
         means = part.groupby("method")[["seconds", "gain", "peak_mb"]].mean().sort_values("seconds")
@@ -106,7 +110,7 @@ def _draw_cost(table: pd.DataFrame) -> Figure:
         axis.set_xscale("log")
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.xaxis.set_minor_formatter(NullFormatter())
-        axis.margins(0.15)
+        axis.margins(y=0.15)
         low, high = np.log10(means["seconds"].min()), np.log10(means["seconds"].max())
         axis.set_xlim(10 ** np.floor(low - 0.2), 10 ** np.ceil(high + 0.2))  # whole decades, so that they have labels
         axis.set_title(f"{name} (area: peak memory, largest {means['peak_mb'].max():.0f} MiB)", fontsize=8)
@@ -123,7 +127,7 @@ def _draw_truth(table: pd.DataFrame) -> Figure:
         "variance_between": "variance between types / true\n(arrow: below 0.1)",
         "variance_within": "variance within types / true\n(arrow: below 0.1)",
     }
-    table = table[table["method"].map(lambda method: METHODS[method].kind != "oracle")]
+    table = _without("oracle", table)
     names = sorted(table["dataset"].unique(), key=lambda name: (len(name), name))
     figure = Figure(figsize=(3.2 * len(columns) + 1.6, 3.2 * len(names)), layout="constrained")
     axes = figure.subplots(len(names), len(columns), squeeze=False, sharey="row")

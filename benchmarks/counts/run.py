@@ -44,22 +44,19 @@ def run(
             folder = out / "cache" / name / f"{kind}-{seed}"
             known = {path.stem for path in (*folder.glob("*.json"), *folder.glob("*.none"))}
             missing = [method for method in methods if again or method not in known]
-            if not missing or (folder / "not-applicable").exists():
+            if not missing:
                 continue
             dataset = dataset or load(name, directory)
             task = make_task(dataset, kind, seed=seed)
             folder.mkdir(parents=True, exist_ok=True)
-            if task is None:
-                (folder / "not-applicable").touch()
-                continue
             for method in missing:
                 try:
-                    result = _run_one(task, method, seed)
+                    result = None if task is None else _run_one(task, method, seed)
                 except (subprocess.CalledProcessError, FileNotFoundError) as error:
                     failures += 1
                     report(f"{name} {kind} {seed} {method}: failed, {error}")
                     continue
-                if result is None:
+                if task is None or result is None:
                     (folder / f"{method}.none").touch()
                     continue
                 key = {"dataset": name, "kind": kind, "seed": seed, "method": method, "shape": task.train.shape}
@@ -83,9 +80,10 @@ def _run_one(task: Task, method: str, seed: int) -> dict[str, Any] | None:
     """Fit in a process of its own, then score its output; an oracle's without a cost, ``None`` where it has none."""
     if METHODS[method].kind == "oracle":
         expected = METHODS[method].load()(task)
-        free = dict.fromkeys(("seconds", "cpu_seconds", "peak_mb"), float("nan"))
-        costs = {"fit": free, "denoise": free, "load_average": float("nan")}
-        return None if expected is None else costs | {"scores": score(expected, task)}
+        if expected is None:
+            return None
+        free = dict.fromkeys(("seconds", "cpu_seconds", "peak_mb"), math.nan)
+        return {"fit": free, "denoise": free, "load_average": math.nan, "scores": score(expected, task)}
     with tempfile.TemporaryDirectory() as scratch:
         train, denoised, usage = (Path(scratch) / file for file in ("train.npz", "denoised.npy", "usage.json"))
         sp.save_npz(train, task.train)

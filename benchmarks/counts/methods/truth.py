@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from benchmarks.counts.methods._scale import library_size, to_library
 from benchmarks.counts.task import Task
 
 __all__ = ["expected"]
@@ -12,5 +13,4 @@ def expected(task: Task) -> np.ndarray | None:
     """The truth at the depth of the training counts, where there is one and something is held out to predict."""
     if task.truth is None or task.kind != "held-out":
         return None
-    share = task.truth / task.truth.sum(axis=1, keepdims=True)
-    return share * np.asarray(task.train.sum(axis=1))
+    return to_library(task.truth, library_size(task.train))

@@ -12,7 +12,7 @@ from scif.model._data import CountBatch
 from scif.model._loadings import whiten_codes
 from scif.model._mixture import Mixture
 from scif.model._regression import GeneRegressions
-from scif.model._shrinkage import loosen, shrink
+from scif.model._shrinkage import loosen, second_moment, shrink
 from scif.nn import CountConsistency
 from scif.nn.code_likelihood import climb, look, pairs, release
 from scif.nn.code_prior import COMPONENTS, MAX_SHAPE, CodePosterior, CodePrior, posterior
@@ -51,8 +51,7 @@ class Codes:
 
     def informed(self, *, least: float) -> Tensor:
         """Directions ``(k, kept)`` about which an average cell's counts say more than ``least``; one in any case."""
-        mean = self.information.mean(0).to(self.z)
-        information, axes = torch.linalg.eigh(mean)
+        information, axes = torch.linalg.eigh(self.information.mean(0).to(self.z))
         return axes[:, -max(1, int((information > least).sum())) :]
 
     def along(self, axes: Tensor) -> Codes:
@@ -68,17 +67,14 @@ class Decoder:
     loadings: Tensor
     bias: Tensor
 
-    def second_moment(self) -> Tensor:
-        """Of the loadings, over the genes, ``(k, k)``."""
-        return (self.loadings.T @ self.loadings / len(self.loadings)).cpu().double()
-
     def moved(self, mean: Tensor, root: Tensor) -> Decoder:
         """The same log-rates of codes ``z`` given as ``mean + root z``."""
         return Decoder(self.loadings @ root, self.bias + self.loadings @ mean)
 
     def along(self, axes: Tensor) -> Decoder:
         """Of codes in these directions alone."""
-        return Decoder(self.loadings @ axes.to(self.loadings), self.bias)
+        root = axes.to(self.loadings)
+        return self.moved(root.new_zeros(len(root)), root)
 
 
 @torch.no_grad()
@@ -114,7 +110,7 @@ def fit_code_prior(
         return None
     z = ((at.latent - at.centre) @ at.whiten).cpu().double()
     loose = Decoder(network.loadings, network.bias).moved(at.centre, at.unwhiten)
-    tight, mixture, prior = loose, None, loose.second_moment()
+    tight, mixture, prior = loose, None, second_moment(loose.loadings).cpu().double()
     for round_ in range(ROUNDS + 1):
         codes = _looked(model, cells, z, loose)
         kept = codes.informed(least=INFORMED[min(round_, 1)])

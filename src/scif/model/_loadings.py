@@ -10,7 +10,7 @@ from torch import Tensor
 
 from scif.model._data import CountBatch
 from scif.model._regression import GeneRegressions
-from scif.model._shrinkage import shrink
+from scif.model._shrinkage import second_moment, shrink
 from scif.nn import CountConsistency
 
 __all__ = ["WhitenedCodes", "refit_loadings", "whiten_codes"]
@@ -77,7 +77,7 @@ def refit_loadings(model: CountConsistency, cells: Callable[[], Iterable[CountBa
         # what a gene's surprise adds to the argument of its response in the code
         surprise = torch.log1p(dense * scale) - torch.log1p(mu * scale)
         sums.add(z, weight, rest, correction=(rest * surprise).sum(0)[:, None] * at.response)
-    prior = sums.learn_prior(loadings, guess=loadings.T @ loadings / len(loadings))
+    prior = sums.learn_prior(loadings, guess=second_moment(loadings))
     change = (sums.solved(loadings, shrink, prior=prior) - loadings).clamp(-1.0, 1.0)
     bias = bias + sums.bias_change(change)
     loadings = (loadings + change) @ at.whiten.T

@@ -56,7 +56,7 @@ class GeneRegressions:
 
     def parabola(self, loadings: Tensor, genes: slice = slice(None)) -> tuple[Tensor, Tensor]:
         """``H (genes, k, k)`` and ``t (genes, k)`` of each log-likelihood ``t'w - w'Hw / 2`` at the best bias."""
-        slope = self._slope()[genes]
+        slope = self._slope(genes)
         information = symmetric(self._information[genes]) - slope[:, :, None] * self._cross[genes, None, :]
         gradient = self._gradient[genes] - slope * self._level[genes, 1:]
         return information, (information @ loadings[genes, :, None])[..., 0] + gradient
@@ -85,5 +85,5 @@ class GeneRegressions:
         known = self._level[:, 0].clamp_min(1e-6)
         return (self._level[:, 1] / known - (self._slope() * change).sum(1)).clamp(-1.0, 1.0)
 
-    def _slope(self) -> Tensor:
-        return self._cross / self._level[:, :1].clamp_min(1e-6)
+    def _slope(self, genes: slice = slice(None)) -> Tensor:
+        return self._cross[genes] / self._level[genes, :1].clamp_min(1e-6)

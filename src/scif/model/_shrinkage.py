@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["VectorPrior", "learn_prior", "loosen", "shrink"]
+__all__ = ["VectorPrior", "learn_prior", "loosen", "second_moment", "shrink"]
 
 #: Variance of a vector relative to the average one: from "nothing in common with others" upwards.
 SCALES = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -29,6 +29,11 @@ class VectorPrior:
 
     covariance: Tensor
     weights: Tensor
+
+
+def second_moment(vectors: Tensor) -> Tensor:
+    """Of vectors ``(vectors, k)``, ``(k, k)``: a first guess of their covariance."""
+    return vectors.T @ vectors / len(vectors)
 
 
 def learn_prior(information: Tensor, target: Tensor, *, guess: Tensor, rounds: int = 5) -> VectorPrior:

@@ -69,7 +69,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
     dropout_rate
         Dropout of the residual network.
     residual
-        Whether the result has what each gene varies on its own. Without it it is what genes share; that variation is
+        Whether the result has what each gene varies on its own. If not, it is what genes share; that variation is
         estimated all the same.
     start
         Where training starts: ``"svd"``, or ``"pooled"``, the pooled profile.

@@ -140,14 +140,17 @@ class CountConsistency(nn.Module):
         mu = mu.clamp_min(1e-30)
         return mu / (mu + t[:, None].square() * against)
 
+    def _own(self, shape: Tensor) -> Tensor:
+        """Gamma shape of the variation of its own that a gene has in estimates: as found, or none."""
+        return shape if self.residual else torch.full_like(shape, MAX_SHAPE)
+
     def posterior_shape(self, x: SparseCounts, *, library: Tensor, batch: Tensor | None = None) -> Tensor:
         """Gamma shape of each gene's posterior ``(cells, genes)``: ``x + alpha`` for Poisson noise."""
         one = torch.ones_like(library)
         mu = library[:, None] * self.rates(x, one, library=library, batch=batch)
-        information = 1.0 / (1.0 + mu * (1.0 + 1.0 / self.residual_shape) / self.inverse_dispersion)
-        if not self.residual:
-            return torch.full_like(mu, MAX_SHAPE)
-        return x.dense() * information + self.residual_shape
+        own = self._own(self.residual_shape)
+        information = 1.0 / (1.0 + mu * (1.0 + 1.0 / own) / self.inverse_dispersion)
+        return x.dense() * information + own
 
     def combine(
         self,
@@ -162,9 +165,7 @@ class CountConsistency(nn.Module):
         """Bring network and observation together, gene by gene, at the given library sizes."""
         fitted = kind == "transport" and self.prior.fitted
         shape = self.prior.residual_shape if fitted else self.residual_shape
-        if not self.residual:
-            shape = torch.full_like(shape, MAX_SHAPE)
-        share = self.signal_share(mu, t, shape=shape)
+        share = self.signal_share(mu, t, shape=self._own(shape))
         if kind == "transport":
             share = share.sqrt()
         out = torch.lerp(mu, x, share)

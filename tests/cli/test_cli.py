@@ -40,18 +40,41 @@ def test_every_command_documents_its_options(name):
     assert all(action.help for action in options)
 
 
-def test_denoise_adds_a_layer_and_leaves_the_input_alone(counts, tmp_path):
+@pytest.mark.parametrize("backed", [[], ["--backed"]])
+def test_denoise_adds_a_layer_and_leaves_the_input_alone(counts, tmp_path, backed):
     before = counts.read_bytes()
     out = tmp_path / "denoised.h5ad"
-    options = ["--layer", "counts", "--batch-key", "batch", "--noise", "poisson", "--max-epochs", "2"]
+    options = ["--layer", "counts", "--batch-key", "batch", "--noise", "poisson", "--max-epochs", "2", *backed]
     assert main(["denoise", str(counts), str(out), *options]) == 0
     assert counts.read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"counts.h5ad", "denoised.h5ad"}
     source, result = read_h5ad(counts), read_h5ad(out)
+    np.testing.assert_array_equal(result.X, source.X)
     assert set(result.layers) == {"counts", "denoised"}
     assert result.obs.equals(source.obs)
     assert list(result.var_names) == list(source.var_names)
     assert set(result.uns) == set(source.uns)
     np.testing.assert_allclose(result.layers["denoised"].sum(axis=1), source.layers["counts"].sum(axis=1).A1, rtol=1e-4)
+
+
+def test_counts_left_on_disk_are_denoised_to_the_same(simulated, tmp_path):
+    simulated[:60, :40].copy().write_h5ad(tmp_path / "x.h5ad")
+    for name, options in (("memory", []), ("disk", ["--backed"])):
+        out = str(tmp_path / f"{name}.h5ad")
+        assert main(["denoise", str(tmp_path / "x.h5ad"), out, "--max-epochs", "2", *options]) == 0
+    memory, disk = (read_h5ad(tmp_path / f"{name}.h5ad").layers["denoised"] for name in ("memory", "disk"))
+    np.testing.assert_array_equal(memory, disk)
+
+
+def test_nothing_is_left_of_a_file_that_could_not_be_written(counts, tmp_path, monkeypatch, capsys):
+    def fail(*_, **__):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("scif.model.ICM.get_denoised", fail)
+    options = ["--layer", "counts", "--max-epochs", "1"]
+    assert main(["denoise", str(counts), str(tmp_path / "out.h5ad"), *options]) == 2
+    assert "disk full" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["counts.h5ad"]
 
 
 def test_denoise_refuses_to_write_over_anything(counts, tmp_path, capsys):

@@ -64,6 +64,15 @@ def test_open_problems_poisson_is_ours_with_exchanged_arguments():
     assert open_problems_poisson(prediction, counts, scale=0.5) == pytest.approx(poisson_nll(counts, 0.5 * prediction))
 
 
+@pytest.mark.filterwarnings("error")
+def test_cells_without_held_out_molecules_do_not_spoil_the_score():
+    """Shallow cells, as of imaging panels, have none of their few molecules in the test part."""
+    prediction, counts = np.full((2, 3), 0.5), np.array([[0, 0, 0], [1, 2, 1]])
+    per_cell = [np.log1p(1e4 / 3) ** 2, ((np.log1p(1e4 / 3) - np.log1p([2500, 5000, 2500])) ** 2).mean()]
+    assert open_problems_mse(prediction, counts) == pytest.approx(np.mean(per_cell))
+    assert open_problems_mse(prediction, sparse.csr_matrix(counts)) == pytest.approx(np.mean(per_cell))
+
+
 def test_open_problems_mse_ignores_depth():
     rng = np.random.default_rng(1)
     counts, prediction = rng.poisson(3.0, (30, 8)), rng.gamma(2.0, 1.0, (30, 8))

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import anndata as ad
+import dask.array
 import numpy as np
 import pandas as pd
 import pytest
@@ -110,7 +111,7 @@ def test_same_seed_same_result_and_global_state_untouched(adata, denoised):
 
 
 @pytest.mark.parametrize(
-    "layout", ["csc", "csr_array", "dense", "int", "float64", "fortran", "layer", "backed", "view"]
+    "layout", ["csc", "csr_array", "dense", "int", "float64", "fortran", "layer", "backed", "dask", "view"]
 )
 def test_every_layout_gives_the_same(adata, denoised, layout, tmp_path):
     x = adata.X
@@ -134,6 +135,8 @@ def test_every_layout_gives_the_same(adata, denoised, layout, tmp_path):
     if layout == "backed":
         other.write_h5ad(tmp_path / "x.h5ad")
         other = ad.read_h5ad(tmp_path / "x.h5ad", backed="r")
+    if layout == "dask":
+        other.X = dask.array.from_array(x.toarray(), chunks=(40, 60)).map_blocks(sparse.csr_matrix)
     if layout == "view":
         twice = ad.concat([adata, adata], index_unique="-")
         other = twice[:150]

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from anndata import AnnData
+    from rich.table import Table
 
 __all__ = ["add_arguments", "run"]
 
@@ -66,7 +67,7 @@ def _scores(adata: AnnData, seed: int, max_epochs: int | None) -> pd.DataFrame:
     return held_out_scores(adata, methods, seed=seed)
 
 
-def _table(scores: pd.DataFrame):
+def _table(scores: pd.DataFrame) -> Table:
     from rich.table import Table
 
     table = Table("method", caption="Poisson negative log-likelihood of held-out molecules; lower is better")

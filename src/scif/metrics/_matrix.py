@@ -51,8 +51,9 @@ def library_sizes(X: Any) -> np.ndarray:
 
 
 def normalised(X: Any, genes: np.ndarray | slice = slice(None)) -> np.ndarray:
-    """``log1p`` of counts scaled to 10,000 per cell, dense, for some of the genes."""
-    size = np.maximum(library_sizes(X), np.finfo(np.float64).tiny)
+    """``log1p`` of counts scaled to 10,000 per cell, dense, for some of the genes; zeros for a cell without counts."""
+    size = library_sizes(X)
+    size[size == 0] = 1.0
     part = X[:, genes]
     dense = np.asarray(part.toarray() if sparse.issparse(part) else part, dtype=np.float64)
     return np.log1p(dense * (1e4 / size[:, None]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from scvi.data import AnnDataManager
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler, SequentialSampler
 
+from scif.model._stored import MIXED, NeighbouringBatches, StoredCounts, by_rows
 from scif.nn import SparseCounts
 
 __all__ = ["CountBatch", "CountDataModule", "CountDataset"]
@@ -66,7 +68,7 @@ class CountDataset(Dataset[CountBatch]):
     Parameters
     ----------
     manager
-        Of a registered AnnData, in memory or backed.
+        Of a registered AnnData, in memory, backed or of dask arrays.
     genes
         Columns of the data in the order of the model's genes; None if they are already.
     factor_unit
@@ -84,9 +86,7 @@ class CountDataset(Dataset[CountBatch]):
         factor_unit: float | None = None,
         held_out: tuple[np.ndarray, sparse.csr_matrix] | None = None,
     ) -> None:
-        data = manager.get_from_registry(REGISTRY_KEYS.X_KEY)
-        # a column-compressed matrix has no rows to fetch: one conversion instead of one for each minibatch
-        self.data = sparse.csr_matrix(data) if sparse.issparse(data) and data.format == "csc" else data
+        self.data = by_rows(manager.get_from_registry(REGISTRY_KEYS.X_KEY))
         self.genes = genes
         self.factor_unit = factor_unit
         self.num_cells = int(manager.adata.n_obs)
@@ -106,11 +106,7 @@ class CountDataset(Dataset[CountBatch]):
     def counts(self, rows: Sequence[int] | np.ndarray) -> sparse.csr_matrix:
         """Counts of some cells, in that order, with the model's genes."""
         index = np.asarray(rows, dtype=np.int64)
-        if isinstance(self.data, np.ndarray | sparse.csr_matrix | sparse.csr_array):
-            x = sparse.csr_matrix(self.data[index], dtype=np.float32)
-        else:  # files want ascending, distinct rows
-            unique, inverse = np.unique(index, return_inverse=True)
-            x = sparse.csr_matrix(self.data[unique], dtype=np.float32)[inverse]
+        x = sparse.csr_matrix(self.data[index], dtype=np.float32)
         x = x if self.genes is None else x[:, self.genes]
         x.eliminate_zeros()
         x.sort_indices()
@@ -152,6 +148,26 @@ class CountDataset(Dataset[CountBatch]):
         values[np.repeat(slots >= 0, np.diff(x.indptr))] = self.held_out[1][slots[slots >= 0]].data
         return values
 
+    @contextmanager
+    def held(self, rows: np.ndarray) -> Iterator[None]:
+        """While this lasts, keep some cells in memory if the data is on disk; afterwards nothing is kept."""
+        if isinstance(self.data, StoredCounts):
+            self.data.hold("cells", rows if self.held_out is None else np.union1d(rows, self.held_out[0]))
+        try:
+            yield
+        finally:
+            if isinstance(self.data, StoredCounts):
+                self.data.release()
+
+    def shuffled(self, *, batch_size: int, generator: torch.Generator) -> DataLoader[CountBatch]:
+        """Minibatches of all cells in random order; from disk of neighbours if they are many."""
+        if isinstance(self.data, StoredCounts) and self.num_cells > MIXED:
+            order: Sampler[Any] = NeighbouringBatches(self.data, batch_size=batch_size, generator=generator)
+            return DataLoader(self, sampler=order, batch_size=None)
+        if isinstance(self.data, StoredCounts):
+            self.data.hold("mixed", np.arange(self.num_cells))
+        return self.loader(RandomSampler(range(self.num_cells), generator=generator), batch_size=batch_size)
+
     def loader(self, sampler: Sampler[int] | Sequence[int], *, batch_size: int) -> DataLoader[CountBatch]:
         """Minibatches of the cells that a sampler gives."""
         batches = BatchSampler(sampler, batch_size=batch_size, drop_last=False)
@@ -187,8 +203,7 @@ class CountDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[CountBatch]:
         """Shuffled cells."""
-        sampler = RandomSampler(range(self.n_train), generator=self._order)
-        return self.dataset.loader(sampler, batch_size=self.batch_size)
+        return self.dataset.shuffled(batch_size=self.batch_size, generator=self._order)
 
     def val_dataloader(self) -> DataLoader[CountBatch] | list[Any]:
         """Cells with held-out molecules, if any."""

@@ -135,6 +135,7 @@ def fit_code_prior(
         prior = root @ prior @ root
         z = (z - mean) @ back
         mixture = mixture.moved(mean, back)
+    assert mixture is not None  # there is at least one round
     _store(model.prior, mixture, axes, found, at.latent.cpu().double(), z, tight, loose)
     drawn = found.draw(axes["root"], generator).to(loose.bias)
     return torch.nn.functional.pad(drawn, (0, model.prior.centre.shape[1] - drawn.shape[1]))

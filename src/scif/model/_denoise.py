@@ -124,7 +124,7 @@ class DenoiseMixin:
         columns, names = self._columns(gene_list, data.var_names)
         target = self._batch_code(transform_batch)
         drawn = estimator == "sample"
-        shape = (len(rows), len(columns))
+        shape: tuple[int, ...] = (len(rows), len(columns))
         if drawn and not return_mean:
             shape = (n_samples, *shape)
         if out is None:
@@ -155,7 +155,7 @@ class DenoiseMixin:
             if self.adata is None:  # type: ignore[attr-defined]
                 msg = "this model was loaded without data; pass adata."
                 raise ValueError(msg)
-            return self.adata  # type: ignore[attr-defined, no-any-return]
+            return self.adata  # type: ignore[attr-defined]
         if adata is self.adata:  # type: ignore[attr-defined]
             return adata
         arguments = self.registry_["setup_args"]  # type: ignore[attr-defined]
@@ -170,7 +170,7 @@ class DenoiseMixin:
                 raise ValueError(msg)
         if adata.is_view:
             adata = adata.copy()
-        return self._validate_anndata(adata)  # type: ignore[attr-defined, no-any-return]
+        return self._validate_anndata(adata)  # type: ignore[attr-defined]
 
     def _batches(self) -> list[Any]:
         state = self.registry_["field_registries"][REGISTRY_KEYS.BATCH_KEY]["state_registry"]  # type: ignore[attr-defined]

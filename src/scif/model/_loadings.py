@@ -103,4 +103,5 @@ def whiten_codes(model: CountConsistency, cells: Callable[[], Iterable[CountBatc
     whiten, unwhiten = vectors[:, kept] / values[kept].sqrt(), vectors[:, kept] * values[kept].sqrt()
     linear = torch.linalg.lstsq(f.T @ f + 1e-6 * len(f) * torch.eye(f.shape[1], dtype=f.dtype), f.T @ (z @ whiten))
     response = (network.components / network.spread) @ linear.solution.to(network.spread)
-    return WhitenedCodes(latent, *(part.to(response) for part in (centre, whiten, unwhiten)), response)
+    centre, whiten, unwhiten = (part.to(response) for part in (centre, whiten, unwhiten))
+    return WhitenedCodes(latent, centre, whiten, unwhiten, response)

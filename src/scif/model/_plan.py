@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from scvi.train import TrainRunner
@@ -54,6 +54,8 @@ class CountPlan(Engine):
         As for :class:`scif.core.Engine`.
     """
 
+    model: CountConsistency
+
     def __init__(
         self,
         module: CountConsistency,
@@ -96,6 +98,11 @@ class CountPlan(Engine):
         self.prior_share = 0.0 if by_gradient else consistency_weight / (consistency_weight + anchor_weight)
         self._best: tuple[float, dict[str, Tensor]] | None = None
         self._held_out: list[tuple[Tensor, int]] = []
+
+    @property
+    def averaged(self) -> CountConsistency:
+        """The moving average of the denoiser."""
+        return cast("CountConsistency", super().averaged)
 
     def loss(self, batch: CountBatch, model: Any, *, generator: torch.Generator | None) -> LossOutput:
         """Both terms on one minibatch."""
@@ -160,7 +167,7 @@ class CountPlan(Engine):
         generator = torch.Generator().manual_seed(self.seed)
         try:
             codes = fit_code_prior(self.model, self._whole_cells, generator=generator)
-        except torch.linalg.LinAlgError as error:
+        except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]  # public, but not in its stub
             warnings.warn(
                 f"The distribution of the latent codes could not be fitted ({error}); the model keeps what was "
                 "trained, but estimator='transport' will lack variance.",

@@ -11,6 +11,8 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
+from scif.model._stored import by_rows
+
 __all__ = ["check_setup", "named"]
 
 #: Rows read at once.
@@ -25,6 +27,12 @@ def check_setup(
     """Raise ``ValueError`` unless an AnnData holds counts; warn once if they are not whole numbers."""
     if not isinstance(adata, AnnData):
         msg = f"adata is a {type(adata).__name__}; pass an AnnData."
+        raise TypeError(msg)
+    if not isinstance(adata.obs, pd.DataFrame):
+        msg = (
+            f"adata.obs is a {type(adata.obs).__name__}, not a data frame; load it with "
+            "adata.obs = adata.obs.to_memory(). The counts may stay on disk."
+        )
         raise TypeError(msg)
     if adata.n_obs == 0 or adata.n_vars == 0:
         msg = f"adata has {adata.n_obs} cells and {adata.n_vars} genes; both must be at least 1."
@@ -123,7 +131,14 @@ def _is_numeric(data: Any) -> bool:
 
 def _chunks(data: Any, num_cells: int) -> Iterator[tuple[int, sparse.csr_matrix]]:
     """Rows as sparse matrices, with the number of the first."""
-    rows = data.tocsr() if sparse.issparse(data) else data
+    if getattr(data, "format", None) == "csc" and not sparse.issparse(data):
+        warnings.warn(
+            "The counts are column-compressed (csc) on disk and are read whole, since cells cannot be read one by one. "
+            "Write them as a scipy.sparse.csr_matrix to train from disk.",
+            UserWarning,
+            stacklevel=5,
+        )
+    rows = by_rows(data)
     for start in range(0, num_cells, CHUNK):
         x = sparse.csr_matrix(rows[start : min(start + CHUNK, num_cells)])
         if x.has_canonical_format is False:

@@ -141,7 +141,8 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         Parameters
         ----------
         adata
-            Annotated counts, cells x genes: sparse or dense, in memory or backed.
+            Annotated counts, cells x genes: sparse or dense, in memory, backed or dask arrays. Counts on disk are never
+            read whole; more than 16,384 cells are then shuffled 64 stretches of 256 neighbours at a time.
         layer
             Layer that holds raw counts; ``X`` if not given.
         batch_key
@@ -254,15 +255,16 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
                     "early_stopping_patience": 6,
                     "check_val_every_n_epoch": max(1, round(max_epochs / VALIDATIONS)),
                 }
-            super().train(
-                max_epochs=max_epochs,
-                accelerator=accelerator,
-                devices=devices,
-                early_stopping=early_stopping,
-                datamodule=CountDataModule(dataset, batch_size=batch_size, seed=seed),
-                plan_kwargs=plan | (plan_kwargs or {}),
-                **(defaults | trainer_kwargs),
-            )
+            with dataset.held(many):
+                super().train(
+                    max_epochs=max_epochs,
+                    accelerator=accelerator,
+                    devices=devices,
+                    early_stopping=early_stopping,
+                    datamodule=CountDataModule(dataset, batch_size=batch_size, seed=seed),
+                    plan_kwargs=plan | (plan_kwargs or {}),
+                    **(defaults | trainer_kwargs),
+                )
             self._judge(dataset)
 
     @property
@@ -335,7 +337,8 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         """Cells from which each gene's own variation is estimated."""
         count = int(np.clip(MANY_ENTRIES // len(self.gene_names_), 64, 8192))
         rows = np.random.default_rng([self.seed, 2]).permutation(len(dataset))[:count]
-        return list(dataset.batches(rows, batch_size=min(batch_size, 128)))
+        with dataset.held(rows):
+            return list(dataset.batches(rows, batch_size=min(batch_size, 128)))
 
     def _start(self, dataset: CountDataset, reference: list[CountBatch]) -> None:
         """Bring the module to where training starts."""

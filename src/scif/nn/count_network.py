@@ -103,6 +103,7 @@ class CountNetwork(nn.Module):
         self.batch_offset = nn.Embedding(num_batches, num_genes) if num_batches > 1 else None
         with torch.no_grad():
             last = self.mlp[-1]
+            assert isinstance(last, nn.Linear)
             last.weight[:width].zero_()  # the start is the SVD's; the free directions have zero loadings
             last.bias.zero_()
             if self.batch_offset is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -80,8 +81,9 @@ class UNet(nn.Module):
         self.encode = nn.ModuleList(stage(width) for width in widths)
         self.decode = nn.ModuleList(stage(width) for width in reversed(widths[:-1]))
         steps = list(zip(widths, widths[1:], strict=False))
-        self.down = nn.ModuleList(conv(a, b, self.factor, stride=self.factor) for a, b in steps)
-        self.up = nn.ModuleList(up(b, a, self.factor, stride=self.factor) for a, b in reversed(steps))
+        stride: Any = self.factor  # of length ndim, which its type does not say
+        self.down = nn.ModuleList(conv(a, b, stride, stride=stride) for a, b in steps)
+        self.up = nn.ModuleList(up(b, a, stride, stride=stride) for a, b in reversed(steps))
         self.last = conv(widths[0], channels_out or channels_in, 3, padding=1)
         nn.init.zeros_(self.last.weight)
         if self.last.bias is not None:
@@ -130,12 +132,9 @@ class UNet(nn.Module):
             if level:
                 skips.append(h)
                 h = self.down[level - 1](h)
-            for block in stage:
-                h = block(h, embedding)
+            h = _through(stage, h, embedding)
         for up, stage in zip(self.up, self.decode, strict=True):
-            h = up(h) + skips.pop()
-            for block in stage:
-                h = block(h, embedding)
+            h = _through(stage, up(h) + skips.pop(), embedding)
         return self.last(h)[(..., *(slice(n) for n in size))]
 
     def _pad(self, x: Tensor) -> Tensor:
@@ -145,6 +144,14 @@ class UNet(nn.Module):
                 padded = math.ceil(n / multiple) * multiple
                 x = x.index_select(axis, torch.as_tensor(reflect_indices(0, padded, n), device=x.device))
         return x
+
+
+def _through(stage: nn.Module, h: Tensor, embedding: Tensor) -> Tensor:
+    """Apply the blocks of one resolution."""
+    assert isinstance(stage, nn.ModuleList)
+    for block in stage:
+        h = block(h, embedding)
+    return h
 
 
 class _Block(nn.Module):

@@ -12,6 +12,7 @@ from scif.pl._style import EXPRESSION, bare, category_colours, style
 if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
     from matplotlib.figure import Figure
 
 __all__ = ["denoising"]
@@ -77,8 +78,8 @@ def denoising(
     columns = 1 + len(genes)
     with style():
         legend = 1.3 if color is not None else 0.0
-        figure = Figure(figsize=(2.1 * columns + 0.5 + legend, 4.4), layout="compressed")
-        figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.01, hspace=0.01)
+        figure = Figure(figsize=(2.1 * columns + 0.5 + legend, 4.4))
+        figure.set_layout_engine("compressed", w_pad=0.03, h_pad=0.03, wspace=0.01, hspace=0.01)
         axes = figure.subplots(2, columns, squeeze=False)
         for row, (name, values) in zip(axes, normalised.items(), strict=True):
             position = _embed(values, basis, seed)
@@ -145,19 +146,23 @@ def _point_size(n: int) -> float:
 def _scatter_labels(ax: Axes, position: np.ndarray, adata: AnnData, color: str | None) -> None:
     size = _point_size(adata.n_obs)
     if color is None:
-        ax.scatter(*position.T, s=size, c="#777788", linewidths=0, rasterized=True)
+        x, y = position.T
+        ax.scatter(x, y, s=size, c="#777788", linewidths=0, rasterized=True)
         return
     labels = adata.obs[color].astype("category")
     stored = adata.uns.get(f"{color}_colors")
     for name, colour in category_colours(labels, None if stored is None else list(stored)).items():
         mine = (labels == name).to_numpy()
-        ax.scatter(*position[mine].T, s=size, c=colour, linewidths=0, label=str(name), rasterized=True)
+        x, y = position[mine].T
+        ax.scatter(x, y, s=size, c=colour, linewidths=0, label=str(name), rasterized=True)
 
 
-def _scatter_gene(ax: Axes, position: np.ndarray, value: np.ndarray, limit: float):
+def _scatter_gene(ax: Axes, position: np.ndarray, value: np.ndarray, limit: float) -> PathCollection:
     order = np.argsort(value, kind="stable")  # high values on top
+    x, y = position[order].T
     return ax.scatter(
-        *position[order].T,
+        x,
+        y,
         s=_point_size(len(value)),
         c=value[order],
         cmap=EXPRESSION,

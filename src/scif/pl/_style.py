@@ -29,17 +29,18 @@ _CATEGORIES = (
 @contextmanager
 def style() -> Iterator[None]:
     """Small sans-serif type and light axes, for the duration of a figure."""
-    settings = {
-        "font.size": 8,
-        "axes.titlesize": 9,
-        "axes.labelsize": 8,
-        "axes.linewidth": 0.6,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "legend.frameon": False,
-        "savefig.dpi": 200,
-    }
-    with mpl.rc_context(settings):
+    with mpl.rc_context(
+        {
+            "font.size": 8,
+            "axes.titlesize": 9,
+            "axes.labelsize": 8,
+            "axes.linewidth": 0.6,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "legend.frameon": False,
+            "savefig.dpi": 200,
+        }
+    ):
         yield
 
 

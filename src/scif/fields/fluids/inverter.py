@@ -198,7 +198,7 @@ class FluidInverter:
         if path.exists() and not overwrite:
             msg = f"the file {str(path)!r} exists; choose another path or pass overwrite=True."
             raise FileExistsError(msg)
-        about = {"settings": self._settings(), "channel": channel_to(self.channel)}
+        about: dict[str, Any] = {"settings": self._settings(), "channel": channel_to(self.channel)}
         about |= {"scale": self.scale_, "error": self.error_}
         weights = {name: value.cpu().contiguous() for name, value in net.state_dict().items()}
         save_file(weights, path, metadata={"scif": json.dumps(about)})

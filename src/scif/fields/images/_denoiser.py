@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from scif.core import ICM, IFM, Objective
@@ -168,11 +171,22 @@ class ImageDenoiser:
         if self.settings.channels == "apart":
             groups = [[stack.only(c) for stack in stacks] for c in range(stacks[0].channels)]
         patch = _PATCH[self.settings.ndim] if patch is None else patch
-        options = {"batch_size": batch_size, "patch": patch, "steps": steps, "lr": lr, "ema_decay": ema_decay}
-        options |= {"progress": progress, **trainer_options}
         fitted: list[Fitted] = []
         for group in groups:
-            fitted.append(fit_restorer(group, self.noise, self.settings, self.make_objective, **options))
+            one = fit_restorer(
+                group,
+                self.noise,
+                self.settings,
+                self.make_objective,
+                batch_size=batch_size,
+                patch=patch,
+                steps=steps,
+                lr=lr,
+                ema_decay=ema_decay,
+                progress=progress,
+                **trainer_options,
+            )
+            fitted.append(one)
         self.restorers_ = [one.restorer for one in fitted]
         self.calibrations_ = [one.found.calibrations for one in fitted]
         self.history_ = [one.history for one in fitted]
@@ -236,16 +250,21 @@ class ImageDenoiser:
         if len(outs) != len(inputs):
             msg = f"out names {len(outs)} files for {len(inputs)} images; give one for each."
             raise ValueError(msg)
-        tiles = {
-            "tile": tile or _TILE[settings.ndim],
-            "overlap": _OVERLAP[settings.ndim] if overlap is None else overlap,
-        }
-        how = {"flow_steps": flow_steps, "augment": augment, "batch_size": batch_size, **tiles}
+        tile = tile or _TILE[settings.ndim]
+        overlap = _OVERLAP[settings.ndim] if overlap is None else overlap
         results = []
         for one, to in zip(inputs, outs, strict=True):
             output = open_output(one, to, dtype=dtype, overwrite=overwrite)
             try:
-                self._denoise_stack(one.stack, output.stack, **how)
+                self._denoise_stack(
+                    one.stack,
+                    output.stack,
+                    flow_steps=flow_steps,
+                    augment=augment,
+                    tile=tile,
+                    overlap=overlap,
+                    batch_size=batch_size,
+                )
             except BaseException:
                 output.discard()
                 raise
@@ -333,9 +352,9 @@ class ImageDenoiser:
             part, into = (source.only(c), target.only(c)) if apart else (source, target)
             for index in range(len(source)):
                 run_tiled(
-                    lambda region, part=part, index=index: part.read(index, region),
-                    lambda pixels, restorer=restorer: restorer.restore(pixels, flow_steps=flow_steps, augment=augment),
-                    lambda start, x, into=into, index=index: into.write(index, start, to_dtype(x, into.dtype)),
+                    partial(part.read, index),
+                    partial(restorer.restore, flow_steps=flow_steps, augment=augment),
+                    partial(_write, into, index),
                     plan=plan,
                     batch_size=batch_size,
                 )
@@ -344,6 +363,10 @@ class ImageDenoiser:
         if not self.restorers_:
             msg = "this ImageDenoiser has not been fitted; call fit(images) or load() first."
             raise RuntimeError(msg)
+
+
+def _write(into: ImageStack, index: int, start: Sequence[int], values: NDArray[np.floating]) -> None:
+    into.write(index, start, to_dtype(values, into.dtype))
 
 
 _SHARE = 0.125

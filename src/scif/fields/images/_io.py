@@ -106,7 +106,7 @@ def _open_tiff(path: Path) -> ImageFile:
         if isinstance(page, tifffile.TiffPage) and "XResolution" in page.tags:
             keep["resolution"] = tuple(page.tags[name].value for name in ("XResolution", "YResolution"))
             keep["resolutionunit"] = page.tags["ResolutionUnit"].value if "ResolutionUnit" in page.tags else None
-    opened = zarr.open(tifffile.imread(path, aszarr=True, level=0), mode="r")
+    opened: Any = zarr.open(tifffile.imread(path, aszarr=True, level=0), mode="r")
     if "S" in axes and "C" not in axes:
         axes = axes.replace("S", "C")
         keep["photometric"] = "rgb" if opened.shape[axes.index("C")] == 3 else "minisblack"
@@ -141,7 +141,7 @@ def _open_zarr(path: Path) -> ImageFile:
     if isinstance(node, zarr.Array):
         names = getattr(node.metadata, "dimension_names", None) or ()
         return ImageFile(path, node, _letters(names))
-    ome = node.attrs.get("ome", node.attrs)
+    ome: Any = node.attrs.get("ome", node.attrs)
     scales = ome.get("multiscales") if isinstance(ome, Mapping) or hasattr(ome, "get") else None
     if not scales:
         msg = f"{str(path)!r} is a zarr group without OME metadata; give the path of one of its arrays."

@@ -101,5 +101,5 @@ class Patches:
             corner = [int(rng.integers(n - side + 1)) for n, side in zip(stack.spatial, self.sides, strict=True)]
             region = [slice(at, at + side) for at, side in zip(corner, self.sides, strict=True)]
             crop = stack.read(int(rng.integers(len(stack))), region)
-            crops.append(np.flip(crop, [axis + 1 for axis in self.flips if rng.random() < 0.5]))
+            crops.append(np.flip(crop, tuple(axis + 1 for axis in self.flips if rng.random() < 0.5)))
         return np.stack(crops)

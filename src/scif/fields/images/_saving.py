@@ -72,7 +72,8 @@ def read(path: Path) -> Saved:
         tensors = {name: file.get_tensor(name) for name in names}
     about = json.loads(text)
     lists = ("widths", "factor")
-    settings = Settings(**{k: tuple(v) if k in lists else v for k, v in about["settings"].items()})
+    given: dict[str, Any] = {k: tuple(v) if k in lists else v for k, v in about["settings"].items()}
+    settings = Settings(**given)
     restorers = []
     for k, part in enumerate(about["parts"]):
         state = {name.removeprefix(f"{k}."): value for name, value in tensors.items() if name.startswith(f"{k}.")}

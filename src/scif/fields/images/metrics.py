@@ -144,7 +144,8 @@ def fourier_ring_correlation(first: ArrayLike, second: ArrayLike) -> RingCorrela
     ring = np.rint(frequency * 2 * rings).astype(int).ravel()
 
     def total(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.bincount(ring, weights=values.ravel(), minlength=rings + 1)[1 : rings + 1]
+        sums = np.bincount(ring, weights=values.ravel(), minlength=rings + 1)[1 : rings + 1]
+        return np.asarray(sums, dtype=np.float64)  # which they are; NumPy's stub overlooks the weights
 
     a, b = spectra
     power = np.sqrt(total(np.abs(a) ** 2) * total(np.abs(b) ** 2))

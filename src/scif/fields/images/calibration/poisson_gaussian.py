@@ -140,8 +140,8 @@ def _blocks(plane: Plane) -> tuple[Plane, Plane]:
     """Mean, and mean squared diagonal detail, of every region of an image that holds no saturated pixel."""
     span = 2 * _SIDE
     rows, columns = (n // span for n in plane.shape)
-    regions = plane[: rows * span, : columns * span].reshape(rows, span, columns, span).swapaxes(1, 2)
-    regions = regions.reshape(-1, span, span)
+    tiled = plane[: rows * span, : columns * span].reshape(rows, span, columns, span)
+    regions: Plane = tiled.swapaxes(1, 2).reshape(-1, span, span)
     top = plane.max()
     if np.mean(plane == top) > 1e-3:  # saturated pixels have lost their noise
         regions = regions[regions.max(axis=(1, 2)) < top]

@@ -50,7 +50,7 @@ class CountPlan(Engine):
     num_steps
         Time steps of a consistency term that is trained by gradients; if not given there is such a term without an
         anchor alone, with one step, and consistency is brought in by the prior of the codes after training.
-    lr, weight_decay, ema_decay, total_steps, seed
+    lr, weight_decay, ema_decay, seed
         As for :class:`scif.core.Engine`.
     """
 
@@ -71,7 +71,6 @@ class CountPlan(Engine):
         lr: float = 8e-3,
         weight_decay: float = 0.01,
         ema_decay: float = 0.98,
-        total_steps: int | None = None,
         seed: int = 0,
     ) -> None:
         by_gradient = num_steps is not None or anchor_weight == 0
@@ -88,7 +87,6 @@ class CountPlan(Engine):
             lr=lr,
             weight_decay=weight_decay,
             warmup_steps=20,
-            total_steps=total_steps,
             ema_decay=ema_decay,
             ema_teacher=True,
             seed=seed,
@@ -132,9 +130,12 @@ class CountPlan(Engine):
         """Log the loss per entry of held-out molecules, and remember the best weights."""
         if not self._held_out:
             return
-        total = float(torch.stack([loss for loss, _ in self._held_out]).sum())
-        value = total / sum(entries for _, entries in self._held_out)
+        losses = torch.stack([loss for loss, _ in self._held_out]).sum()
+        entries = torch.tensor(sum(entries for _, entries in self._held_out), device=self.device)
         self._held_out.clear()
+        # every process sees a part of the cells, and all must keep the same weights
+        losses, entries = (self.trainer.strategy.reduce(x, reduce_op="sum") for x in (losses, entries))
+        value = float(losses) / int(entries)
         self.log("validation_loss", value, prog_bar=True)
         if self._best is None or value < self._best[0]:
             self._best = (value, copy.deepcopy(self.averaged.state_dict()))

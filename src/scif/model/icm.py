@@ -245,7 +245,6 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
                 "anchor_weight": anchor_weight,
                 "consistency_weight": consistency_weight,
                 "num_steps": num_steps,
-                "total_steps": max_epochs * math.ceil(num_cells / batch_size),
                 "seed": seed,
             }
             defaults: dict[str, Any] = {"gradient_clip_val": 1.0, "benchmark": False, "log_every_n_steps": 1}

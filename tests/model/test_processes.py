@@ -1,0 +1,36 @@
+"""Training the count model in two processes."""
+
+from __future__ import annotations
+
+import lightning.pytorch as pl
+import pytest
+import torch
+
+import scif
+from scif.model import ICM
+
+
+class WriteBest(pl.Callback):
+    def __init__(self, folder) -> None:
+        self.folder = folder
+
+    def on_train_end(self, trainer, plan) -> None:
+        state = {name: value.clone() for name, value in plan.model.state_dict().items()}
+        lr = trainer.lr_scheduler_configs[0].scheduler.get_last_lr()[0]
+        torch.save((plan._best[0], state, lr / plan.lr), self.folder / f"{trainer.global_rank}.pt")
+
+
+@pytest.mark.slow
+def test_two_processes_keep_the_same_weights(tmp_path):
+    """Each sees half of the held-out molecules: what is best must be judged by all of them."""
+    data = scif.datasets.simulate_counts(700, 50, seed=0)  # two minibatches of validation
+    ICM.setup_anndata(data)
+    model = ICM(data)
+    two = {"accelerator": "cpu", "devices": 2, "strategy": "ddp_fork", "callbacks": [WriteBest(tmp_path)]}
+    model.train(max_epochs=6, enable_progress_bar=False, **two)
+    (first, weights, lr), (second, others, _) = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    assert lr < 0.01  # half as many steps are the whole of the schedule
+    assert first == pytest.approx(second, rel=1e-6)
+    for name, value in weights.items():
+        torch.testing.assert_close(value, others[name], msg=name)
+    assert model.get_denoised().shape == data.shape

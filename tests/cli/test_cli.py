@@ -45,9 +45,10 @@ def test_denoise_adds_a_layer_and_leaves_the_input_alone(counts, tmp_path, backe
     before = counts.read_bytes()
     out = tmp_path / "denoised.h5ad"
     options = ["--layer", "counts", "--batch-key", "batch", "--noise", "poisson", "--max-epochs", "2", *backed]
+    options += ["--save-model", str(tmp_path / "model")]
     assert main(["denoise", str(counts), str(out), *options]) == 0
     assert counts.read_bytes() == before
-    assert {path.name for path in tmp_path.iterdir()} == {"counts.h5ad", "denoised.h5ad"}
+    assert {path.name for path in tmp_path.iterdir()} == {"counts.h5ad", "denoised.h5ad", "model"}
     source, result = read_h5ad(counts), read_h5ad(out)
     np.testing.assert_array_equal(result.X, source.X)
     assert set(result.layers) == {"counts", "denoised"}

@@ -58,8 +58,8 @@ def run(arguments: Namespace) -> None:
             size_factor_key=arguments.size_factor_key,
         )
         _write(model, arguments.input, arguments.output, layer=arguments.output_layer)
-    if arguments.save_model is not None:
-        model.save(str(arguments.save_model), overwrite=arguments.overwrite)
+        if arguments.save_model is not None:
+            model.save(str(arguments.save_model), overwrite=arguments.overwrite)
     Console().print(f"Wrote {arguments.output} with layer {arguments.output_layer!r}")
 
 

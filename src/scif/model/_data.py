@@ -150,9 +150,13 @@ class CountDataset(Dataset[CountBatch]):
 
     @contextmanager
     def held(self, rows: np.ndarray) -> Iterator[None]:
-        """While this lasts, keep some cells in memory if the data is on disk; afterwards nothing is kept."""
+        """While this lasts, keep some cells in memory if the data is on disk, all if they are few; then none."""
         if isinstance(self.data, StoredCounts):
-            self.data.hold("cells", rows if self.held_out is None else np.union1d(rows, self.held_out[0]))
+            if self.num_cells <= MIXED:
+                rows = np.arange(self.num_cells)
+            elif self.held_out is not None:
+                rows = np.union1d(rows, self.held_out[0])
+            self.data.hold("cells", rows)
         try:
             yield
         finally:
@@ -164,8 +168,6 @@ class CountDataset(Dataset[CountBatch]):
         if isinstance(self.data, StoredCounts) and self.num_cells > MIXED:
             order: Sampler[Any] = NeighbouringBatches(self.data, batch_size=batch_size, generator=generator)
             return DataLoader(self, sampler=order, batch_size=None)
-        if isinstance(self.data, StoredCounts):
-            self.data.hold("mixed", np.arange(self.num_cells))
         return self.loader(RandomSampler(range(self.num_cells), generator=generator), batch_size=batch_size)
 
     def loader(self, sampler: Sampler[int] | Sequence[int], *, batch_size: int) -> DataLoader[CountBatch]:

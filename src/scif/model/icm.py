@@ -141,8 +141,9 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         Parameters
         ----------
         adata
-            Annotated counts, cells x genes: sparse or dense, in memory, backed or dask arrays. Counts on disk are never
-            read whole; more than 16,384 cells are then shuffled 64 stretches of 256 neighbours at a time.
+            Annotated counts, cells x genes: sparse or dense, in memory, backed or dask arrays. More than 16,384 cells
+            on disk are never in memory together, and are shuffled 64 stretches of 256 neighbours at a time; counts that
+            are column-compressed (csc) on disk are read whole.
         layer
             Layer that holds raw counts; ``X`` if not given.
         batch_key

@@ -8,8 +8,6 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from scif.model._credibility import LEAST, MARGIN, fit_credibility
-from scif.model._data import CountBatch
 from scif.nn import CountConsistency, CountNetwork, SparseCounts, multinomial_nll
 
 
@@ -101,42 +99,6 @@ def test_what_is_not_credible_is_constant_and_the_rest_keeps_the_library(batches
     torch.testing.assert_close(share.sum(1), torch.ones(6))
     torch.testing.assert_close(model(x, 0.0, batch=codes), x.dense())
     assert (model(x, 0.5, batch=codes, kind="transport") >= 0).all()
-
-
-def test_genes_that_share_nothing_are_not_believed():
-    """Genes without loadings lose what normalisation alone moves; genes with loadings keep most."""
-    model = consistency(alpha=1e6)
-    model.network.loadings.data[:5] = 0.0
-    model.network.loadings.data[5:].normal_(std=0.3, generator=torch.Generator().manual_seed(0))
-    x = counts(cells=400, seed=1)
-    rates = model.rates(x, torch.ones(400), library=x.totals())
-    model.profile.copy_(rates.mean(0))
-    weight = fit_credibility(model, [CountBatch(x.first(200)), CountBatch(x.first(200))])
-    assert (weight[:5] == 0).all()
-    assert (weight[5:] == 1).all()
-    torch.testing.assert_close(weight, fit_credibility(model, [CountBatch(x.first(200))], weight=2.0))
-
-
-def test_a_gene_that_varies_on_its_own_must_show_more():
-    """Genes with the same loadings, one with variation of its own: evidence is asked in the ratio of the margins."""
-    model, x = consistency(alpha=1e6), counts(cells=400, seed=1)
-    loadings = model.network.loadings.data
-    loadings[3] *= 0.2  # less evidence than most genes have
-    loadings[4], model.network.bias.data[4] = loadings[3], model.network.bias.data[3]
-    model.profile.copy_(model.rates(x, torch.ones(400), library=x.totals()).mean(0))
-    model.residual_shape[4] = 0.05
-
-    # the weight multiplies the evidence, so that a gene is believed from that weight on that makes it enough
-    weights = np.logspace(-3, 3, 300)
-    believed = np.array([fit_credibility(model, [CountBatch(x)], weight=w)[3:5].bool().tolist() for w in weights])
-    first = weights[believed.argmax(0)]
-    assert believed.any(0).all()
-    assert not believed[0].any()
-    mu, library, _ = _parts(model, x.dense())
-    noise = mu * (1.0 + mu / model.residual_shape)
-    evidence = ((mu - library[:, None] * model.profile).square() / noise).sum(0)[3:5]
-    asked = first * evidence.detach().numpy()  # of each gene, in multiples of the same evidence of chance
-    assert asked[1] / asked[0] == pytest.approx(MARGIN / LEAST, rel=0.06)
 
 
 def test_posterior_mean_is_the_conjugate_one_under_poisson_noise():

@@ -1,53 +1,78 @@
-"""Which genes the network is believed for: the evidence it has against what chance would give."""
+"""Which genes the network is believed for: those that follow others more surely than chance would have it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+import numpy as np
 import torch
+from scipy import sparse
 from scipy.ndimage import median_filter
 from torch import Tensor
 
 from scif.model._data import CountBatch
+from scif.model._evidence import DEGREE, evidence
 from scif.nn import CountConsistency
 
 __all__ = ["fit_credibility"]
 
-#: How many times the evidence of chance a gene must show at the least.
-LEAST = 1.1
-#: The same for a gene with variation of its own: as few as keep shuffled genes uncorrelated with others.
-MARGIN = 2.5
+#: Evidence that a gene must show at the least, as a standard score.
+LEAST = 1.0
+#: The same for a gene with variation of its own: as little as keeps shuffled genes uncorrelated with others.
+SURE = 2.0
+#: And this part of what genes of similar expression show: compositions are closed, so that a little of what a
+#: dominant gene does is seen in all others.
+TYPICAL = 0.25
 #: Share of what a gene varies that is its own, from which on this is asked for.
 OWN = 0.35
-#: Evidence of chance alone, per free loading of a gene. In theory 1; more, since it scatters around its mean.
-CHANCE = 1.5
 
 
 @torch.no_grad()
-def fit_credibility(model: CountConsistency, cells: Iterable[CountBatch], *, weight: float = 1.0) -> Tensor:
+def fit_credibility(
+    model: CountConsistency, cells: Callable[[], Iterable[CountBatch]], *, rng: np.random.Generator
+) -> Tensor:
     r"""One for each gene whose common variation is credible, zero for the others, ``(genes,)``.
 
-    The evidence for the network's :math:`\mu` against the pooled profile's :math:`\bar\mu` is
-    :math:`F_g = \sum_i (\mu_{ig} - \bar\mu_{ig})^2 / \mathrm{Var}(x_{ig})`. Fitting ``d`` loadings to a gene that has
-    nothing in common with others makes it about ``d``. There are two reasons to show little more than that: a gene
+    There are two reasons for little evidence (:func:`~scif.model._evidence.evidence`) that a gene follows others: it
     may have too few molecules, or vary without the others. One whose counts show variation of its own has had the
-    molecules to show what it shares, too: it must show :data:`MARGIN` times the evidence of chance, all others
-    :data:`LEAST` times. How far loadings are shrunk is for :func:`~scif.model._loadings.refit_loadings` to say.
-    Genes with few molecules are fitted less far than ``d``; where half of the genes of similar expression have less
-    evidence, their median takes its place.
+    molecules to show what it shares, too: it must show :data:`SURE`, and the part :data:`TYPICAL` of what genes of
+    similar expression show; all others :data:`LEAST`. What follows the library size alone is not counted as shared.
+    How far loadings are shrunk is for :func:`~scif.model._loadings.refit_loadings` to say.
 
     Parameters
     ----------
     model
         The denoiser, with its residual shapes.
     cells
-        Minibatches of counts.
-    weight
-        Number of cells that each of these stands for.
+        Gives minibatches of counts, as often as asked.
+    rng
+        Halves the cells.
     """
-    evidence = torch.zeros(model.network.num_genes, dtype=torch.float32, device=model.device)
-    expression, shared, own = (torch.zeros_like(evidence) for _ in range(3))
-    count = 0
+    parts, codes = [], []
+    for cell in cells():
+        parts.append(cell.x.to_scipy())
+        codes.append(np.zeros(cell.x.num_cells, int) if cell.batch is None else cell.batch.reshape(-1).cpu().numpy())
+    counts = sparse.vstack(parts, format="csr")
+    components = model.network.components.cpu().numpy()
+    sure = evidence(counts, components, batch=np.concatenate(codes).astype(int), rng=rng)
+    asked = np.maximum(SURE, TYPICAL * _typical(sure, np.asarray(counts.sum(0)).ravel()))
+    own = _own_share(model, cells()).cpu().numpy()
+    return torch.from_numpy(sure > np.where(own > OWN, asked, LEAST))
+
+
+def _typical(sure: np.ndarray, expression: np.ndarray) -> np.ndarray:
+    """Median evidence of the genes of similar expression, ``(genes,)``."""
+    order = expression.argsort(kind="stable")
+    typical = np.empty(len(order))
+    typical[order] = median_filter(sure[order], size=2 * max(50, len(order) // 40) + 1, mode="nearest")
+    return typical
+
+
+def _own_share(model: CountConsistency, cells: Iterable[CountBatch]) -> Tensor:
+    """Share that is a gene's own of how its denoised composition varies, ``(genes,)``; what follows depth left out."""
+    own, shared = torch.zeros(2, model.network.num_genes, dtype=torch.float32, device=model.device)
+    product = own.new_zeros(DEGREE + 1, len(own))
+    gram = own.new_zeros(DEGREE + 1, DEGREE + 1)
     for cell in cells:
         here = cell.to(model.device)
         totals, one = here.x.totals(), torch.ones_like(here.library)
@@ -56,24 +81,11 @@ def fit_credibility(model: CountConsistency, cells: Iterable[CountBatch], *, wei
         mu = totals[:, None] * rho
         # what the denoised composition has beyond the network's
         own += (here.x.dense() - mu).mul_(model.signal_share(mu, one)).div_(totals[:, None]).square_().sum(0)
-        noise = (mu / model.residual_shape).add_(1.0).mul_(rho)
-        common = (rho - model.baseline(here.batch)).square_()
-        shared += common.sum(0)
-        evidence += totals @ common.div_(noise)
-        expression.index_add_(0, here.x.columns, here.x.values)
-        count += here.x.num_cells
-    evidence *= weight
-    chance = _typical(evidence, expression).clamp_max(CHANCE * min(model.network.width + model.network.extra, count))
-    margin = torch.where(own > OWN * (own + shared), MARGIN, LEAST)
-    return (evidence > margin * chance).to(evidence)
-
-
-def _typical(evidence: Tensor, expression: Tensor) -> Tensor:
-    """Median evidence of the genes of similar expression, ``(genes,)``."""
-    order = expression.cpu().argsort()
-    size = 2 * max(50, len(order) // 40) + 1
-    if len(order) <= size:
-        return evidence.median().expand_as(evidence)
-    typical = torch.empty(len(order))
-    typical[order] = torch.from_numpy(median_filter(evidence.cpu()[order].numpy(), size=size, mode="nearest"))
-    return typical.to(evidence)
+        common = rho - model.baseline(here.batch)
+        depth = torch.vander((totals / model.network.depth).log(), DEGREE + 1)
+        product += depth.T @ common
+        gram += depth.T @ depth
+        shared += common.square_().sum(0)
+    ridge = 1e-6 * gram.diagonal().mean() * torch.eye(len(gram), device=gram.device)
+    shared -= (product * torch.linalg.solve(gram + ridge, product)).sum(0)
+    return own / (own + shared.clamp_min(0.0)).clamp_min(1e-30)

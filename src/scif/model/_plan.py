@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
+import numpy as np
 import torch
 from scvi.train import TrainRunner
 from torch import Tensor
@@ -41,8 +42,6 @@ class CountPlan(Engine):
         Cells from which each gene's own variation is estimated.
     cells
         Gives minibatches of all cells, or of many, from which each gene's credibility is estimated.
-    cell_weight
-        Number of cells that each of these stands for.
     technical
         Technical inverse dispersion, if known.
     anchor_weight, consistency_weight
@@ -63,7 +62,6 @@ class CountPlan(Engine):
         noise: NoiseModel,
         reference: list[CountBatch],
         cells: Callable[[], Iterable[CountBatch]],
-        cell_weight: float = 1.0,
         technical: Tensor | float | None,
         anchor_weight: float = 1.0,
         consistency_weight: float = 1.0,
@@ -92,7 +90,7 @@ class CountPlan(Engine):
             seed=seed,
         )
         self.noise, self.reference, self.technical = noise, reference, technical
-        self.cells, self.cell_weight, self.anchored = cells, cell_weight, anchor_weight > 0
+        self.cells, self.anchored = cells, anchor_weight > 0
         self.prior_share = 0.0 if by_gradient else consistency_weight / (consistency_weight + anchor_weight)
         self._best: tuple[float, dict[str, Tensor]] | None = None
         self._held_out: list[tuple[Tensor, int]] = []
@@ -156,7 +154,8 @@ class CountPlan(Engine):
             return
         self.model.load_state_dict(self.averaged.state_dict() if self._best is None else self._best[1])
         self.model.eval()
-        self.model.credibility.copy_(fit_credibility(self.model, self.cells(), weight=self.cell_weight))
+        rng = np.random.default_rng(self.seed)
+        self.model.credibility.copy_(fit_credibility(self.model, self._whole_cells, rng=rng))
         if self.anchored:
             refit_loadings(self.model, self._whole_cells)
             self._fit_prior()

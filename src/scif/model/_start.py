@@ -11,7 +11,7 @@ from sklearn.utils.extmath import randomized_svd
 
 from scif.nn import CountStart
 
-__all__ = ["choose_width", "svd_scores", "svd_start"]
+__all__ = ["choose_width", "log_normalise", "svd_scores", "svd_start"]
 
 #: Widths to choose from, the second ones where the widest of the first is best.
 WIDTHS, WIDE = (2, 3, 4, 6, 8, 12, 16, 24, 32), (32, 48, 64)
@@ -52,7 +52,7 @@ def choose_width(x: sparse.csr_matrix, *, rng: np.random.Generator, entries: int
 
 def _best_width(seen: sparse.csr_matrix, hidden: sparse.csr_matrix, widths: list[int], judged: np.ndarray) -> int:
     """The width whose reconstruction of the molecules ``seen`` best predicts those ``hidden``, in the cells judged."""
-    left, singular, right = randomized_svd(_log_normalise(seen, _depth(seen)), max(widths), n_iter=3, random_state=0)
+    left, singular, right = randomized_svd(log_normalise(seen, _depth(seen)), max(widths), n_iter=3, random_state=0)
     pooled = np.asarray(seen.sum(0)).ravel() / seen.sum()
     losses = np.zeros(len(widths))
     for chunk in np.array_split(judged, max(1, len(judged) * seen.shape[1] // 2_000_000)):
@@ -81,9 +81,9 @@ def svd_start(x: sparse.csr_matrix, width: int, *, rng: np.random.Generator) -> 
         Source of randomness.
     """
     depth = _depth(x)
-    left, singular, right = randomized_svd(_log_normalise(x, depth), width, n_iter=3, random_state=0)
+    left, singular, right = randomized_svd(log_normalise(x, depth), width, n_iter=3, random_state=0)
     scores = left * singular
-    halves = [_log_normalise(part, depth) @ right.T for part in _thin(x, 0.5, rng)]
+    halves = [log_normalise(part, depth) @ right.T for part in _thin(x, 0.5, rng)]
     a, b = (half - half.mean(0) for half in halves)
     correlation = (a * b).sum(0) / np.sqrt((a**2).sum(0) * (b**2).sum(0)).clip(1e-12)
     correlation = correlation.clip(0.01, 1.0)
@@ -104,7 +104,7 @@ def svd_start(x: sparse.csr_matrix, width: int, *, rng: np.random.Generator) -> 
 
 def svd_scores(x: sparse.csr_matrix, start: CountStart) -> np.ndarray:
     """Scores ``(cells, k)`` of counts, neither centred nor scaled."""
-    scores: np.ndarray = _log_normalise(x, start.depth) @ start.components.numpy()
+    scores: np.ndarray = log_normalise(x, start.depth) @ start.components.numpy()
     return scores
 
 
@@ -127,7 +127,7 @@ def _depth(x: sparse.csr_matrix) -> float:
     return float(np.median(_totals(x)))
 
 
-def _log_normalise(x: sparse.csr_matrix, depth: float) -> sparse.csr_matrix:
+def log_normalise(x: sparse.csr_matrix, depth: float) -> sparse.csr_matrix:
     scaled = sparse.csr_matrix(sparse.diags(depth / _totals(x).clip(1.0)) @ x, dtype=np.float32)
     scaled.data = np.log1p(scaled.data)
     return scaled

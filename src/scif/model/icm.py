@@ -241,7 +241,6 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
                 "noise": self._channel(),
                 "reference": reference,
                 "cells": partial(dataset.batches, many, batch_size=max(1, 2_000_000 // len(self.gene_names_))),
-                "cell_weight": num_cells / len(many),
                 "technical": self._technical(),
                 "anchor_weight": anchor_weight,
                 "consistency_weight": consistency_weight,
@@ -276,6 +275,11 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
     def residual_shape(self) -> pd.Series:
         """Gamma shape of each gene's own biological variation, aligned to the genes; 1e6 stands for none."""
         return self._per_gene(self.module.residual_shape, "residual_shape")
+
+    @property
+    def credibility(self) -> pd.Series:
+        """One where what a gene shares with others is believed, aligned to the genes; zero: it varies on its own."""
+        return self._per_gene(self.module.credibility, "credibility")
 
     def _per_gene(self, values: Tensor, name: str) -> pd.Series:
         return pd.Series(values.detach().cpu().numpy(), index=pd.Index(self.gene_names_), name=name)

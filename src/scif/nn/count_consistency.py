@@ -31,7 +31,7 @@ class CountConsistency(nn.Module):
     distribution-keeping counterpart ``"transport"`` is :math:`\mu + \sqrt{k_t} (x - \mu)`, whose variance is that of
     :math:`x_0`. Both are scaled to the library size.
 
-    Where the network moves a gene no more than chance would, it is not believed: with the gene's *credibility*
+    A gene that does not follow others more surely than chance would have it is not believed: with its *credibility*
     :math:`w_g`, zero or one, the composition is :math:`(1 - w_g) p_g + w_g \rho_g` around the pooled profile ``p``.
     What is not credible is constant, and no rescaling touches it: genes without a common signal stay uncorrelated.
 

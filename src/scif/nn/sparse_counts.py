@@ -54,6 +54,11 @@ class SparseCounts:
         values = torch.from_numpy(csr.data.astype(np.float32))
         return cls(starts, rows, columns, values, int(csr.shape[1]))
 
+    def to_scipy(self) -> sparse.csr_matrix:
+        """As a scipy matrix ``(cells, genes)``, on the processor."""
+        parts = (part.cpu().numpy() for part in (self.values, self.columns, self.row_starts))
+        return sparse.csr_matrix(tuple(parts), shape=(self.num_cells, self.num_genes))
+
     @property
     def num_cells(self) -> int:
         """Number of cells."""

@@ -1,0 +1,196 @@
+"""The evidence that a gene follows others: a test on codes that have seen neither the cell nor the gene."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.extmath import randomized_svd
+
+from scif.model._start import log_normalise
+
+__all__ = ["DEGREE", "evidence"]
+
+#: Powers of the log library size that are taken out of the codes, and entries (cells x genes) that are dense at a time.
+DEGREE, ENTRIES = 3, 2_000_000
+
+
+def evidence(
+    x: sparse.csr_matrix, components: np.ndarray, *, batch: np.ndarray | None = None, rng: np.random.Generator
+) -> np.ndarray:
+    r"""How surely each gene follows the others, as a standard score: about N(0, 1) for one that does not, ``(genes,)``.
+
+    Codes of a half of the cells are scores along the components of the other half, so that they fit no noise of the
+    cells that they are tested on; what a gene's own counts do to them, by its score and as a part of the library
+    size, is taken off, and so is what follows the library size or the batch. With :math:`r` the residuals of a gene
+    around the pooled profile, weighted as negative binomial counts with the variance that the gene shows,
+    :math:`u_k = \sum_i r_i z_{ik}` has variance :math:`h_k` if the gene follows nothing, and the statistic is
+    :math:`\sum_k s_k (u_k^2 / h_k - 1) / \sqrt{2 \sum_k s_k^2}`: strong directions, of standard deviation
+    :math:`s_k`, are what most genes follow. Zero for all genes where cells are too few.
+
+    Parameters
+    ----------
+    x
+        Counts ``(cells, genes)``, none of the cells empty.
+    components
+        Components of all cells ``(genes, k)``: the axes of both halves are turned towards them, so that what the
+        halves find can be summed.
+    batch
+        Batch codes ``(cells,)``.
+    rng
+        Halves the cells.
+    """
+    cells, genes = x.shape
+    codes = np.zeros(cells, dtype=np.int64) if batch is None else batch
+    nuisance = _nuisance(x, codes)
+    width = min(components.shape[1], cells // 2 - nuisance.shape[1] - 1, genes - 1)
+    if width < 1:
+        return np.zeros(genes)
+    pooled = _Pooled.of(x, codes)
+    scores = log_normalise(x, float(np.median(_totals(x))))
+    first = rng.permutation(cells) % 2 == 0
+    halves = []
+    for rows in (first, ~first):
+        axes = _axes(scores[~rows], components[:, :width])
+        halves.append(_Half.along(axes, x[rows], scores[rows], codes[rows], nuisance[rows]))
+    spread = np.sqrt(sum((half.codes**2).sum(0) for half in halves) / cells).clip(1e-12)
+    a, b = (_sums(half, spread, pooled) for half in halves)
+    surprise = a.plus(b).surprise()
+    score: np.ndarray = surprise @ spread / np.sqrt(2.0 * (spread**2).sum())
+    return score
+
+
+@dataclass(frozen=True)
+class _Pooled:
+    """What a gene would do alone: profiles ``(batches, genes)``, and dispersion beyond Poisson noise ``(genes,)``."""
+
+    profiles: np.ndarray
+    dispersion: np.ndarray
+
+    @classmethod
+    def of(cls, x: sparse.csr_matrix, batch: np.ndarray) -> _Pooled:
+        """By moments around the profiles."""
+        total, member = _totals(x), np.eye(batch.max() + 1)[batch]
+        profiles = (x.T @ member).T
+        profiles /= profiles.sum(1, keepdims=True).clip(1e-12)
+        mean, power = (((total**i)[:, None] * member).sum(0) @ profiles**i for i in (1, 2))
+        product = ((x.T @ (total[:, None] * member)).T * profiles).sum(0)
+        spread = np.asarray(x.multiply(x).sum(0)).ravel() - 2.0 * product + power
+        return cls(profiles, ((spread - mean) / power.clip(1e-12)).clip(0.0))
+
+
+@dataclass(frozen=True)
+class _Half:
+    """Half of the cells, along components of the other half.
+
+    Attributes
+    ----------
+    counts, scores, batch
+        Of these cells; scores are log-normalised counts.
+    nuisance
+        Orthonormal columns ``(cells, q)`` that codes must not contain.
+    axes
+        Components of the other half ``(genes, k)``.
+    codes
+        Scores along the axes, without what follows the nuisance, ``(cells, k)``.
+    closure
+        What scores along the axes lose as the logarithm of the library size grows, ``(cells, k)``.
+    """
+
+    counts: sparse.csr_matrix
+    scores: sparse.csr_matrix
+    batch: np.ndarray
+    nuisance: np.ndarray
+    axes: np.ndarray
+    codes: np.ndarray
+    closure: np.ndarray
+
+    @classmethod
+    def along(
+        cls, axes: np.ndarray, counts: sparse.csr_matrix, scores: sparse.csr_matrix, batch: np.ndarray, by: np.ndarray
+    ) -> _Half:
+        """Cells with the nuisance ``by``."""
+        nuisance = np.linalg.qr(by)[0]
+        codes = scores @ axes
+        slope = scores.copy()
+        slope.data = -np.expm1(-slope.data)  # of log(1 + x) in log x
+        codes = codes - nuisance @ (nuisance.T @ codes)
+        return cls(counts, scores, batch, nuisance, axes, codes, slope @ axes)
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Over cells, of every gene: ``(genes, k)`` along the codes, ``(genes,)`` of weights and of squared residuals."""
+
+    gradient: np.ndarray
+    information: np.ndarray
+    cross: np.ndarray
+    level: np.ndarray
+    square: np.ndarray
+
+    def plus(self, other: _Sums) -> _Sums:
+        """Of the cells of both."""
+        return _Sums(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    def surprise(self) -> np.ndarray:
+        """Squared gradients over their variance, less one, ``(genes, k)``."""
+        level = self.level.clip(1e-12)
+        information = self.information - self.cross**2 / level[:, None]
+        # the variance may be more than the negative binomial's, not less
+        variance = information.clip(1e-12) * np.maximum(self.square / level, 1.0)[:, None]
+        surprise: np.ndarray = self.gradient**2 / variance - 1.0
+        return surprise
+
+
+def _sums(half: _Half, spread: np.ndarray, pooled: _Pooled) -> _Sums:
+    """Regress each gene's residuals on codes, in units of ``spread``, that have not seen it."""
+    cells, genes = half.counts.shape
+    z, axes, closure = half.codes / spread, half.axes / spread, half.closure / spread
+    gradient, information, cross = np.zeros((3, genes, len(spread)))
+    level, square, own = np.zeros((3, genes))
+    along = np.zeros((half.nuisance.shape[1], genes))
+    share = sparse.csr_matrix(sparse.diags(1.0 / _totals(half.counts)) @ half.counts)
+    for part in _parts(cells, genes):
+        counts = half.counts[part]
+        mu = _totals(counts)[:, None] * pooled.profiles[half.batch[part]]
+        certainty = 1.0 / (1.0 + mu * pooled.dispersion)
+        rest, weight = (counts.toarray() - mu) * certainty, mu * certainty
+        gradient += rest.T @ z[part]
+        information += weight.T @ z[part] ** 2
+        cross += weight.T @ z[part]
+        level, square = level + weight.sum(0), square + (rest**2).sum(0)
+        along += half.nuisance[part].T @ rest
+        # Without the gene codes would lack its score, and the others' would be of a smaller library.
+        own += np.asarray(half.scores[part].multiply(rest).sum(0)).ravel()
+        gradient += share[part].multiply(rest).T @ closure[part]
+    own -= (along * (half.scores.T @ half.nuisance).T).sum(0)
+    gradient -= axes * own[:, None]
+    for column, rest_along in zip(half.nuisance.T, along, strict=True):
+        gradient -= rest_along[:, None] * (share.T @ (column[:, None] * closure))
+    return _Sums(gradient, information, cross, level, square)
+
+
+def _axes(scores: sparse.csr_matrix, components: np.ndarray) -> np.ndarray:
+    """Components of some cells ``(genes, k)``, turned towards those of all."""
+    axes = randomized_svd(scores, components.shape[1], n_iter=2, random_state=0)[2].T
+    left, _, right = np.linalg.svd(axes.T @ components)
+    turned: np.ndarray = axes @ (left @ right)
+    return turned
+
+
+def _nuisance(x: sparse.csr_matrix, batch: np.ndarray) -> np.ndarray:
+    """Powers of the log library size, and batches, ``(cells, q)``."""
+    depth = np.log(_totals(x))
+    depth = (depth - depth.mean()) / max(depth.std(), 1e-12)
+    return np.hstack([np.vander(depth, DEGREE + 1), np.eye(batch.max() + 1)[batch][:, 1:]])
+
+
+def _totals(x: sparse.csr_matrix) -> np.ndarray:
+    return np.asarray(x.sum(1), dtype=np.float64).ravel()
+
+
+def _parts(cells: int, genes: int) -> Iterator[slice]:
+    size = max(1, ENTRIES // genes)
+    return (slice(start, min(start + size, cells)) for start in range(0, cells, size))

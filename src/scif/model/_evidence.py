@@ -14,7 +14,7 @@ from scif.model._start import log_normalise
 __all__ = ["DEGREE", "evidence"]
 
 #: Powers of the log library size that are taken out of the codes, and entries (cells x genes) that are dense at a time.
-DEGREE, ENTRIES = 3, 2_000_000
+DEGREE, ENTRIES = 3, 1_000_000
 
 
 def evidence(
@@ -78,7 +78,8 @@ class _Pooled:
         mean, power = (((total**i)[:, None] * member).sum(0) @ profiles**i for i in (1, 2))
         product = ((x.T @ (total[:, None] * member)).T * profiles).sum(0)
         spread = np.asarray(x.multiply(x).sum(0)).ravel() - 2.0 * product + power
-        return cls(profiles, ((spread - mean) / power.clip(1e-12)).clip(0.0))
+        dispersion = ((spread - mean) / power.clip(1e-12)).clip(0.0)
+        return cls(profiles.astype(np.float32), dispersion.astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -147,27 +148,29 @@ class _Sums:
 def _sums(half: _Half, spread: np.ndarray, pooled: _Pooled) -> _Sums:
     """Regress each gene's residuals on codes, in units of ``spread``, that have not seen it."""
     cells, genes = half.counts.shape
-    z, axes, closure = half.codes / spread, half.axes / spread, half.closure / spread
+    z, axes, closure = ((part / spread).astype(np.float32) for part in (half.codes, half.axes, half.closure))
+    nuisance = half.nuisance.astype(np.float32)
     gradient, information, cross = np.zeros((3, genes, len(spread)))
     level, square, own = np.zeros((3, genes))
-    along = np.zeros((half.nuisance.shape[1], genes))
-    share = sparse.csr_matrix(sparse.diags(1.0 / _totals(half.counts)) @ half.counts)
+    along = np.zeros((nuisance.shape[1], genes))
+    totals = _totals(half.counts).astype(np.float32)
+    share = sparse.csr_matrix(sparse.diags(1.0 / totals) @ half.counts)
     for part in _parts(cells, genes):
         counts = half.counts[part]
-        mu = _totals(counts)[:, None] * pooled.profiles[half.batch[part]]
+        mu = totals[part, None] * pooled.profiles[half.batch[part]]
         certainty = 1.0 / (1.0 + mu * pooled.dispersion)
         rest, weight = (counts.toarray() - mu) * certainty, mu * certainty
         gradient += rest.T @ z[part]
         information += weight.T @ z[part] ** 2
         cross += weight.T @ z[part]
         level, square = level + weight.sum(0), square + (rest**2).sum(0)
-        along += half.nuisance[part].T @ rest
+        along += nuisance[part].T @ rest
         # Without the gene codes would lack its score, and the others' would be of a smaller library.
         own += np.asarray(half.scores[part].multiply(rest).sum(0)).ravel()
         gradient += share[part].multiply(rest).T @ closure[part]
-    own -= (along * (half.scores.T @ half.nuisance).T).sum(0)
+    own -= (along * (half.scores.T @ nuisance).T).sum(0)
     gradient -= axes * own[:, None]
-    for column, rest_along in zip(half.nuisance.T, along, strict=True):
+    for column, rest_along in zip(nuisance.T, along, strict=True):
         gradient -= rest_along[:, None] * (share.T @ (column[:, None] * closure))
     return _Sums(gradient, information, cross, level, square)
 

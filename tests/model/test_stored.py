@@ -119,7 +119,7 @@ def test_training_from_disk_by_neighbours_is_as_good(tmp_path, monkeypatch):
         scores[where] = scif.metrics.composition_error(denoised[where], data.layers["truth"]).mean()
         np.testing.assert_allclose(denoised[where].sum(1), data.X.sum(1).A1, rtol=1e-4)
     assert not np.array_equal(denoised["memory"], denoised["disk"])  # the order differs
-    assert scores["disk"] == pytest.approx(scores["memory"], rel=0.03)
+    assert scores["disk"] <= 1.02 * scores["memory"]
 
 
 def test_nothing_is_held_after_training(tmp_path):

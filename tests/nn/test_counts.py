@@ -85,6 +85,13 @@ def _parts(model: CountConsistency, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return mu, library, one
 
 
+def test_counts_come_back_from_scipy():
+    x = counts()
+    there = SparseCounts.from_scipy(x.to_scipy())
+    torch.testing.assert_close(there.dense(), x.dense(), rtol=0, atol=0)
+    assert x.to_scipy().shape == (6, 9)
+
+
 @pytest.mark.parametrize("batches", [1, 2])
 def test_what_is_not_credible_is_constant_and_the_rest_keeps_the_library(batches):
     model, x = consistency(alpha=1e6, batches=batches), counts()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
-from scif.model._start import log_normalise
+from scif.model._start import log_normalise, totals
 
 __all__ = ["DEGREE", "evidence"]
 
@@ -43,20 +42,21 @@ def evidence(
         Halves the cells.
     """
     cells, genes = x.shape
-    codes = np.zeros(cells, dtype=np.int64) if batch is None else batch
-    nuisance = _nuisance(x, codes)
+    member = np.ones((cells, 1)) if batch is None else np.eye(batch.max() + 1)[batch]
+    depth = totals(x).astype(np.float64)
+    nuisance = _nuisance(depth, member)
     width = min(components.shape[1], cells // 2 - nuisance.shape[1] - 1, genes - 1)
     if width < 1:
         return np.zeros(genes)
-    pooled = _Pooled.of(x, codes)
-    scores = log_normalise(x, float(np.median(_totals(x))))
+    pooled = _Pooled.of(x, depth, member=member)
+    scores = log_normalise(x, float(np.median(depth)))
     first = rng.permutation(cells) % 2 == 0
     halves = []
     for rows in (first, ~first):
         axes = _axes(scores[~rows], components[:, :width])
-        halves.append(_Half.along(axes, x[rows], scores[rows], codes[rows], nuisance[rows]))
+        halves.append(_Half.along(axes, x[rows], scores=scores[rows], member=member[rows], nuisance=nuisance[rows]))
     spread = np.sqrt(sum((half.codes**2).sum(0) for half in halves) / cells).clip(1e-12)
-    a, b = (_sums(half, spread, pooled) for half in halves)
+    a, b = (_sums(half, pooled, spread=spread) for half in halves)
     surprise = a.plus(b).surprise()
     score: np.ndarray = surprise @ spread / np.sqrt(2.0 * (spread**2).sum())
     return score
@@ -70,13 +70,12 @@ class _Pooled:
     dispersion: np.ndarray
 
     @classmethod
-    def of(cls, x: sparse.csr_matrix, batch: np.ndarray) -> _Pooled:
-        """By moments around the profiles."""
-        total, member = _totals(x), np.eye(batch.max() + 1)[batch]
+    def of(cls, x: sparse.csr_matrix, depth: np.ndarray, *, member: np.ndarray) -> _Pooled:
+        """By moments around the profiles, of cells with ``depth`` molecules."""
         profiles = (x.T @ member).T
         profiles /= profiles.sum(1, keepdims=True).clip(1e-12)
-        mean, power = (((total**i)[:, None] * member).sum(0) @ profiles**i for i in (1, 2))
-        product = ((x.T @ (total[:, None] * member)).T * profiles).sum(0)
+        mean, power = (depth**i @ member @ profiles**i for i in (1, 2))
+        product = ((x.T @ (depth[:, None] * member)).T * profiles).sum(0)
         spread = np.asarray(x.multiply(x).sum(0)).ravel() - 2.0 * product + power
         dispersion = ((spread - mean) / power.clip(1e-12)).clip(0.0)
         return cls(profiles.astype(np.float32), dispersion.astype(np.float32))
@@ -88,8 +87,10 @@ class _Half:
 
     Attributes
     ----------
-    counts, scores, batch
+    counts, scores
         Of these cells; scores are log-normalised counts.
+    member
+        One in the column of each cell's batch, ``(cells, batches)``.
     nuisance
         Orthonormal columns ``(cells, q)`` that codes must not contain.
     axes
@@ -102,7 +103,7 @@ class _Half:
 
     counts: sparse.csr_matrix
     scores: sparse.csr_matrix
-    batch: np.ndarray
+    member: np.ndarray
     nuisance: np.ndarray
     axes: np.ndarray
     codes: np.ndarray
@@ -110,15 +111,21 @@ class _Half:
 
     @classmethod
     def along(
-        cls, axes: np.ndarray, counts: sparse.csr_matrix, scores: sparse.csr_matrix, batch: np.ndarray, by: np.ndarray
+        cls,
+        axes: np.ndarray,
+        counts: sparse.csr_matrix,
+        *,
+        scores: sparse.csr_matrix,
+        member: np.ndarray,
+        nuisance: np.ndarray,
     ) -> _Half:
-        """Cells with the nuisance ``by``."""
-        nuisance = np.linalg.qr(by)[0]
+        """Cells whose nuisance need not be orthonormal."""
+        nuisance = np.linalg.qr(nuisance)[0]
         codes = scores @ axes
         slope = scores.copy()
         slope.data = -np.expm1(-slope.data)  # of log(1 + x) in log x
         codes = codes - nuisance @ (nuisance.T @ codes)
-        return cls(counts, scores, batch, nuisance, axes, codes, slope @ axes)
+        return cls(counts, scores, member, nuisance, axes, codes, slope @ axes)
 
 
 @dataclass(frozen=True)
@@ -133,7 +140,7 @@ class _Sums:
 
     def plus(self, other: _Sums) -> _Sums:
         """Of the cells of both."""
-        return _Sums(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return _Sums(**{name: value + getattr(other, name) for name, value in vars(self).items()})
 
     def surprise(self) -> np.ndarray:
         """Squared gradients over their variance, less one, ``(genes, k)``."""
@@ -145,7 +152,7 @@ class _Sums:
         return surprise
 
 
-def _sums(half: _Half, spread: np.ndarray, pooled: _Pooled) -> _Sums:
+def _sums(half: _Half, pooled: _Pooled, *, spread: np.ndarray) -> _Sums:
     """Regress each gene's residuals on codes, in units of ``spread``, that have not seen it."""
     cells, genes = half.counts.shape
     z, axes, closure = ((part / spread).astype(np.float32) for part in (half.codes, half.axes, half.closure))
@@ -153,11 +160,12 @@ def _sums(half: _Half, spread: np.ndarray, pooled: _Pooled) -> _Sums:
     gradient, information, cross = np.zeros((3, genes, len(spread)))
     level, square, own = np.zeros((3, genes))
     along = np.zeros((nuisance.shape[1], genes))
-    totals = _totals(half.counts).astype(np.float32)
-    share = sparse.csr_matrix(sparse.diags(1.0 / totals) @ half.counts)
-    for part in _parts(cells, genes):
+    depth, member = totals(half.counts), half.member.astype(np.float32)
+    share = sparse.csr_matrix(sparse.diags(1.0 / depth) @ half.counts)
+    size = max(1, ENTRIES // genes)
+    for part in (slice(start, start + size) for start in range(0, cells, size)):
         counts = half.counts[part]
-        mu = totals[part, None] * pooled.profiles[half.batch[part]]
+        mu = depth[part, None] * (member[part] @ pooled.profiles)
         certainty = 1.0 / (1.0 + mu * pooled.dispersion)
         rest, weight = (counts.toarray() - mu) * certainty, mu * certainty
         gradient += rest.T @ z[part]
@@ -183,17 +191,8 @@ def _axes(scores: sparse.csr_matrix, components: np.ndarray) -> np.ndarray:
     return turned
 
 
-def _nuisance(x: sparse.csr_matrix, batch: np.ndarray) -> np.ndarray:
+def _nuisance(depth: np.ndarray, member: np.ndarray) -> np.ndarray:
     """Powers of the log library size, and batches, ``(cells, q)``."""
-    depth = np.log(_totals(x))
-    depth = (depth - depth.mean()) / max(depth.std(), 1e-12)
-    return np.hstack([np.vander(depth, DEGREE + 1), np.eye(batch.max() + 1)[batch][:, 1:]])
-
-
-def _totals(x: sparse.csr_matrix) -> np.ndarray:
-    return np.asarray(x.sum(1), dtype=np.float64).ravel()
-
-
-def _parts(cells: int, genes: int) -> Iterator[slice]:
-    size = max(1, ENTRIES // genes)
-    return (slice(start, min(start + size, cells)) for start in range(0, cells, size))
+    level = np.log(depth)
+    level = (level - level.mean()) / max(level.std(), 1e-12)
+    return np.hstack([np.vander(level, DEGREE + 1), member[:, 1:]])

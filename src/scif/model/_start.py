@@ -11,7 +11,7 @@ from sklearn.utils.extmath import randomized_svd
 
 from scif.nn import CountStart
 
-__all__ = ["choose_width", "log_normalise", "svd_scores", "svd_start"]
+__all__ = ["choose_width", "log_normalise", "svd_scores", "svd_start", "totals"]
 
 #: Widths to choose from, the second ones where the widest of the first is best.
 WIDTHS, WIDE = (2, 3, 4, 6, 8, 12, 16, 24, 32), (32, 48, 64)
@@ -36,7 +36,7 @@ def choose_width(x: sparse.csr_matrix, *, rng: np.random.Generator, entries: int
     One of the widths 2 to 64 that the data's shape allows.
     """
     seen, hidden = _thin(x, 0.8, rng)
-    keep = np.flatnonzero((_totals(seen) > 0) & (_totals(hidden) > 0))
+    keep = np.flatnonzero((totals(seen) > 0) & (totals(hidden) > 0))
     limit = min(len(keep), x.shape[1]) - 1
     if limit < WIDTHS[0]:
         return 1
@@ -119,15 +119,17 @@ def _thin(x: sparse.csr_matrix, fraction: float, rng: np.random.Generator) -> tu
     return tuple(parts)
 
 
-def _totals(x: sparse.csr_matrix) -> np.ndarray:
+def totals(x: sparse.csr_matrix) -> np.ndarray:
+    """Molecules of each cell, ``(cells,)``."""
     return np.asarray(x.sum(1)).ravel()
 
 
 def _depth(x: sparse.csr_matrix) -> float:
-    return float(np.median(_totals(x)))
+    return float(np.median(totals(x)))
 
 
 def log_normalise(x: sparse.csr_matrix, depth: float) -> sparse.csr_matrix:
-    scaled = sparse.csr_matrix(sparse.diags(depth / _totals(x).clip(1.0)) @ x, dtype=np.float32)
+    """``log1p`` of counts brought to the library size ``depth``, sparse and in single precision."""
+    scaled = sparse.csr_matrix(sparse.diags(depth / totals(x).clip(1.0)) @ x, dtype=np.float32)
     scaled.data = np.log1p(scaled.data)
     return scaled

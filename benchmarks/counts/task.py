@@ -12,7 +12,7 @@ from scif.metrics import permute_genes, split_counts
 
 __all__ = ["KINDS", "Task", "make_task"]
 
-KINDS = ("held-out", "depth", "null")
+KINDS = ("held-out", "depth", "null", "null-count")
 _MIN_CELLS = 3
 _DEEP = 10_000  # molecules in the median cell from which a twentieth is still worth denoising
 
@@ -22,7 +22,7 @@ class Task:
     """Training counts and what is put aside; rows and columns agree everywhere.
 
     ``held-out`` trains on 90% of the molecules; ``depth`` on 5%, the other 95% being the deep profile; ``null`` on 90%
-    with some genes shuffled over the cells.
+    with some genes shuffled over the cells, ``null-count`` with their counts shuffled as they are.
     """
 
     kind: str
@@ -43,11 +43,11 @@ def make_task(dataset: Dataset, kind: str, *, seed: int) -> Task | None:
     train, null_genes = split.train, np.empty(0, dtype=int)
     cells, genes = train.getnnz(axis=1) > 0, train.getnnz(axis=0) > 0
     train = train[cells][:, genes]
-    if kind == "null":
+    if kind.startswith("null"):
         common = np.flatnonzero(train.getnnz(axis=0) >= 0.1 * train.shape[0])
         rng = np.random.default_rng(seed)
         null_genes = np.sort(rng.choice(common, max(common.size // 10, 1), replace=False))
-        train = permute_genes(train, null_genes, seed=rng)
+        train = permute_genes(train, null_genes, kind="count" if kind == "null-count" else "rate", seed=rng)
     return Task(
         kind,
         train,

@@ -59,6 +59,16 @@ def test_permutation_moves_counts_where_libraries_are_equal_and_rates_elsewhere(
         assert null[deep::2].mean() == pytest.approx(0.3 * library[deep], rel=0.01)
 
 
+def test_permutation_of_counts_keeps_every_count(pbmc):
+    null = permute_genes(pbmc.X, [3, 7], kind="count")
+    for gene in (3, 7):
+        before, after = (x[:, [gene]].toarray().ravel() for x in (pbmc.X, null))
+        assert np.array_equal(np.sort(before), np.sort(after))
+        assert not np.array_equal(before, after)
+    with pytest.raises(ValueError, match="kind='counts' is unknown"):
+        permute_genes(pbmc.X, [3], kind="counts")
+
+
 def test_permuted_genes_are_uncorrelated_until_a_denoiser_mixes_them_in(pbmc):
     chosen = np.argsort(-pbmc.X.mean(axis=0).A1)[10:40]
     null = permute_genes(pbmc.X, chosen)

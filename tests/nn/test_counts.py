@@ -108,6 +108,34 @@ def test_what_is_not_credible_is_constant_and_the_rest_keeps_the_library(batches
     assert (model(x, 0.5, batch=codes, kind="transport") >= 0).all()
 
 
+@pytest.mark.parametrize("batches", [1, 2])
+def test_what_comes_with_depth_is_compared_there_and_expressed_at_none(batches):
+    """A gene of as many counts in every cell: one value per molecule of the library, whatever the library is."""
+    model = consistency(batches=batches)
+    model.profile.copy_(torch.arange(1.0, 10.0) / 45.0)
+    model.credibility[0] = 0.0
+    x = torch.tensor([[3.0, 4, 2, 1, 0, 2, 5, 3, 4]]).repeat(3, 1)
+    x[1:, 1:] *= torch.tensor([[2.0], [6.0]])
+    codes = torch.zeros(3, dtype=torch.long)
+
+    def share(**kwargs):
+        return (model(x, 1.0, batch=codes, **kwargs) / x.sum(1, keepdim=True))[:, 0]
+
+    before = share()
+    assert float(before.max() / before.min()) > 1.3
+    model.trend.slope[0] = -1.0
+    model.trend.level.copy_(x[1].sum().log().expand(batches))
+    model.trend.range.copy_(torch.tensor([-2.0, 2.0]))
+    after = share()
+    # but for the scale that keeps the library size
+    torch.testing.assert_close(after, after[1].expand(3), rtol=0.03, atol=0.0)
+    torch.testing.assert_close(after[1], before[1])  # nothing changes at the level itself
+    torch.testing.assert_close(model(x, 1.0, batch=codes).sum(1), x.sum(1))
+    torch.testing.assert_close(model(x, 1e-4, batch=codes), x, rtol=1e-3, atol=1e-3)
+    if batches == 2:
+        torch.testing.assert_close(share(target_batch=codes), after)
+
+
 def test_posterior_mean_is_the_conjugate_one_under_poisson_noise():
     model, x = consistency(alpha=4.0), counts().dense()
     mu, library, _ = _parts(model, x)

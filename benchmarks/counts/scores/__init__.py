@@ -22,6 +22,7 @@ SCORES: dict[str, tuple[Callable[[np.ndarray, Task], dict[str, float]], ...]] = 
     "held-out": (held_out, open_problems, truth, labels),
     "depth": (held_out, depth_recovery),
     "null": (permuted_null,),
+    "null-count": (permuted_null,),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from scipy import sparse
@@ -15,14 +15,16 @@ __all__ = ["VarianceKept", "gene_correlation_error", "mean_absolute_correlation"
 
 
 def permute_genes(
-    X: Any, genes: Sequence[int] | np.ndarray, *, seed: int | np.random.Generator = 0
+    X: Any,
+    genes: Sequence[int] | np.ndarray,
+    *,
+    kind: Literal["rate", "count"] = "rate",
+    seed: int | np.random.Generator = 0,
 ) -> sparse.csr_matrix:
     """Shuffle the expression of some genes over the cells, each gene on its own.
 
     The null of an over-smoothing check :cite:p:`andrews2019false`: whatever a denoiser makes of the result, the
-    shuffled genes must stay uncorrelated with all others (:func:`mean_absolute_correlation`). What moves is a cell's
-    count per molecule of its library, for counts alone would make the gene depend on the library size; the count in
-    the new cell is rounded at random, so that its expectation is kept.
+    shuffled genes must stay uncorrelated with all others (:func:`mean_absolute_correlation`).
 
     Parameters
     ----------
@@ -30,6 +32,11 @@ def permute_genes(
         Counts, cells x genes, sparse or dense.
     genes
         Columns to shuffle.
+    kind
+        What moves: ``"rate"``, a cell's count per molecule of its library, rounded at random in the new cell so that
+        its expectation is kept; or ``"count"``, the count as it is. The latter no longer grows with the library size,
+        so that the gene's share of the molecules falls with it and correlates with all genes that differ between
+        deep and shallow cells: a harder null.
     seed
         Seed of the shuffle, or the generator to draw from.
 
@@ -41,6 +48,9 @@ def permute_genes(
     >>> sorted(null[:, 0].toarray().ravel().astype(int).tolist()), null[:, 1].toarray().ravel().astype(int).tolist()
     ([0, 1, 2, 3], [9, 8, 7, 6])
     """
+    if kind not in ("rate", "count"):
+        msg = f"kind={kind!r} is unknown; choose 'rate' or 'count'."
+        raise ValueError(msg)
     rng = np.random.default_rng(seed)
     counts = as_counts(X)
     size = library_sizes(counts)
@@ -48,8 +58,9 @@ def permute_genes(
     for gene in np.asarray(genes):
         entries = slice(counts.indptr[gene], counts.indptr[gene + 1])
         cells = rng.choice(counts.shape[0], size=entries.stop - entries.start, replace=False)
-        expected = counts.data[entries] * size[cells] / size[counts.indices[entries]]
-        counts.data[entries] = np.floor(expected + rng.random(cells.size))
+        if kind == "rate":
+            expected = counts.data[entries] * size[cells] / size[counts.indices[entries]]
+            counts.data[entries] = np.floor(expected + rng.random(cells.size))
         counts.indices[entries] = cells
     counts.has_sorted_indices = False
     counts = counts.tocsr()

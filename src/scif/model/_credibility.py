@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
-from scipy import sparse
 from scipy.ndimage import median_filter
 from torch import Tensor
 
-from scif.model._data import CountBatch
+from scif.model._data import CountBatch, gather
 from scif.model._evidence import DEGREE, evidence
 from scif.nn import CountConsistency
 
@@ -48,13 +47,8 @@ def fit_credibility(
     rng
         Halves the cells.
     """
-    parts, codes = [], []
-    for cell in cells():
-        parts.append(cell.x.to_scipy())
-        codes.append(np.zeros(cell.x.num_cells, int) if cell.batch is None else cell.batch.reshape(-1).cpu().numpy())
-    counts = sparse.vstack(parts, format="csr")
-    components = model.network.components.cpu().numpy()
-    sure = evidence(counts, components, batch=np.concatenate(codes).astype(int), rng=rng)
+    counts, batch, _ = gather(cells())
+    sure = evidence(counts, model.network.components.cpu().numpy(), batch=batch, rng=rng)
     asked = np.maximum(SURE, TYPICAL * _typical(sure, np.asarray(counts.sum(0)).ravel()))
     own = _own_share(model, cells()).cpu().numpy()
     return torch.from_numpy(sure > np.where(own > OWN, asked, LEAST))

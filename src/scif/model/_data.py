@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -60,6 +60,16 @@ class CountBatch:
         """Library sizes ``(cells,)``: sums of counts, or what the size factors say."""
         totals = self.x.totals()
         return totals if self.ratio is None else totals * self.ratio
+
+
+def gather(cells: Iterable[CountBatch]) -> tuple[sparse.csr_matrix, np.ndarray, np.ndarray]:
+    """Counts ``(cells, genes)``, batch codes and library sizes ``(cells,)`` of minibatches, on the processor."""
+    counts, codes, library = [], [], []
+    for cell in cells:
+        counts.append(cell.x.to_scipy())
+        codes.append(np.zeros(cell.x.num_cells, int) if cell.batch is None else cell.batch.reshape(-1).cpu().numpy())
+        library.append(cell.library.cpu().numpy())
+    return sparse.vstack(counts, format="csr"), np.concatenate(codes).astype(int), np.concatenate(library)
 
 
 class CountDataset(Dataset[CountBatch]):

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
+from scif.model._depth_trend import Trend, fit_depth_trend
 from scif.model._start import log_normalise, totals
 
 __all__ = ["DEGREE", "evidence"]
@@ -23,8 +24,8 @@ def evidence(
 
     Codes of a half of the cells are scores along the components of the other half, so that they fit no noise of the
     cells that they are tested on; what a gene's own counts do to them, by its score and as a part of the library
-    size, is taken off, and so is what follows the library size or the batch. With :math:`r` the residuals of a gene
-    around the pooled profile, weighted as negative binomial counts with the variance that the gene shows,
+    size, is taken off, and so is what follows the library size or the batch, in the codes and in the gene. With :math:`r` the residuals of a gene
+    around the pooled profile and its trend with depth, weighted as negative binomial counts with the variance that the gene shows,
     :math:`u_k = \sum_i r_i z_{ik}` has variance :math:`h_k` if the gene follows nothing, and the statistic is
     :math:`\sum_k s_k (u_k^2 / h_k - 1) / \sqrt{2 \sum_k s_k^2}`: strong directions, of standard deviation
     :math:`s_k`, are what most genes follow. Zero for all genes where cells are too few.
@@ -64,10 +65,21 @@ def evidence(
 
 @dataclass(frozen=True)
 class _Pooled:
-    """What a gene would do alone: profiles ``(batches, genes)``, and dispersion beyond Poisson noise ``(genes,)``."""
+    """What a gene would do alone.
+
+    Attributes
+    ----------
+    profiles
+        Pooled composition of each batch, ``(batches, genes)``.
+    dispersion
+        Beyond Poisson noise, ``(genes,)``.
+    trend
+        With depth.
+    """
 
     profiles: np.ndarray
     dispersion: np.ndarray
+    trend: Trend
 
     @classmethod
     def of(cls, x: sparse.csr_matrix, depth: np.ndarray, *, member: np.ndarray) -> _Pooled:
@@ -78,7 +90,14 @@ class _Pooled:
         product = ((x.T @ (depth[:, None] * member)).T * profiles).sum(0)
         spread = np.asarray(x.multiply(x).sum(0)).ravel() - 2.0 * product + power
         dispersion = ((spread - mean) / power.clip(1e-12)).clip(0.0)
-        return cls(profiles.astype(np.float32), dispersion.astype(np.float32))
+        trend = fit_depth_trend(x, depth, member=member, profiles=profiles, dispersion=dispersion)
+        return cls(profiles.astype(np.float32), dispersion.astype(np.float32), trend)
+
+    def expected(self, depth: np.ndarray, member: np.ndarray) -> np.ndarray:
+        """Counts of cells, ``(cells, genes)``."""
+        mu = self.trend.factor(depth, member)
+        mu *= depth[:, None] * (member @ self.profiles)
+        return mu
 
 
 @dataclass(frozen=True)
@@ -165,7 +184,7 @@ def _sums(half: _Half, pooled: _Pooled, *, spread: np.ndarray) -> _Sums:
     size = max(1, ENTRIES // genes)
     for part in (slice(start, start + size) for start in range(0, cells, size)):
         counts = half.counts[part]
-        mu = depth[part, None] * (member[part] @ pooled.profiles)
+        mu = pooled.expected(depth[part], member[part])
         certainty = 1.0 / (1.0 + mu * pooled.dispersion)
         rest, weight = (counts.toarray() - mu) * certainty, mu * certainty
         gradient += rest.T @ z[part]

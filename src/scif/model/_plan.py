@@ -18,6 +18,7 @@ from scif.core.objective import LossOutput, Objective, SumObjective
 from scif.model._credibility import fit_credibility
 from scif.model._data import CountBatch
 from scif.model._deconvolution import fit_code_prior
+from scif.model._depth_trend import trend_of_the_rest
 from scif.model._loadings import refit_loadings
 from scif.model._objective import CountAnchor, CountICM
 from scif.model._residual import drawn_variation, few, fit_variation, many
@@ -156,6 +157,7 @@ class CountPlan(Engine):
         self.model.eval()
         rng = np.random.default_rng(self.seed)
         self.model.credibility.copy_(fit_credibility(self.model, self._whole_cells, rng=rng))
+        trend_of_the_rest(self.model, self._whole_cells()).put_into(self.model.trend)
         if self.anchored:
             refit_loadings(self.model, self._whole_cells)
             self._fit_prior()

@@ -281,6 +281,15 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         """One where what a gene shares with others is believed, aligned to the genes; zero: it varies on its own."""
         return self._per_gene(self.module.credibility, "credibility")
 
+    @property
+    def depth_slope(self) -> pd.Series:
+        """How the share of a gene that is not believed grows with depth, aligned to the genes; zero for the others.
+
+        The slope of its logarithm in the log library size: -1 for one with as many counts in deep as in shallow
+        cells, such as a spike-in. It is taken out of what is denoised.
+        """
+        return self._per_gene(self.module.trend.slope, "depth_slope")
+
     def _per_gene(self, values: Tensor, name: str) -> pd.Series:
         return pd.Series(values.detach().cpu().numpy(), index=pd.Index(self.gene_names_), name=name)
 

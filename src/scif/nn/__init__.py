@@ -5,6 +5,7 @@ from __future__ import annotations
 from scif.nn.code_prior import CodePosterior, CodePrior
 from scif.nn.count_consistency import CountConsistency
 from scif.nn.count_network import CountNetwork, CountStart
+from scif.nn.depth_trend import DepthTrend
 from scif.nn.fno import FNO
 from scif.nn.mlp import TimeMLP
 from scif.nn.multinomial import multinomial_nll
@@ -19,6 +20,7 @@ __all__ = [
     "CountConsistency",
     "CountNetwork",
     "CountStart",
+    "DepthTrend",
     "SparseCounts",
     "Thinned",
     "TimeEmbedding",

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from scif.core._check import batch_times
 from scif.nn.code_prior import MAX_SHAPE, CodePosterior, CodePrior
 from scif.nn.count_network import CountNetwork
+from scif.nn.depth_trend import DepthTrend
 from scif.nn.sparse_counts import SparseCounts
 
 __all__ = ["CountConsistency"]
@@ -34,6 +35,8 @@ class CountConsistency(nn.Module):
     A gene that does not follow others more surely than chance would have it is not believed: with its *credibility*
     :math:`w_g`, zero or one, the composition is :math:`(1 - w_g) p_g + w_g \rho_g` around the pooled profile ``p``.
     What is not credible is constant, and no rescaling touches it: genes without a common signal stay uncorrelated.
+    Nor does depth: such a gene's counts are compared with the expectation at their depth (``trend``), and what they
+    have beyond it is expressed at none.
 
     Once ``prior`` is fitted, :math:`\rho` is the mean of the network's and of that of the posterior mean of the
     code, the latter with weight ``prior_share``, and ``"transport"`` decodes codes that are distributed as the
@@ -69,6 +72,7 @@ class CountConsistency(nn.Module):
         self.register_buffer("credibility", torch.ones(genes))
         self.prior = CodePrior(genes, network.width + network.extra)
         self.register_buffer("prior_share", torch.tensor(0.0))
+        self.trend = DepthTrend(genes, network.num_batches)
 
     @property
     def device(self) -> torch.device:
@@ -148,6 +152,7 @@ class CountConsistency(nn.Module):
         """Gamma shape of each gene's posterior ``(cells, genes)``: ``x + alpha`` for Poisson noise."""
         one = torch.ones_like(library)
         mu = library[:, None] * self.rates(x, one, library=library, batch=batch)
+        mu = mu * self.trend(library, one, batch=batch)
         own = self._own(self.residual_shape)
         information = 1.0 / (1.0 + mu * (1.0 + 1.0 / own) / self.inverse_dispersion)
         return x.dense() * information + own
@@ -160,20 +165,32 @@ class CountConsistency(nn.Module):
         *,
         library: Tensor,
         batch: Tensor | None = None,
+        target_batch: Tensor | None = None,
+        moved: Tensor | None = None,
         kind: Literal["mean", "transport"] = "mean",
     ) -> Tensor:
-        """Bring network and observation together, gene by gene, at the given library sizes."""
+        """Bring network and observation together, gene by gene, at the given library sizes.
+
+        What a cell has beyond its expectation ``mu``, at its depth and in its batch, goes as a ratio with ``moved``,
+        the expectation in another batch, if that is given.
+        """
         fitted = kind == "transport" and self.prior.fitted
         shape = self.prior.residual_shape if fitted else self.residual_shape
-        share = self.signal_share(mu, t, shape=self._own(shape))
+        trend = None if fitted or self.trend.flat else self.trend(library, t, batch=batch)
+        expected = mu if trend is None else mu * trend
+        share = self.signal_share(expected, t, shape=self._own(shape))
         if kind == "transport":
             share = share.sqrt()
-        out = torch.lerp(mu, x, share)
-        constant = None if fitted else self.constant(batch)
+        out = torch.lerp(expected, x, share)
+        if moved is not None:
+            out = out * moved / expected.clamp_min(1e-20)
+        elif trend is not None:
+            out = out / trend
+        constant = None if fitted else self.constant(batch if target_batch is None else target_batch)
         if constant is None:
             return out * (library / out.sum(1).clamp_min(1e-12))[:, None]
         fixed = library[:, None] * constant * (1.0 - share)
-        varying = out - fixed
+        varying = (out - fixed).clamp_min_(0.0)
         scale = (library - fixed.sum(1)) / varying.sum(1).clamp_min(1e-12)
         return torch.addcmul(fixed, varying, scale[:, None])
 
@@ -209,11 +226,12 @@ class CountConsistency(nn.Module):
             library = x.totals() if isinstance(x, SparseCounts) else x.sum(1)
         dense = x.dense() if isinstance(x, SparseCounts) else x
         mu = library[:, None] * self.rates(x, times, library=library, batch=batch, kind=kind)
-        out = self.combine(dense, mu, times, library=library, batch=batch, kind=kind)
+        moved = None
         if target_batch is not None:
-            # what a cell has beyond its own batch's expectation goes with it, as a ratio
             moved = self.rates(x, times, library=library, batch=batch, target_batch=target_batch, kind=kind)
-            out = moved * out / mu.clamp_min(1e-20)
-            out = out * (library / out.sum(1).clamp_min(1e-12))[:, None]
+            moved = library[:, None] * moved
+        out = self.combine(
+            dense, mu, times, library=library, batch=batch, target_batch=target_batch, moved=moved, kind=kind
+        )
         # an exact identity at t = 0, beyond what rounding of the rescaling leaves
         return torch.where(times[:, None] > 0, out, dense)

@@ -1,0 +1,136 @@
+"""How each gene's counts grow with depth, by a regression on cells in bins of depth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy import sparse
+
+from scif.model._data import CountBatch, gather
+from scif.model._shrinkage import learn_prior, shrink
+from scif.nn import CountConsistency, DepthTrend
+
+__all__ = ["Trend", "fit_depth_trend", "trend_of_the_rest"]
+
+#: Bins of cells of similar depth, and Newton steps.
+BINS, STEPS = 64, 8
+#: Precision of the slopes' normal prior, whose mean is zero: a slope of -1 is a gene that depth does nothing to.
+RIDGE = 1.0
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Log-linear trend of each gene with depth; parameters as for :class:`scif.nn.DepthTrend`, whose form it has.
+
+    Attributes
+    ----------
+    bias, slope
+        ``(genes,)``.
+    level
+        Average log library size of each batch ``(batches,)``.
+    range
+        Least and largest log library size, less the level.
+    """
+
+    bias: np.ndarray
+    slope: np.ndarray
+    level: np.ndarray
+    range: tuple[float, float]
+
+    def put_into(self, module: DepthTrend) -> None:
+        """Let a denoiser use it."""
+        for name, value in vars(self).items():
+            getattr(module, name).copy_(torch.as_tensor(value))
+
+    def factor(self, depth: np.ndarray, member: np.ndarray) -> np.ndarray:
+        """Factor on the expected counts of cells, ``(cells, genes)``."""
+        centred = (np.log(depth) - member @ self.level).astype(np.float32)
+        factor = np.outer(centred, self.slope.astype(np.float32))
+        factor += self.bias.astype(np.float32)
+        return np.exp(factor, out=factor)
+
+
+def fit_depth_trend(
+    x: sparse.csr_matrix, depth: np.ndarray, *, member: np.ndarray, profiles: np.ndarray, dispersion: np.ndarray
+) -> Trend:
+    r"""Fit :math:`E[x_{cg}] = L_c p_g \exp(a_g + b_g \ell_c)` by the quasi-likelihood of negative binomial counts.
+
+    Parameters
+    ----------
+    x
+        Counts ``(cells, genes)``.
+    depth
+        Library sizes ``(cells,)``.
+    member
+        One in the column of each cell's batch, ``(cells, batches)``.
+    profiles
+        Pooled composition of each batch, ``(batches, genes)``.
+    dispersion
+        Of each gene beyond Poisson noise, ``(genes,)``.
+    """
+    molecules = depth @ member
+    level = (depth * np.log(depth)) @ member / molecules.clip(1e-12)
+    centred = np.log(depth) - member @ level
+    bins = min(BINS, len(depth))
+    of = np.empty(len(depth), dtype=np.int64)
+    of[centred.argsort(kind="stable")] = np.arange(len(depth)) * bins // len(depth)
+    which = sparse.csr_matrix((np.ones(len(depth)), (of, np.arange(len(depth)))), shape=(bins, len(depth)))
+    observed = np.asarray((which @ x).todense(), dtype=np.float64)
+    base = (which @ (depth[:, None] * member)) @ profiles
+    cells = np.bincount(of, minlength=bins)[:, None]
+    at = (which @ (depth * centred)) / (which @ depth)
+    design, trend = np.stack([np.ones(bins), at], 1), np.zeros((2, x.shape[1]))
+    for _ in range(STEPS):
+        mu = base * np.exp((design @ trend).clip(-5.0, 5.0))
+        weight = 1.0 / (1.0 + mu / cells * dispersion)
+        gradient = design.T @ ((observed - mu) * weight)
+        a, b, c = (at**i @ (mu * weight) for i in range(3))
+        a, c = a + 1e-9, c + RIDGE
+        gradient[1] -= RIDGE * trend[1]
+        step = np.stack([c * gradient[0] - b * gradient[1], a * gradient[1] - b * gradient[0]]) / (a * c - b**2)
+        trend += step.clip(-1.0, 1.0)
+    slope = _shrunk(trend[1], c - b**2 / a)
+    mu = base * np.exp(np.outer(at, slope).clip(-5.0, 5.0))
+    weight = 1.0 / (1.0 + mu / cells * dispersion)
+    bias = np.log(((observed * weight).sum(0) + 1e-9) / ((mu * weight).sum(0) + 1e-9))
+    return Trend(bias, slope, level, (float(centred.min()), float(centred.max())))
+
+
+def _shrunk(modes: np.ndarray, curvature: np.ndarray) -> np.ndarray:
+    """Posterior means of slopes, whose prior is learned from all of them; modes under the ridge are known."""
+    information = torch.from_numpy((curvature - RIDGE).clip(0.0))[:, None, None]
+    target = torch.from_numpy(curvature * modes)[:, None]
+    prior = learn_prior(information, target, guess=torch.full((1, 1), 0.05, dtype=torch.float64))
+    slope: np.ndarray = shrink(information, target, prior=prior)[:, 0].numpy()
+    return slope
+
+
+@torch.no_grad()
+def trend_of_the_rest(model: CountConsistency, cells: Iterable[CountBatch]) -> Trend:
+    """Trend of the genes that are not believed to follow others; none of those that are.
+
+    Parameters
+    ----------
+    model
+        The denoiser, with its credibility.
+    cells
+        Minibatches of counts.
+    """
+    counts, batch, library = gather(cells)
+    batches = np.arange(len(model.trend.level))
+    baseline = [model.baseline(torch.tensor([code], device=model.device)).reshape(-1) for code in batches]
+    profiles, dispersion = torch.stack(baseline).double().cpu().numpy(), model.dispersion.cpu().numpy()
+    rest = np.flatnonzero(model.credibility.cpu().numpy() < 1.0)
+    trend = fit_depth_trend(
+        counts[:, rest],
+        library.astype(np.float64),
+        member=np.eye(len(batches))[batch],
+        profiles=profiles[:, rest],
+        dispersion=dispersion[rest],
+    )
+    bias, slope = np.zeros((2, counts.shape[1]))
+    bias[rest], slope[rest] = trend.bias, trend.slope
+    return replace(trend, bias=bias, slope=slope)

@@ -24,11 +24,11 @@ def evidence(
 
     Codes of a half of the cells are scores along the components of the other half, so that they fit no noise of the
     cells that they are tested on; what a gene's own counts do to them, by its score and as a part of the library
-    size, is taken off, and so is what follows the library size or the batch, in the codes and in the gene. With :math:`r` the residuals of a gene
-    around the pooled profile and its trend with depth, weighted as negative binomial counts with the variance that the gene shows,
-    :math:`u_k = \sum_i r_i z_{ik}` has variance :math:`h_k` if the gene follows nothing, and the statistic is
-    :math:`\sum_k s_k (u_k^2 / h_k - 1) / \sqrt{2 \sum_k s_k^2}`: strong directions, of standard deviation
-    :math:`s_k`, are what most genes follow. Zero for all genes where cells are too few.
+    size, is taken off, and so is what follows the library size or the batch. With :math:`r` the residuals of a gene
+    around the pooled profile and its trend with depth, weighted as negative binomial counts with the variance that
+    the gene shows, :math:`u_k = \sum_i r_i z_{ik}` has variance :math:`h_k` if the gene follows nothing, and the
+    statistic is :math:`\sum_k s_k (u_k^2 / h_k - 1) / \sqrt{2 \sum_k s_k^2}`: strong directions, of standard
+    deviation :math:`s_k`, are what most genes follow. Zero for all genes where cells are too few.
 
     Parameters
     ----------

@@ -83,7 +83,8 @@ def test_counts_that_do_not_know_their_library_stay_uncorrelated():
     x = permute_genes(x, genes, kind="count")
     model, adata = trained(x)
     denoised = model.get_denoised()
-    assert mean_absolute_correlation(denoised, genes) < mean_absolute_correlation(x, genes) + 0.02
+    # without a trend 0.05
+    assert mean_absolute_correlation(denoised, genes) < mean_absolute_correlation(x, genes) + 0.025
     slope = model.depth_slope
     assert list(slope.index) == list(adata.var_names)
     alone = model.credibility.to_numpy() == 0.0

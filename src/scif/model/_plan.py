@@ -21,7 +21,7 @@ from scif.model._deconvolution import fit_code_prior
 from scif.model._depth_trend import trend_of_the_rest
 from scif.model._loadings import refit_loadings
 from scif.model._objective import CountAnchor, CountICM
-from scif.model._residual import drawn_variation, few, fit_variation, many
+from scif.model._residual import drawn_variation, few, fit_variation, passes
 from scif.nn import CountConsistency
 
 __all__ = ["CountPlan", "CountRunner"]
@@ -198,9 +198,10 @@ class CountPlan(Engine):
         cells = [batch.to(self.device) for batch in chosen]
         variation = fit_variation(
             averaged,
-            many(cells) if last else cells,
+            cells,
             technical=self.technical,
             generator=generator,
+            times=passes(cells) if last else 1,
         )
         for module in (self.model, averaged):
             variation.put_into(module)

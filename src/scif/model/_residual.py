@@ -15,14 +15,14 @@ from scif.model._data import CountBatch
 from scif.nn import CountConsistency
 from scif.nn.code_prior import MAX_SHAPE
 
-__all__ = ["GeneVariation", "drawn_variation", "few", "fit_variation", "many", "moment_variation"]
+__all__ = ["GeneVariation", "drawn_variation", "few", "fit_variation", "moment_variation", "passes"]
 
 #: Shapes to choose from: from "the observation says it all" to "the network says it all".
 GRID = torch.tensor([*np.geomspace(0.02, 2000.0, 24), MAX_SHAPE], dtype=torch.float32)
 #: Entries (cells x genes) that are enough while training goes on, and of the last estimate, which is kept.
 FEW_ENTRIES, MANY_ENTRIES = 3_000_000, 12_000_000
-#: Weight of the average gene of similar expression against the gene itself.
-TREND_WEIGHT = 1.0
+#: Genes on each side that are of similar expression: at the least, and one in so many. Rounds of what they share.
+SIMILAR, ONE_IN, PRIOR_ROUNDS = 50, 40, 50
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ def few(cells: Iterable[CountBatch]) -> list[CountBatch]:
     return chosen
 
 
-def many(cells: Sequence[CountBatch]) -> Sequence[CountBatch]:
-    """All minibatches, several times over if they are small: each time other molecules are hidden."""
-    return list(cells) * int(min(max(MANY_ENTRIES // _entries(cells), 1), 8))
+def passes(cells: Sequence[CountBatch]) -> int:
+    """How often to look at minibatches, more often if they are small: each time other molecules are hidden."""
+    return int(min(max(MANY_ENTRIES // _entries(cells), 1), 8))
 
 
 def _entries(cells: Sequence[CountBatch]) -> int:
@@ -72,12 +72,14 @@ def fit_variation(
     *,
     technical: Tensor | float | None,
     generator: torch.Generator,
+    times: int = 1,
 ) -> GeneVariation:
     """Estimate each gene's own variation by predicting 20% of the molecules from the others.
 
-    The total variation of a gene is the gamma shape with the least Poisson loss on the hidden molecules, averaged
-    with that of genes of similar expression. Hidden and visible molecules of a cell share technical dispersion,
-    so that thinning cannot tell it from biology; what is technical is taken off the total afterwards.
+    How well each of :data:`GRID` predicts the hidden molecules is the evidence for that gamma shape of a gene's total
+    variation, and the dispersion its posterior mean under a prior learned from genes of similar expression. Hidden and
+    visible molecules of a cell share technical dispersion, so that thinning cannot tell it from biology; what is
+    technical is taken off the total afterwards.
 
     Parameters
     ----------
@@ -90,16 +92,17 @@ def fit_variation(
         steadiest fortieth of the well-measured genes shows.
     generator
         Source of randomness.
+    times
+        How often to hide molecules of each cell.
     """
     loss = torch.zeros(len(GRID), model.network.num_genes, dtype=torch.float64)
     expression = torch.zeros(model.network.num_genes, dtype=torch.float64)
-    for cell in cells:
+    for cell in [*cells] * times:
         counts, batch, ratio = cell.x, cell.batch, cell.ratio
         parts = counts.thin(torch.full((counts.num_cells,), 0.8, device=counts.device), generator=generator)
         seen, hidden = parts.a.totals().clamp_min(1e-6), parts.b.totals()
         library = seen if ratio is None else seen * ratio
-        times = torch.ones_like(seen)
-        mu = seen[:, None] * model.rates(parts.a, times, library=library, batch=batch)
+        mu = seen[:, None] * model.rates(parts.a, torch.ones_like(seen), library=library, batch=batch)
         expression += mu.sum(0).cpu()
         # both parts store the same entries
         rate, rows, columns, visible = hidden / seen, parts.a.rows, parts.a.columns, parts.a.values
@@ -112,7 +115,7 @@ def fit_variation(
             here = shape * (rate @ share)
             here.index_add_(0, columns, at_entries * visible * rate[rows] - parts.b.values * log_mean)
             loss[i] += here.cpu()
-    return _divide(_minimise(_with_trend(loss, expression)), expression, technical)
+    return _divide(_posterior_mean(loss / times, expression), expression, technical)
 
 
 @torch.no_grad()
@@ -178,7 +181,7 @@ def drawn_variation(
             ways = torch.lgamma(counts.values + shape) - math.lgamma(shape)
             here.index_add_(0, counts.columns, counts.values * torch.log(at_entries + shape) - ways)
             loss[i] += here.cpu()
-    return _divide(_minimise(_with_trend(loss, expression)), expression, technical)
+    return _divide(_posterior_mean(loss, expression), expression, technical)
 
 
 def _divide(total: Tensor, expression: Tensor, technical: Tensor | float | None) -> GeneVariation:
@@ -192,30 +195,37 @@ def _divide(total: Tensor, expression: Tensor, technical: Tensor | float | None)
     return GeneVariation((1.0 / left.clamp_min(1.0 / MAX_SHAPE)).clamp(max=MAX_SHAPE), theta.clone())
 
 
-def _minimise(loss: Tensor) -> Tensor:
-    """Shape with the least loss ``(genes,)``, by a parabola through three points of the evenly spaced part."""
-    best = loss.argmin(0)
-    inner = (best > 0) & (best < len(GRID) - 2)
-    middle = best.clamp(1, len(GRID) - 3)
-    left, here, right = (loss.gather(0, (middle + i)[None])[0] for i in (-1, 0, 1))
-    offset = 0.5 * (left - right) / (left - 2 * here + right).clamp_min(1e-300)
-    step = float(GRID[1] / GRID[0])
-    refined = GRID[middle] * step ** offset.clamp(-0.5, 0.5)
-    return torch.where(inner, refined.float(), GRID[best])
+def _posterior_mean(loss: Tensor, expression: Tensor) -> Tensor:
+    """Shapes of the posterior means of the dispersions, ``(genes,)``.
 
+    The prior is the distribution over :data:`GRID` that best explains the genes of similar expression (empirical
+    Bayes): a gene with few molecules is taken for one of them, one with many for itself.
 
-def _with_trend(loss: Tensor, expression: Tensor) -> Tensor:
-    """Add to each gene's loss the mean of the losses of genes of similar expression."""
+    Parameters
+    ----------
+    loss
+        Negative log-likelihood of every shape, ``(shapes, genes)``.
+    expression
+        By which genes are similar, ``(genes,)``.
+    """
     order = expression.argsort()
-    genes = len(order)
-    window = max(25, genes // 100)
-    relative = loss[:, order] - loss[-1:, order]
-    sums = torch.nn.functional.pad(relative.cumsum(1), (1, 0))
-    low, high = (torch.arange(genes) - window).clamp_min(0), (torch.arange(genes) + window + 1).clamp_max(genes)
-    trend = (sums[:, high] - sums[:, low]) / (high - low)
-    out = torch.empty_like(relative)
-    out[:, order] = relative + TREND_WEIGHT * trend
-    return out
+    genes = torch.arange(len(order))
+    window = max(SIMILAR, len(order) // ONE_IN)
+    low, high = (genes - window).clamp_min(0), (genes + window + 1).clamp_max(len(order))
+    likelihood = torch.exp(loss.min(0).values - loss)[:, order]
+    prior = torch.full_like(likelihood, 1.0 / len(likelihood))
+    for _ in range(PRIOR_ROUNDS):
+        sums = torch.nn.functional.pad(_posterior(likelihood, prior).cumsum(1), (1, 0))
+        prior = (sums[:, high] - sums[:, low]) / (high - low)
+    dispersion = (_posterior(likelihood, prior) / GRID[:, None]).sum(0)
+    out = torch.empty_like(dispersion)
+    out[order] = dispersion.reciprocal()
+    return out.float()
+
+
+def _posterior(likelihood: Tensor, prior: Tensor) -> Tensor:
+    joint = likelihood * prior
+    return joint / joint.sum(0)
 
 
 def _steady_dispersion(total: Tensor, expression: Tensor) -> float:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.interpolate import CubicSpline
 from torch import Tensor
 
 from scif.core.noise import NegativeBinomial
@@ -19,10 +20,12 @@ __all__ = ["GeneVariation", "drawn_variation", "few", "fit_variation", "moment_v
 
 #: Shapes to choose from: from "the observation says it all" to "the network says it all".
 GRID = torch.tensor([*np.geomspace(0.02, 2000.0, 24), MAX_SHAPE], dtype=torch.float32)
+#: The same with a point between every two.
+FINE = torch.tensor([*np.geomspace(0.02, 2000.0, 47), MAX_SHAPE], dtype=torch.float32)
 #: Entries (cells x genes) that are enough while training goes on, and of the last estimate, which is kept.
 FEW_ENTRIES, MANY_ENTRIES = 3_000_000, 12_000_000
 #: Genes on each side that are of similar expression: at the least, and one in so many. Rounds of what they share.
-SIMILAR, ONE_IN, PRIOR_ROUNDS = 50, 40, 50
+SIMILAR, ONE_IN, PRIOR_ROUNDS = 50, 40, 10
 
 
 @dataclass(frozen=True)
@@ -212,15 +215,22 @@ def _posterior_mean(loss: Tensor, expression: Tensor) -> Tensor:
     genes = torch.arange(len(order))
     window = max(SIMILAR, len(order) // ONE_IN)
     low, high = (genes - window).clamp_min(0), (genes + window + 1).clamp_max(len(order))
-    likelihood = torch.exp(loss.min(0).values - loss)[:, order]
+    loss = _between(loss[:, order])
+    likelihood = torch.exp(loss.min(0).values - loss)
     prior = torch.full_like(likelihood, 1.0 / len(likelihood))
     for _ in range(PRIOR_ROUNDS):
         sums = torch.nn.functional.pad(_posterior(likelihood, prior).cumsum(1), (1, 0))
         prior = (sums[:, high] - sums[:, low]) / (high - low)
-    dispersion = (_posterior(likelihood, prior) / GRID[:, None]).sum(0)
+    dispersion = (_posterior(likelihood, prior) / FINE[:, None]).sum(0)
     out = torch.empty_like(dispersion)
     out[order] = dispersion.reciprocal()
     return out.float()
+
+
+def _between(loss: Tensor) -> Tensor:
+    """Losses of :data:`FINE` from those of :data:`GRID`, ``(shapes, genes)``: smooth curves of the logarithm."""
+    even = CubicSpline(np.arange(len(GRID) - 1), loss[:-1].numpy())(np.arange(len(FINE) - 1) / 2.0)
+    return torch.cat([torch.from_numpy(even), loss[-1:]])
 
 
 def _posterior(likelihood: Tensor, prior: Tensor) -> Tensor:

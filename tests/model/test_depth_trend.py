@@ -58,6 +58,18 @@ def test_a_batch_that_is_deeper_has_its_own_level():
     np.testing.assert_allclose(both.slope[: len(SLOPES)], alone.slope[: len(SLOPES)], atol=0.12)
 
 
+def test_a_batch_without_cells_has_the_level_of_the_others_and_no_gene_no_trend():
+    x, library = drawn(cells=50, genes=10)
+    member = np.eye(2)[np.zeros(50, int)]
+    profiles = np.tile(x.sum(0) / library.sum(), (2, 1))
+    trend = fit_depth_trend(sp.csr_matrix(x), library, member=member, profiles=profiles, dispersion=np.zeros(10))
+    assert trend.level[1] == pytest.approx(trend.level[0])
+    nothing = fit_depth_trend(
+        sp.csr_matrix(x[:, :0]), library, member=member, profiles=profiles[:, :0], dispersion=np.zeros(0)
+    )
+    assert nothing.slope.shape == nothing.bias.shape == (0,)
+
+
 @pytest.mark.parametrize("cells", [1, 2, 5])
 def test_few_cells_and_equal_libraries_have_no_trend(cells):
     x, library = drawn(cells=cells, genes=20)

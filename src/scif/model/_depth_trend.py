@@ -71,8 +71,9 @@ def fit_depth_trend(
     dispersion
         Of each gene beyond Poisson noise, ``(genes,)``.
     """
-    molecules = depth @ member
-    level = (depth * np.log(depth)) @ member / molecules.clip(1e-12)
+    molecules, overall = depth @ member, (depth @ np.log(depth)) / depth.sum()
+    # a batch of which there is no cell here has the level of the others
+    level = np.where(molecules > 0, (depth * np.log(depth)) @ member / molecules.clip(1e-12), overall)
     centred = np.log(depth) - member @ level
     bins = min(BINS, len(depth))
     of = np.empty(len(depth), dtype=np.int64)
@@ -83,9 +84,14 @@ def fit_depth_trend(
     cells = np.bincount(of, minlength=bins)[:, None]
     at = (which @ (depth * centred)) / (which @ depth)
     design, trend = np.stack([np.ones(bins), at], 1), np.zeros((2, x.shape[1]))
+
+    def expected(bias: np.ndarray, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Counts of the bins and how much they weigh, ``(bins, genes)``."""
+        mu = base * np.exp((bias + np.outer(at, slope)).clip(-5.0, 5.0))
+        return mu, 1.0 / (1.0 + mu / cells * dispersion)
+
     for _ in range(STEPS):
-        mu = base * np.exp((design @ trend).clip(-5.0, 5.0))
-        weight = 1.0 / (1.0 + mu / cells * dispersion)
+        mu, weight = expected(*trend)
         gradient = design.T @ ((observed - mu) * weight)
         a, b, c = (at**i @ (mu * weight) for i in range(3))
         a, c = a + 1e-9, c + RIDGE
@@ -93,14 +99,15 @@ def fit_depth_trend(
         step = np.stack([c * gradient[0] - b * gradient[1], a * gradient[1] - b * gradient[0]]) / (a * c - b**2)
         trend += step.clip(-1.0, 1.0)
     slope = _shrunk(trend[1], c - b**2 / a)
-    mu = base * np.exp(np.outer(at, slope).clip(-5.0, 5.0))
-    weight = 1.0 / (1.0 + mu / cells * dispersion)
+    mu, weight = expected(np.zeros_like(slope), slope)
     bias = np.log(((observed * weight).sum(0) + 1e-9) / ((mu * weight).sum(0) + 1e-9))
     return Trend(bias, slope, level, (float(centred.min()), float(centred.max())))
 
 
 def _shrunk(modes: np.ndarray, curvature: np.ndarray) -> np.ndarray:
     """Posterior means of slopes, whose prior is learned from all of them; modes under the ridge are known."""
+    if len(modes) == 0:
+        return modes
     information = torch.from_numpy((curvature - RIDGE).clip(0.0))[:, None, None]
     target = torch.from_numpy(curvature * modes)[:, None]
     prior = learn_prior(information, target, guess=torch.full((1, 1), 0.05, dtype=torch.float64))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 import torch
 from scipy.ndimage import median_filter
 from torch import Tensor
 
-from scif.model._data import CountBatch, gather
+from scif.model._data import CountBatch, GatheredCounts
 from scif.model._evidence import DEGREE, evidence
 from scif.nn import CountConsistency
 
@@ -28,7 +28,7 @@ OWN = 0.35
 
 @torch.no_grad()
 def fit_credibility(
-    model: CountConsistency, cells: Callable[[], Iterable[CountBatch]], *, rng: np.random.Generator
+    model: CountConsistency, cells: Iterable[CountBatch], *, gathered: GatheredCounts, rng: np.random.Generator
 ) -> Tensor:
     r"""One for each gene whose common variation is credible, zero for the others, ``(genes,)``.
 
@@ -43,14 +43,15 @@ def fit_credibility(
     model
         The denoiser, with its residual shapes.
     cells
-        Gives minibatches of counts, as often as asked.
+        Minibatches of counts.
+    gathered
+        The same cells together.
     rng
         Halves the cells.
     """
-    counts, batch, _ = gather(cells())
-    sure = evidence(counts, model.network.components.cpu().numpy(), batch=batch, rng=rng)
-    asked = np.maximum(SURE, TYPICAL * _typical(sure, np.asarray(counts.sum(0)).ravel()))
-    own = _own_share(model, cells()).cpu().numpy()
+    sure = evidence(gathered.x, model.network.components.cpu().numpy(), batch=gathered.batch, rng=rng)
+    asked = np.maximum(SURE, TYPICAL * _typical(sure, np.asarray(gathered.x.sum(0)).ravel()))
+    own = _own_share(model, cells).cpu().numpy()
     return torch.from_numpy(sure > np.where(own > OWN, asked, LEAST))
 
 

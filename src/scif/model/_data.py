@@ -19,7 +19,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, S
 from scif.model._stored import MIXED, NeighbouringBatches, StoredCounts, by_rows
 from scif.nn import SparseCounts
 
-__all__ = ["CountBatch", "CountDataModule", "CountDataset"]
+__all__ = ["CountBatch", "CountDataModule", "CountDataset", "GatheredCounts"]
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,33 @@ class CountBatch:
         return totals if self.ratio is None else totals * self.ratio
 
 
-def gather(cells: Iterable[CountBatch]) -> tuple[sparse.csr_matrix, np.ndarray, np.ndarray]:
-    """Counts ``(cells, genes)``, batch codes and library sizes ``(cells,)`` of minibatches, on the processor."""
-    counts, codes, library = [], [], []
-    for cell in cells:
-        counts.append(cell.x.to_scipy())
-        codes.append(np.zeros(cell.x.num_cells, int) if cell.batch is None else cell.batch.reshape(-1).cpu().numpy())
-        library.append(cell.library.cpu().numpy())
-    return sparse.vstack(counts, format="csr"), np.concatenate(codes).astype(int), np.concatenate(library)
+@dataclass(frozen=True)
+class GatheredCounts:
+    """Minibatches put together, on the processor.
+
+    Attributes
+    ----------
+    x
+        Counts ``(cells, genes)``.
+    batch
+        Batch codes ``(cells,)``; zeros if there is one batch.
+    library
+        Library sizes ``(cells,)``.
+    """
+
+    x: sparse.csr_matrix
+    batch: np.ndarray
+    library: np.ndarray
+
+    @classmethod
+    def of(cls, cells: Iterable[CountBatch]) -> GatheredCounts:
+        """All cells of minibatches."""
+        counts, codes, library = [], [], []
+        for cell in cells:
+            counts.append(cell.x.to_scipy())
+            codes.append(np.zeros(cell.x.num_cells) if cell.batch is None else cell.batch.reshape(-1).cpu().numpy())
+            library.append(cell.library.cpu().numpy())
+        return cls(sparse.vstack(counts, format="csr"), np.concatenate(codes).astype(int), np.concatenate(library))
 
 
 class CountDataset(Dataset[CountBatch]):

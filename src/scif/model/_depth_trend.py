@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from scipy import sparse
 
-from scif.model._data import CountBatch, gather
+from scif.model._data import GatheredCounts
 from scif.model._shrinkage import learn_prior, shrink
 from scif.nn import CountConsistency, DepthTrend
 
@@ -83,7 +82,7 @@ def fit_depth_trend(
     base = (which @ (depth[:, None] * member)) @ profiles
     cells = np.bincount(of, minlength=bins)[:, None]
     at = (which @ (depth * centred)) / (which @ depth)
-    design, trend = np.stack([np.ones(bins), at], 1), np.zeros((2, x.shape[1]))
+    trend = np.zeros((2, x.shape[1]))
 
     def expected(bias: np.ndarray, slope: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Counts of the bins and how much they weigh, ``(bins, genes)``."""
@@ -92,10 +91,10 @@ def fit_depth_trend(
 
     for _ in range(STEPS):
         mu, weight = expected(*trend)
-        gradient = design.T @ ((observed - mu) * weight)
+        rest = (observed - mu) * weight
+        gradient = np.stack([rest.sum(0), at @ rest - RIDGE * trend[1]])
         a, b, c = (at**i @ (mu * weight) for i in range(3))
         a, c = a + 1e-9, c + RIDGE
-        gradient[1] -= RIDGE * trend[1]
         step = np.stack([c * gradient[0] - b * gradient[1], a * gradient[1] - b * gradient[0]]) / (a * c - b**2)
         trend += step.clip(-1.0, 1.0)
     slope = _shrunk(trend[1], c - b**2 / a)
@@ -116,28 +115,26 @@ def _shrunk(modes: np.ndarray, curvature: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def trend_of_the_rest(model: CountConsistency, cells: Iterable[CountBatch]) -> Trend:
+def trend_of_the_rest(model: CountConsistency, gathered: GatheredCounts) -> Trend:
     """Trend of the genes that are not believed to follow others; none of those that are.
 
     Parameters
     ----------
     model
         The denoiser, with its credibility.
-    cells
-        Minibatches of counts.
+    gathered
+        Counts of cells.
     """
-    counts, batch, library = gather(cells)
-    batches = np.arange(len(model.trend.level))
-    baseline = [model.baseline(torch.tensor([code], device=model.device)).reshape(-1) for code in batches]
-    profiles, dispersion = torch.stack(baseline).double().cpu().numpy(), model.dispersion.cpu().numpy()
+    batches, genes = len(model.trend.level), gathered.x.shape[1]
+    profiles = model.baseline(torch.arange(batches, device=model.device)).reshape(batches, genes)
     rest = np.flatnonzero(model.credibility.cpu().numpy() < 1.0)
     trend = fit_depth_trend(
-        counts[:, rest],
-        library.astype(np.float64),
-        member=np.eye(len(batches))[batch],
-        profiles=profiles[:, rest],
-        dispersion=dispersion[rest],
+        gathered.x[:, rest],
+        gathered.library.astype(np.float64),
+        member=np.eye(batches)[gathered.batch],
+        profiles=profiles.double().cpu().numpy()[:, rest],
+        dispersion=model.dispersion.cpu().numpy()[rest],
     )
-    bias, slope = np.zeros((2, counts.shape[1]))
+    bias, slope = np.zeros((2, genes))
     bias[rest], slope[rest] = trend.bias, trend.slope
     return replace(trend, bias=bias, slope=slope)

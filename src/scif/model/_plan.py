@@ -16,7 +16,7 @@ from scif.core import Engine
 from scif.core.noise import NegativeBinomial, NoiseModel
 from scif.core.objective import LossOutput, Objective, SumObjective
 from scif.model._credibility import fit_credibility
-from scif.model._data import CountBatch
+from scif.model._data import CountBatch, GatheredCounts
 from scif.model._deconvolution import fit_code_prior
 from scif.model._depth_trend import trend_of_the_rest
 from scif.model._loadings import refit_loadings
@@ -156,8 +156,11 @@ class CountPlan(Engine):
         self.model.load_state_dict(self.averaged.state_dict() if self._best is None else self._best[1])
         self.model.eval()
         rng = np.random.default_rng(self.seed)
-        self.model.credibility.copy_(fit_credibility(self.model, self._whole_cells, rng=rng))
-        trend_of_the_rest(self.model, self._whole_cells()).put_into(self.model.trend)
+        gathered = GatheredCounts.of(self._whole_cells())
+        credibility = fit_credibility(self.model, self._whole_cells(), gathered=gathered, rng=rng)
+        self.model.credibility.copy_(credibility)
+        trend_of_the_rest(self.model, gathered).put_into(self.model.trend)
+        del gathered
         if self.anchored:
             refit_loadings(self.model, self._whole_cells)
             self._fit_prior()

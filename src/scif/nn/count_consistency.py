@@ -148,11 +148,15 @@ class CountConsistency(nn.Module):
         """Gamma shape of the variation of its own that a gene has in estimates: as found, or none."""
         return shape if self.residual else torch.full_like(shape, MAX_SHAPE)
 
+    def _at_depth(self, mu: Tensor, t: Tensor, *, library: Tensor, batch: Tensor | None) -> Tensor:
+        """Expectations with each gene's trend with depth."""
+        return mu if self.trend.flat else mu * self.trend(library, t, batch=batch)
+
     def posterior_shape(self, x: SparseCounts, *, library: Tensor, batch: Tensor | None = None) -> Tensor:
         """Gamma shape of each gene's posterior ``(cells, genes)``: ``x + alpha`` for Poisson noise."""
         one = torch.ones_like(library)
         mu = library[:, None] * self.rates(x, one, library=library, batch=batch)
-        mu = mu * self.trend(library, one, batch=batch)
+        mu = self._at_depth(mu, one, library=library, batch=batch)
         own = self._own(self.residual_shape)
         information = 1.0 / (1.0 + mu * (1.0 + 1.0 / own) / self.inverse_dispersion)
         return x.dense() * information + own
@@ -176,16 +180,14 @@ class CountConsistency(nn.Module):
         """
         fitted = kind == "transport" and self.prior.fitted
         shape = self.prior.residual_shape if fitted else self.residual_shape
-        trend = None if fitted or self.trend.flat else self.trend(library, t, batch=batch)
-        expected = mu if trend is None else mu * trend
+        expected = mu if fitted else self._at_depth(mu, t, library=library, batch=batch)
         share = self.signal_share(expected, t, shape=self._own(shape))
         if kind == "transport":
             share = share.sqrt()
         out = torch.lerp(expected, x, share)
-        if moved is not None:
+        moved = mu if moved is None else moved
+        if moved is not expected:
             out = out * moved / expected.clamp_min(1e-20)
-        elif trend is not None:
-            out = out / trend
         constant = None if fitted else self.constant(batch if target_batch is None else target_batch)
         if constant is None:
             return out * (library / out.sum(1).clamp_min(1e-12))[:, None]

@@ -15,6 +15,7 @@ from torch import Tensor
 from scif.core import Engine
 from scif.core.noise import NegativeBinomial, NoiseModel
 from scif.core.objective import LossOutput, Objective, SumObjective
+from scif.model._cell_scale import find_followers, fit_cell_scale
 from scif.model._credibility import fit_credibility
 from scif.model._data import CountBatch, GatheredCounts
 from scif.model._deconvolution import fit_code_prior
@@ -80,6 +81,7 @@ class CountPlan(Engine):
             parts["icm"] = (CountICM(noise, num_steps=num_steps or 1), consistency_weight)
         module.prior_share.zero_()  # until training is over
         module.prior.is_fitted.fill_(False)
+        module.cell_scale.spread.zero_()
         super().__init__(
             module,
             SumObjective(parts),
@@ -199,6 +201,8 @@ class CountPlan(Engine):
         generator = torch.Generator(self.device).manual_seed(self.seed)
         chosen = [cell.whole() for cell in self.reference] if last else few(self.reference)
         cells = [batch.to(self.device) for batch in chosen]
+        if last:
+            find_followers(averaged, cells, fit_cell_scale(averaged, cells))
         variation = fit_variation(
             averaged,
             cells,
@@ -210,6 +214,9 @@ class CountPlan(Engine):
             variation.put_into(module)
         if isinstance(self.noise, NegativeBinomial):
             self.noise.inverse_dispersion.copy_(variation.inverse_dispersion)
+        if last:
+            fit_cell_scale(averaged, cells)
+            self.model.cell_scale.load_state_dict(averaged.cell_scale.state_dict())
 
 
 class CountRunner(TrainRunner):

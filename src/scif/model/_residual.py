@@ -80,8 +80,9 @@ def fit_variation(
     """Estimate each gene's own variation by predicting 20% of the molecules from the others.
 
     How well each of :data:`GRID` predicts the hidden molecules is the evidence for that gamma shape of a gene's total
-    variation, and the dispersion its posterior mean under a prior learned from genes of similar expression. Hidden and
-    visible molecules of a cell share technical dispersion, so that thinning cannot tell it from biology; what is
+    variation, and the dispersion its posterior mean under a prior learned from genes of similar expression. Once
+    scales of cells are known it is the shape in a cell of scale one; the visible molecules tell each cell's. Hidden
+    and visible molecules of a cell share technical dispersion, so that thinning cannot tell it from biology; what is
     technical is taken off the total afterwards.
 
     Parameters
@@ -100,22 +101,26 @@ def fit_variation(
     """
     loss = torch.zeros(len(GRID), model.network.num_genes, dtype=torch.float64)
     expression = torch.zeros(model.network.num_genes, dtype=torch.float64)
+    follows = model.cell_scale.follows
     for cell in [*cells] * times:
         counts, batch, ratio = cell.x, cell.batch, cell.ratio
         parts = counts.thin(torch.full((counts.num_cells,), 0.8, device=counts.device), generator=generator)
         seen, hidden = parts.a.totals().clamp_min(1e-6), parts.b.totals()
         library = seen if ratio is None else seen * ratio
-        mu = seen[:, None] * model.rates(parts.a, torch.ones_like(seen), library=library, batch=batch)
+        one = torch.ones_like(seen)
+        mu = seen[:, None] * model.rates(parts.a, one, library=library, batch=batch)
+        scale = model.scales(parts.a, mu, one, library=library, batch=batch)
         expression += mu.sum(0).cpu()
         # both parts store the same entries
         rate, rows, columns, visible = hidden / seen, parts.a.rows, parts.a.columns, parts.a.values
-        inverse, share = mu.clamp_min(1e-20).reciprocal_(), mu
+        inverse, share = mu.clamp_min(1e-20).reciprocal_().mul_(model.cell_scale.factors(scale)), mu
+        at_scale = torch.where(follows[columns], scale[rows], 1.0)
         for i, shape in enumerate(GRID.tolist()):
-            # the posterior mean is mu (visible + shape) / (mu + shape) = share (visible + shape)
+            # with the cell's shape the posterior mean is mu (visible + shape) / (mu + shape) = share (visible + shape)
             torch.mul(inverse, shape, out=share).add_(1.0).reciprocal_()
             at_entries = share[rows, columns]
-            log_mean = (at_entries * (visible + shape)).clamp_min(1e-12).log()
-            here = shape * (rate @ share)
+            log_mean = (at_entries * (visible + shape * at_scale)).clamp_min(1e-12).log()
+            here = shape * torch.where(follows, (rate * scale) @ share, rate @ share)
             here.index_add_(0, columns, at_entries * visible * rate[rows] - parts.b.values * log_mean)
             loss[i] += here.cpu()
     return _divide(_posterior_mean(loss / times, expression), expression, technical)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scif.nn.cell_scale import CellScale
 from scif.nn.code_prior import CodePosterior, CodePrior
 from scif.nn.count_consistency import CountConsistency
 from scif.nn.count_network import CountNetwork, CountStart
@@ -15,6 +16,7 @@ from scif.nn.unet import UNet
 
 __all__ = [
     "FNO",
+    "CellScale",
     "CodePosterior",
     "CodePrior",
     "CountConsistency",

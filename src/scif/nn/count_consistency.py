@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from scif.core._check import batch_times
+from scif.nn.cell_scale import CellScale
 from scif.nn.code_prior import MAX_SHAPE, CodePosterior, CodePrior
 from scif.nn.count_network import CountNetwork
 from scif.nn.depth_trend import DepthTrend
@@ -37,6 +38,10 @@ class CountConsistency(nn.Module):
     What is not credible is constant, and no rescaling touches it: genes without a common signal stay uncorrelated.
     Nor does depth: such a gene's counts are compared with the expectation at their depth (``trend``), and what they
     have beyond it is expressed at none.
+
+    Cells are not alike either: in some, genes vary more on their own than in others. Once ``cell_scale`` is fitted,
+    the shapes of a cell are :math:`s_i \alpha_g` for genes that go along with it. ``"transport"`` takes all cells to
+    be alike: their variance is to be kept.
 
     Once ``prior`` is fitted, :math:`\rho` is the mean of the network's and of that of the posterior mean of the
     code, the latter with weight ``prior_share``, and ``"transport"`` decodes codes that are distributed as the
@@ -73,6 +78,7 @@ class CountConsistency(nn.Module):
         self.prior = CodePrior(genes, network.width + network.extra)
         self.register_buffer("prior_share", torch.tensor(0.0))
         self.trend = DepthTrend(genes, network.num_batches)
+        self.cell_scale = CellScale(genes)
 
     @property
     def device(self) -> torch.device:
@@ -139,10 +145,15 @@ class CountConsistency(nn.Module):
     def signal_share(self, mu: Tensor, t: Tensor, *, shape: Tensor | None = None) -> Tensor:
         """Share ``k_t`` of a deviation from ``mu`` that is signal, ``(cells, genes)``."""
         against = self.residual_shape if shape is None else shape
-        if float(self.inverse_dispersion.min()) < MAX_SHAPE:
+        if self._technical is not None:
             against = against + mu * ((against + 1.0) / self.inverse_dispersion)
         mu = mu.clamp_min(1e-30)
         return mu / (mu + t[:, None].square() * against)
+
+    @property
+    def _technical(self) -> Tensor | None:
+        """Technical inverse dispersion, None for Poisson noise."""
+        return self.inverse_dispersion if float(self.inverse_dispersion.min()) < MAX_SHAPE else None
 
     def _own(self, shape: Tensor) -> Tensor:
         """Gamma shape of the variation of its own that a gene has in estimates: as found, or none."""
@@ -152,18 +163,46 @@ class CountConsistency(nn.Module):
         """Expectations with each gene's trend with depth."""
         return mu if self.trend.flat else mu * self.trend(library, t, batch=batch)
 
+    def scales(
+        self, x: SparseCounts | Tensor, mu: Tensor, t: Tensor, *, library: Tensor, batch: Tensor | None = None
+    ) -> Tensor:
+        """Scale of each cell on the shapes of the genes that go along with it, ``(cells,)``."""
+        if self.cell_scale.even:
+            return torch.ones_like(library)
+        expected = self.as_counted(x, mu, t, library=library, batch=batch)
+        return self.cell_scale(self.scale_evidence(x, expected, t)).to(mu)
+
+    def as_counted(
+        self, x: SparseCounts | Tensor, mu: Tensor, t: Tensor, *, library: Tensor, batch: Tensor | None = None
+    ) -> Tensor:
+        """Expectations ``mu`` with each gene's trend with depth, and with the sums of the counts."""
+        expected = self._at_depth(mu, t, library=library, batch=batch)
+        totals = x.totals() if isinstance(x, SparseCounts) else x.sum(1)
+        return expected * (totals / expected.sum(1).clamp_min(1e-12))[:, None]
+
+    def scale_evidence(self, x: SparseCounts | Tensor, expected: Tensor, t: Tensor) -> Tensor:
+        """What genes that are believed say of each cell's scale, see :meth:`scif.nn.CellScale.evidence`."""
+        shape = torch.where(self.credibility > 0, self.residual_shape, MAX_SHAPE)
+        return self.cell_scale.evidence(x, expected, shape, t, inverse_dispersion=self._technical)
+
+    def scale_slopes(self, x: SparseCounts | Tensor, expected: Tensor) -> Tensor:
+        """Slopes of the counts' log-likelihoods in the logarithms of their shapes, ``(cells, genes)``."""
+        return self.cell_scale.slopes(x, expected, self.residual_shape, inverse_dispersion=self._technical)
+
     def posterior_shape(self, x: SparseCounts, *, library: Tensor, batch: Tensor | None = None) -> Tensor:
         """Gamma shape of each gene's posterior ``(cells, genes)``: ``x + alpha`` for Poisson noise."""
         one = torch.ones_like(library)
         mu = library[:, None] * self.rates(x, one, library=library, batch=batch)
-        mu = self._at_depth(mu, one, library=library, batch=batch)
         own = self._own(self.residual_shape)
+        if self.residual:
+            own = own * self.cell_scale.factors(self.scales(x, mu, one, library=library, batch=batch))
+        mu = self._at_depth(mu, one, library=library, batch=batch)
         information = 1.0 / (1.0 + mu * (1.0 + 1.0 / own) / self.inverse_dispersion)
         return x.dense() * information + own
 
     def combine(
         self,
-        x: Tensor,
+        x: SparseCounts | Tensor,
         mu: Tensor,
         t: Tensor,
         *,
@@ -179,12 +218,17 @@ class CountConsistency(nn.Module):
         the expectation in another batch, if that is given.
         """
         fitted = kind == "transport" and self.prior.fitted
-        shape = self.prior.residual_shape if fitted else self.residual_shape
-        expected = mu if fitted else self._at_depth(mu, t, library=library, batch=batch)
-        share = self.signal_share(expected, t, shape=self._own(shape))
+        if fitted:
+            expected, shape = mu, self._own(self.prior.residual_shape)
+        else:
+            expected = self._at_depth(mu, t, library=library, batch=batch)
+            shape = self._own(self.residual_shape)
+            if self.residual and not self.cell_scale.even:
+                shape = shape * self.cell_scale.factors(self.scales(x, mu, t, library=library, batch=batch))
+        share = self.signal_share(expected, t, shape=shape)
         if kind == "transport":
             share = share.sqrt()
-        out = torch.lerp(expected, x, share)
+        out = torch.lerp(expected, x.dense() if isinstance(x, SparseCounts) else x, share)
         moved = mu if moved is None else moved
         if moved is not expected:
             out = out * moved / expected.clamp_min(1e-20)
@@ -226,14 +270,15 @@ class CountConsistency(nn.Module):
         times = batch_times(t, given.new_empty(cells, 1))
         if library is None:
             library = x.totals() if isinstance(x, SparseCounts) else x.sum(1)
-        dense = x.dense() if isinstance(x, SparseCounts) else x
         mu = library[:, None] * self.rates(x, times, library=library, batch=batch, kind=kind)
         moved = None
         if target_batch is not None:
             moved = self.rates(x, times, library=library, batch=batch, target_batch=target_batch, kind=kind)
             moved = library[:, None] * moved
         out = self.combine(
-            dense, mu, times, library=library, batch=batch, target_batch=target_batch, moved=moved, kind=kind
+            x, mu, times, library=library, batch=batch, target_batch=target_batch, moved=moved, kind=kind
         )
+        if bool((times > 0).all()):
+            return out
         # an exact identity at t = 0, beyond what rounding of the rescaling leaves
-        return torch.where(times[:, None] > 0, out, dense)
+        return torch.where(times[:, None] > 0, out, x.dense() if isinstance(x, SparseCounts) else x)

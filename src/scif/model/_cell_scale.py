@@ -1,0 +1,97 @@
+"""How unequal cells are in what their genes vary on their own, and which genes go along with that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from scif.model._data import CountBatch
+from scif.nn import CountConsistency
+from scif.nn.cell_scale import FINE
+
+__all__ = ["find_followers", "fit_cell_scale"]
+
+#: Least number of cells; rounds of the scales' distribution, and of the share of genes that go along.
+CELLS, ROUNDS, SHARE_ROUNDS = 20, 30, 50
+
+
+@torch.no_grad()
+def fit_cell_scale(model: CountConsistency, cells: Sequence[CountBatch]) -> Tensor:
+    """Learn how the scales of cells are distributed, see :class:`scif.nn.CellScale`, by expectation maximisation.
+
+    They come from the genes that are believed to follow others.
+
+    Parameters
+    ----------
+    model
+        The denoiser, trained, with its genes' own variation; ``model.cell_scale`` is changed in place, unless cells
+        are fewer than :data:`CELLS`.
+    cells
+        Minibatches of counts.
+
+    Returns
+    -------
+    Scales ``(cells,)``.
+    """
+    scale = model.cell_scale
+    found = []
+    for cell in cells:
+        one = torch.ones_like(cell.library)
+        found.append(model.scale_evidence(cell.x, _expected(model, cell), one))
+    evidence = torch.cat(found, 1)
+    if evidence.shape[1] < CELLS:
+        return scale(evidence)
+    at = torch.from_numpy(FINE).to(evidence)
+    scale.centre.fill_(0.0)
+    scale.spread.fill_(0.5)
+    for _ in range(ROUNDS):
+        chance = scale.posterior(evidence)
+        mean = at @ chance
+        left = at.square() @ chance - mean.square()
+        scale.centre.copy_(mean.mean())
+        scale.spread.copy_((mean.var(correction=0) + left.mean()).sqrt())
+    return scale(evidence)
+
+
+@torch.no_grad()
+def find_followers(model: CountConsistency, cells: Sequence[CountBatch], scales: Tensor) -> None:
+    r"""Find the genes whose own variation goes along with the scales of cells.
+
+    Those that are believed to follow others do, for the scales come from them. Each of the rest is tested: the gain
+    in log-likelihood from none of the scale to all of it is a parabola, :math:`u - J / 2`, of score :math:`u` and
+    information :math:`J` with the gene's average variation taken out. A gene goes along if that is likelier than not
+    in view of how many do. Genes that are shuffled over the cells do not, and stay apart from all others.
+
+    Parameters
+    ----------
+    model, cells
+        As for :func:`fit_cell_scale`.
+    scales
+        What it returns.
+    """
+    sums = torch.zeros(5, model.network.num_genes, dtype=torch.float64)
+    for cell, here in zip(cells, scales.log().split([cell.x.num_cells for cell in cells]), strict=True):
+        slopes = model.scale_slopes(cell.x, _expected(model, cell))
+        log_scale, squares = here.to(slopes), slopes.square()
+        parts = [slopes.sum(0), log_scale @ slopes, *(log_scale**power @ squares for power in range(3))]
+        sums += torch.stack(parts).cpu()
+    slope, score, level, cross, information = sums
+    mean = cross / level.clamp_min(1e-12)
+    gain = score - mean * slope - 0.5 * (information - mean * cross)
+    believed = model.credibility.cpu() > 0
+    rest = ~believed & (level > 0)
+    share = torch.tensor(0.5, dtype=torch.float64)
+    for _ in range(SHARE_ROUNDS):
+        chance = torch.sigmoid(gain + torch.logit(share))
+        share = chance[rest].mean().clamp(1e-3, 1.0 - 1e-3) if bool(rest.any()) else share
+    model.cell_scale.follows.copy_(believed | (rest & (chance > 0.5)))
+
+
+def _expected(model: CountConsistency, cell: CountBatch) -> Tensor:
+    """Expected counts, ``(cells, genes)``."""
+    totals = cell.x.totals()
+    one = torch.ones_like(totals)
+    mu = totals[:, None] * model.rates(cell.x, one, library=cell.library, batch=cell.batch)
+    return model.as_counted(cell.x, mu, one, library=cell.library, batch=cell.batch)

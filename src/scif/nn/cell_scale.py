@@ -1,0 +1,180 @@
+"""How much the genes of a cell vary on their own, next to those of other cells."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.interpolate import CubicSpline
+from torch import Tensor, nn
+
+from scif.nn.code_prior import MIN_TIME
+from scif.nn.sparse_counts import SparseCounts
+
+__all__ = ["CellScale"]
+
+#: Binary logarithms of the scales at which counts are looked at, and those between them.
+POINTS, FINE = np.linspace(-3.0, 3.0, 5), np.linspace(-3.0, 3.0, 49)
+#: What the fine ones have of the others: a cubic curve through them.
+BETWEEN = CubicSpline(POINTS, np.eye(len(POINTS)))(FINE)
+#: Genes with a larger shape do not vary enough to say anything.
+STEADY = 1e3
+
+
+class CellScale(nn.Module):
+    r"""Scale :math:`s_i` of each cell on its genes' own variation, whose gamma shapes are :math:`s_i \alpha_g`.
+
+    A cell below one is further from what genes share than others are: it is stressed, two cells in one, of a kind
+    that the model has hardly seen, or measured with more noise than counting has. More of its deviations are signal.
+    The scale is the reciprocal of a posterior mean of the dispersion, relative to that of the prior, under the
+    negative binomial likelihood of the cell's counts and the prior :math:`\log_2 s_i \sim N(\text{centre},
+    \text{spread}^2)`. Expectations are fitted to the counts that they are compared with; what this adds to all scales
+    alike is in ``centre`` and drops out.
+
+    Until ``spread`` is learned it is zero, and all scales are one. Genes that do not go along are none of ``follows``.
+
+    Parameters
+    ----------
+    genes
+        Number of genes.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from scif.nn import CellScale
+    >>> scale = CellScale(genes=400)
+    >>> mu, shape = torch.full((2, 400), 5.0), torch.full((400,), 4.0)
+    >>> x = torch.stack([mu[0], torch.arange(400) % 20.0])  # the first cell is as expected, the other is not
+    >>> evidence = scale.evidence(x, mu, shape, torch.ones(2))
+    >>> scale(evidence).tolist()
+    [1.0, 1.0]
+    >>> scale.spread.fill_(1.0)
+    tensor(1.)
+    >>> first, second = scale(evidence).tolist()
+    >>> first > 2, second < 1
+    (True, True)
+    """
+
+    centre: Tensor
+    spread: Tensor
+    follows: Tensor
+
+    def __init__(self, genes: int) -> None:
+        super().__init__()
+        self.register_buffer("centre", torch.tensor(0.0))
+        self.register_buffer("spread", torch.tensor(0.0))
+        self.register_buffer("follows", torch.ones(genes, dtype=torch.bool))
+
+    @property
+    def even(self) -> bool:
+        """Whether all cells are taken to be alike."""
+        return float(self.spread) == 0.0
+
+    def forward(self, evidence: Tensor) -> Tensor:
+        """Scales ``(cells,)``.
+
+        Parameters
+        ----------
+        evidence
+            What :meth:`evidence` gives, ``(5, cells)``.
+        """
+        if self.even:
+            return torch.ones_like(evidence[0])
+        dispersion = torch.from_numpy(2.0**-FINE).to(evidence)
+        found: Tensor = dispersion @ self.posterior(evidence)
+        return dispersion @ torch.softmax(self._log_prior(evidence), 0) / found
+
+    def factors(self, scales: Tensor) -> Tensor:
+        """Of scales ``(cells,)`` on the shapes of the genes that go along, and one for the rest, ``(cells, genes)``."""
+        return torch.where(self.follows, scales[:, None], 1.0)
+
+    def posterior(self, evidence: Tensor) -> Tensor:
+        """Chances of :data:`FINE`, ``(49, cells)``, given what :meth:`evidence` gives."""
+        between = torch.from_numpy(BETWEEN).to(evidence) @ evidence
+        return torch.softmax(between + self._log_prior(evidence)[:, None], 0)
+
+    def _log_prior(self, like: Tensor) -> Tensor:
+        off = torch.from_numpy(FINE).to(like) - self.centre.to(like)
+        return -0.5 * (off / self.spread.to(like).clamp_min(1e-2)).square()
+
+    @staticmethod
+    def evidence(
+        x: SparseCounts | Tensor,
+        mu: Tensor,
+        shape: Tensor,
+        t: Tensor,
+        *,
+        inverse_dispersion: Tensor | None = None,
+    ) -> Tensor:
+        r"""Log-likelihoods of :data:`POINTS`, ``(5, cells)``, up to a constant of each cell.
+
+        At ``t`` there is :math:`t^2` times the variance of the noise, so that :math:`x_t / t^2` varies as counts with
+        the expectation :math:`\mu / t^2` do.
+
+        Parameters
+        ----------
+        x
+            Counts, or points of a path towards them, ``(cells, genes)``.
+        mu
+            Their expectations, ``(cells, genes)``.
+        shape
+            Gamma shape of each gene's own variation in a cell of scale one, ``(genes,)``.
+        t
+            Times in [0, 1], ``(cells,)``.
+        inverse_dispersion
+            Technical inverse dispersion of each gene, ``(genes,)``; none beyond Poisson noise if not given.
+        """
+        sharper = t.clamp_min(MIN_TIME).square().reciprocal()[:, None]
+        varies = shape < STEADY
+        mu, shape = mu[:, varies] * sharper, shape[varies][None]
+        rows, columns, values = _entries(x, varies)
+        values, expected = (values * sharper[rows, 0]).to(_wide(mu)), mu[rows, columns].to(_wide(mu))
+        technical = None if inverse_dispersion is None else inverse_dispersion[varies] * sharper
+        found = []
+        for factor in (2.0**POINTS).tolist():
+            total = _total(shape * factor, technical)
+            absent = torch.log1p(mu / total).mul_(total).sum(1).to(values)
+            at = total.expand_as(mu)[rows, columns].to(values)
+            present = torch.lgamma(values + at) - torch.lgamma(at) - values * torch.log(expected + at)
+            found.append((-absent).index_add_(0, rows, present))
+        return torch.stack(found)
+
+    @staticmethod
+    def slopes(
+        x: SparseCounts | Tensor, mu: Tensor, shape: Tensor, *, inverse_dispersion: Tensor | None = None
+    ) -> Tensor:
+        """Slope of each count's log-likelihood in the logarithm of its own shape, ``(cells, genes)``.
+
+        Arguments are those of :meth:`evidence`, of counts.
+        """
+        rows, columns, values = _entries(x, torch.ones_like(shape, dtype=torch.bool))
+        total = _total(shape, inverse_dispersion)
+        ratio = mu / total
+        out = total * (ratio / (1.0 + ratio) - torch.log1p(ratio))
+        at, values = total[columns].to(_wide(mu)), values.to(_wide(mu))
+        ways = torch.digamma(values + at) - torch.digamma(at) - values / (mu[rows, columns].to(at) + at)
+        out[rows, columns] += (at * ways).to(out)
+        if inverse_dispersion is not None:
+            out *= total * (1.0 + 1.0 / inverse_dispersion) / shape
+        return torch.where(shape < STEADY, out, 0.0)
+
+
+def _total(shape: Tensor, technical: Tensor | None) -> Tensor:
+    """Shape of own and technical variation together."""
+    return shape if technical is None else 1.0 / (1.0 / shape + 1.0 / technical + 1.0 / (shape * technical))
+
+
+def _entries(x: SparseCounts | Tensor, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Row, column among the kept genes, and value of each entry of these."""
+    if isinstance(x, SparseCounts):
+        rows, columns, values = x.rows, x.columns, x.values
+    else:
+        rows, columns = x.nonzero(as_tuple=True)
+        values = x[rows, columns]
+    told = kept[columns]
+    place = kept.cumsum(0) - 1
+    return rows[told], place[columns[told]], values[told]
+
+
+def _wide(like: Tensor) -> torch.dtype:
+    """Type for differences of large numbers."""
+    return torch.float32 if like.device.type == "mps" else torch.float64

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from scif.model._data import CountBatch
 from scif.nn import CountConsistency
-from scif.nn.cell_scale import FINE
+from scif.nn.cell_scale import FINE, STEADY
 
 __all__ = ["find_followers", "fit_cell_scale"]
 
@@ -59,10 +59,10 @@ def fit_cell_scale(model: CountConsistency, cells: Sequence[CountBatch]) -> Tens
 def find_followers(model: CountConsistency, cells: Sequence[CountBatch], scales: Tensor) -> None:
     r"""Find the genes whose own variation goes along with the scales of cells.
 
-    Those that are believed to follow others do, for the scales come from them. Each of the rest is tested: the gain
-    in log-likelihood from none of the scale to all of it is a parabola, :math:`u - J / 2`, of score :math:`u` and
-    information :math:`J` with the gene's average variation taken out. A gene goes along if that is likelier than not
-    in view of how many do. Genes that are shuffled over the cells do not, and stay apart from all others.
+    Those that are believed to follow others do, for the scales come from them. Each of the rest is tested by the gain
+    in log-likelihood from shapes that are alike in all cells to shapes that have the scale, each at its best level. A
+    gene goes along if that is likelier than not in view of how many do. Genes that are shuffled over the cells do
+    not, and stay apart from all others.
 
     Parameters
     ----------
@@ -71,20 +71,21 @@ def find_followers(model: CountConsistency, cells: Sequence[CountBatch], scales:
     scales
         What it returns.
     """
-    sums = torch.zeros(5, model.network.num_genes, dtype=torch.float64)
-    for cell, here in zip(cells, scales.log().split([cell.x.num_cells for cell in cells]), strict=True):
-        slopes = model.scale_slopes(cell.x, _expected(model, cell))
-        log_scale, squares = here.to(slopes), slopes.square()
-        parts = [slopes.sum(0), log_scale @ slopes, *(log_scale**power @ squares for power in range(3))]
-        sums += torch.stack(parts).cpu()
-    slope, score, level, cross, information = sums
-    mean = cross / level.clamp_min(1e-12)
-    gain = score - mean * slope - 0.5 * (information - mean * cross)
+    shape, genes = model.residual_shape, model.network.num_genes
+    sums = torch.zeros(2, 3, genes, dtype=torch.float64)
+    for cell, here in zip(cells, scales.split([cell.x.num_cells for cell in cells]), strict=True):
+        expected = _expected(model, cell)
+        for found, factor in zip(sums, (torch.ones_like(here), here), strict=True):
+            likelihood, slope = model.own_likelihood(cell.x, expected, shape * factor[:, None].to(shape))
+            found += torch.stack([likelihood.sum(0), slope.sum(0), slope.square().sum(0)]).cpu()
+    likelihood, slope, information = sums.unbind(1)
+    # to first order, what moving the gene's level to its best adds
+    alike, scaled = likelihood + 0.5 * slope.square() / information.clamp_min(1e-12)
     believed = model.credibility.cpu() > 0
-    rest = ~believed & (level > 0)
+    rest = ~believed & (shape.cpu() < STEADY)
     share = torch.tensor(0.5, dtype=torch.float64)
     for _ in range(SHARE_ROUNDS):
-        chance = torch.sigmoid(gain + torch.logit(share))
+        chance = torch.sigmoid(scaled - alike + torch.logit(share))
         share = chance[rest].mean().clamp(1e-3, 1.0 - 1e-3) if bool(rest.any()) else share
     model.cell_scale.follows.copy_(believed | (rest & (chance > 0.5)))
 

@@ -139,23 +139,29 @@ class CellScale(nn.Module):
         return torch.stack(found)
 
     @staticmethod
-    def slopes(
+    def likelihood(
         x: SparseCounts | Tensor, mu: Tensor, shape: Tensor, *, inverse_dispersion: Tensor | None = None
-    ) -> Tensor:
-        """Slope of each count's log-likelihood in the logarithm of its own shape, ``(cells, genes)``.
+    ) -> tuple[Tensor, Tensor]:
+        """Log-likelihood of each count up to a constant, and its slope in the logarithm of the gene's own shape.
 
-        Arguments are those of :meth:`evidence`, of counts.
+        Arguments are those of :meth:`evidence`, of counts, but the shape may be ``(cells, genes)``.
+
+        Returns
+        -------
+        Both ``(cells, genes)``.
         """
-        rows, columns, values = _entries(x, torch.ones_like(shape, dtype=torch.bool))
-        total = _total(shape, inverse_dispersion)
+        rows, columns, values = _entries(x, torch.ones(mu.shape[1], dtype=torch.bool, device=mu.device))
+        total = _total(shape, inverse_dispersion).expand_as(mu)
         ratio = mu / total
-        out = total * (ratio / (1.0 + ratio) - torch.log1p(ratio))
-        at, values = total[columns].to(_wide(mu)), values.to(_wide(mu))
-        ways = torch.digamma(values + at) - torch.digamma(at) - values / (mu[rows, columns].to(at) + at)
-        out[rows, columns] += (at * ways).to(out)
+        absent = torch.log1p(ratio)
+        likelihood, slope = -total * absent, total * (ratio / (1.0 + ratio) - absent)
+        at, values = total[rows, columns].to(_wide(mu)), values.to(_wide(mu))
+        there = mu[rows, columns].to(at) + at
+        likelihood[rows, columns] += (torch.lgamma(values + at) - torch.lgamma(at) - values * there.log()).to(mu)
+        slope[rows, columns] += (at * (torch.digamma(values + at) - torch.digamma(at) - values / there)).to(mu)
         if inverse_dispersion is not None:
-            out *= total * (1.0 + 1.0 / inverse_dispersion) / shape
-        return torch.where(shape < STEADY, out, 0.0)
+            slope *= total * (1.0 + 1.0 / inverse_dispersion) / shape
+        return likelihood, slope
 
 
 def _total(shape: Tensor, technical: Tensor | None) -> Tensor:

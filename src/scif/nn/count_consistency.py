@@ -185,9 +185,9 @@ class CountConsistency(nn.Module):
         shape = torch.where(self.credibility > 0, self.residual_shape, MAX_SHAPE)
         return self.cell_scale.evidence(x, expected, shape, t, inverse_dispersion=self._technical)
 
-    def scale_slopes(self, x: SparseCounts | Tensor, expected: Tensor) -> Tensor:
-        """Slopes of the counts' log-likelihoods in the logarithms of their shapes, ``(cells, genes)``."""
-        return self.cell_scale.slopes(x, expected, self.residual_shape, inverse_dispersion=self._technical)
+    def own_likelihood(self, x: SparseCounts | Tensor, expected: Tensor, shape: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-likelihood of each count, and its slope in the shape: see :meth:`scif.nn.CellScale.likelihood`."""
+        return self.cell_scale.likelihood(x, expected, shape, inverse_dispersion=self._technical)
 
     def posterior_shape(self, x: SparseCounts, *, library: Tensor, batch: Tensor | None = None) -> Tensor:
         """Gamma shape of each gene's posterior ``(cells, genes)``: ``x + alpha`` for Poisson noise."""

@@ -1,0 +1,120 @@
+"""Scales of cells, learned from counts: their distribution, the genes that go along, and what they are good for."""
+
+from __future__ import annotations
+
+import anndata as ad
+import numpy as np
+import scipy.sparse as sp
+import torch
+
+import scif
+from scif.model import ICM
+from scif.model._cell_scale import CELLS, find_followers, fit_cell_scale
+from scif.model._data import CountBatch
+from scif.nn import CountConsistency, CountNetwork, SparseCounts
+
+GENES, ALPHA = 120, 2.0
+
+
+def flat() -> CountConsistency:
+    """A denoiser that expects the same composition of every cell."""
+    network = CountNetwork(GENES, 2, dropout=0.0)
+    for parameter in network.parameters():
+        parameter.data.zero_()
+    model = CountConsistency(network).eval()
+    model.residual_shape.fill_(ALPHA)
+    return model
+
+
+def drawn(log2_scale: np.ndarray, follows: np.ndarray | None = None, *, seed: int = 0) -> list[CountBatch]:
+    """Minibatches of gamma-Poisson counts of cells of these scales, with a mean of four."""
+    rng = np.random.default_rng(seed)
+    exponent = np.ones(GENES) if follows is None else follows.astype(float)
+    shape = ALPHA * 2.0 ** (log2_scale[:, None] * exponent)
+    x = SparseCounts.from_scipy(rng.poisson(4.0 * rng.gamma(shape) / shape)).to_scipy()
+    return [CountBatch(SparseCounts.from_scipy(x[i : i + 100])) for i in range(0, len(log2_scale), 100)]
+
+
+def test_the_distribution_of_scales_is_found():
+    truth = np.random.default_rng(1).normal(0.0, 0.8, 600)
+    model = flat()
+    scales = fit_cell_scale(model, drawn(truth))
+    assert abs(float(model.cell_scale.spread) - 0.8) < 0.08
+    assert abs(float(model.cell_scale.centre)) < 0.15
+    assert np.corrcoef(scales.log2().numpy(), truth)[0, 1] > 0.9
+
+
+def test_cells_that_are_alike_stay_alike():
+    model = flat()
+    scales = fit_cell_scale(model, drawn(np.zeros(600)))
+    assert float(scales.log2().std()) < 0.1
+    assert float(scales.log2().abs().max()) < 0.5
+
+
+def test_few_cells_change_nothing():
+    model = flat()
+    scales = fit_cell_scale(model, drawn(np.linspace(-2.0, 2.0, CELLS - 1)))
+    assert model.cell_scale.even
+    assert (scales == 1).all()
+
+
+def test_genes_that_go_along_are_told_from_those_that_do_not():
+    truth = np.random.default_rng(2).normal(0.0, 0.8, 600)
+    follows = np.arange(GENES) < 80
+    cells, model = drawn(truth, follows), flat()
+    model.credibility.copy_(torch.arange(GENES) < 40)
+    find_followers(model, cells, fit_cell_scale(model, cells))
+    found = model.cell_scale.follows.numpy()
+    assert found[:40].all()
+    assert found[40:80].mean() > 0.9
+    assert found[80:].mean() < 0.05
+
+
+def uneven(cells: int = 400) -> tuple[ad.AnnData, np.ndarray]:
+    """Cells of two types of which some are far from what genes share, with their expected counts."""
+    rng = np.random.default_rng(3)
+    profiles = rng.gamma(1.0, 4.0, (2, GENES))
+    shape = 4.0 * 2.0 ** rng.normal(0.0, 1.5, (cells, 1)) * np.ones(GENES)
+    x0 = profiles[rng.integers(2, size=cells)] * rng.gamma(shape) / shape
+    adata = ad.AnnData(sp.csr_matrix(rng.poisson(x0).astype(np.float32)))
+    adata.obs_names, adata.var_names = (np.arange(n).astype(str) for n in adata.shape)
+    return adata, x0
+
+
+def test_uneven_cells_are_closer_to_the_truth():
+    adata, x0 = uneven()
+    ICM.setup_anndata(adata)
+    model = ICM(adata)
+    model.train(max_epochs=30, enable_progress_bar=False)
+    scale = model.module.cell_scale
+    assert float(scale.spread) > 0.8
+
+    def error() -> float:
+        return float(((model.get_denoised() - x0) ** 2 / x0.mean()).mean())
+
+    with_scales = error()
+    scale.spread.zero_()
+    assert with_scales < 0.97 * error()
+
+
+def test_transport_takes_all_cells_to_be_alike_and_draws_do_not():
+    adata = scif.datasets.simulate_counts(100, 30, depth=200, seed=0)
+    ICM.setup_anndata(adata)
+    model = ICM(adata)
+    model.train(max_epochs=3, enable_progress_bar=False)
+    scale, x = model.module.cell_scale, SparseCounts.from_scipy(adata.X)
+
+    @torch.no_grad()
+    def shape() -> torch.Tensor:
+        return model.module.posterior_shape(x, library=x.totals()) - x.dense()
+
+    model.module.residual_shape.fill_(2.0)
+    scale.spread.zero_()
+    before, plain = model.get_denoised(estimator="transport"), shape()
+    scale.spread.fill_(2.0)
+    scale.follows.copy_(torch.arange(30) >= 10)
+    np.testing.assert_array_equal(model.get_denoised(estimator="transport"), before)
+    factors = (shape() / plain).numpy()
+    np.testing.assert_allclose(factors[:, :10], 1.0, rtol=1e-2)
+    np.testing.assert_allclose(factors[:, 10:], factors[:, 10:11] * np.ones(20), rtol=1e-2)
+    assert factors[:, 10].std() > 0.1

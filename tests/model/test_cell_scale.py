@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import anndata as ad
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 import torch
 
@@ -70,19 +71,20 @@ def test_genes_that_go_along_are_told_from_those_that_do_not():
     assert found[80:].mean() < 0.05
 
 
-def uneven(cells: int = 400) -> tuple[ad.AnnData, np.ndarray]:
-    """Cells of two types of which some are far from what genes share, with their expected counts."""
+def uneven(cells: int = 400) -> tuple[ad.AnnData, np.ndarray, np.ndarray]:
+    """Cells of two types of which some are far from what genes share, their expected counts, and their scales."""
     rng = np.random.default_rng(3)
     profiles = rng.gamma(1.0, 4.0, (2, GENES))
-    shape = 4.0 * 2.0 ** rng.normal(0.0, 1.5, (cells, 1)) * np.ones(GENES)
+    log2_scale = rng.normal(0.0, 1.5, cells)
+    shape = 4.0 * 2.0 ** log2_scale[:, None] * np.ones(GENES)
     x0 = profiles[rng.integers(2, size=cells)] * rng.gamma(shape) / shape
     adata = ad.AnnData(sp.csr_matrix(rng.poisson(x0).astype(np.float32)))
     adata.obs_names, adata.var_names = (np.arange(n).astype(str) for n in adata.shape)
-    return adata, x0
+    return adata, x0, log2_scale
 
 
 def test_uneven_cells_are_closer_to_the_truth():
-    adata, x0 = uneven()
+    adata, x0, truth = uneven()
     ICM.setup_anndata(adata)
     model = ICM(adata)
     model.train(max_epochs=30, enable_progress_bar=False)
@@ -92,6 +94,11 @@ def test_uneven_cells_are_closer_to_the_truth():
     def error() -> float:
         return float(((model.get_denoised() - x0) ** 2 / x0.mean()).mean())
 
+    scales = model.get_cell_scale()
+    assert scales.index.equals(adata.obs_names)
+    assert np.corrcoef(np.log2(scales), truth)[0, 1] > 0.8
+    pd.testing.assert_series_equal(model.get_cell_scale(indices=[7, 3]), scales.iloc[[7, 3]], rtol=1e-4)
+    pd.testing.assert_series_equal(model.get_cell_scale(adata[5:9].copy(), batch_size=2), scales.iloc[5:9], rtol=1e-4)
     with_scales = error()
     scale.spread.zero_()
     assert with_scales < 0.97 * error()

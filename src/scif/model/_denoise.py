@@ -114,13 +114,8 @@ class DenoiseMixin:
         >>> model.get_denoised(indices=[5, 3], gene_list=["gene_2", "gene_0"]).shape
         (2, 2)
         """
-        self._check_if_trained(warn=False)  # type: ignore[attr-defined]
         check_getter(estimator, library_size, n_samples, out, return_numpy)
-        data = self._data_for(adata)
-        order = gene_order(self.gene_names_, data.var_names)
-        manager = self.get_anndata_manager(data, required=True)  # type: ignore[attr-defined]
-        dataset = CountDataset(manager, genes=order, factor_unit=self.factor_unit_)
-        rows = row_numbers(indices, len(dataset))
+        data, dataset, rows = self._cells(adata, indices)
         columns, names = self._columns(gene_list, data.var_names)
         target = self._batch_code(transform_batch)
         drawn = estimator == "sample"
@@ -148,6 +143,64 @@ class DenoiseMixin:
         if return_numpy:
             return out
         return pd.DataFrame(out, index=data.obs_names[rows], columns=names)
+
+    @torch.inference_mode()
+    def get_cell_scale(
+        self,
+        adata: AnnData | None = None,
+        indices: Sequence[int] | np.ndarray | None = None,
+        *,
+        batch_size: int | None = None,
+    ) -> pd.Series:
+        """How closely each cell keeps to what genes share, next to other cells.
+
+        The gamma shapes of its genes' own variation are this many times those of an average cell. A cell far below
+        one is unlike the rest: stressed, two cells in one, of a kind that is hardly in the data, or measured with more
+        noise than counting has. Its own counts are trusted more. See :class:`scif.nn.CellScale`.
+
+        Parameters
+        ----------
+        adata
+            Cells, new ones included; those the model was set up with if not given.
+        indices
+            Which cells, in the order of the result; numbers or a boolean mask.
+        batch_size
+            Cells at a time.
+
+        Returns
+        -------
+        Scales, named as the cells are. All are one if the model was trained on fewer than 20 cells.
+
+        Examples
+        --------
+        >>> import scif
+        >>> adata = scif.datasets.simulate_counts(60, 40, seed=0)
+        >>> scif.model.ICM.setup_anndata(adata)
+        >>> model = scif.model.ICM(adata)
+        >>> model.train(max_epochs=1, enable_progress_bar=False)
+        >>> adata.obs["cell_scale"] = model.get_cell_scale()
+        """
+        data, dataset, rows = self._cells(adata, indices)
+        module = self.module.eval()
+        size = batch_size or max(settings.batch_size, MIN_BATCH)
+        found = [np.empty(0, dtype=np.float32)]
+        for start in range(0, len(rows), size):
+            cell = dataset[rows[start : start + size]].to(module.device)
+            one = torch.ones_like(cell.library)
+            mu = cell.library[:, None] * module.rates(cell.x, one, library=cell.library, batch=cell.batch)
+            found.append(module.scales(cell.x, mu, one, library=cell.library, batch=cell.batch).cpu().numpy())
+        return pd.Series(np.concatenate(found), index=data.obs_names[rows], name="cell_scale")
+
+    def _cells(
+        self, adata: AnnData | None, indices: Sequence[int] | np.ndarray | None
+    ) -> tuple[AnnData, CountDataset, np.ndarray]:
+        """Registered data, its counts in the order of the model's genes, and the rows asked for."""
+        self._check_if_trained(warn=False)  # type: ignore[attr-defined]
+        data = self._data_for(adata)
+        order = gene_order(self.gene_names_, data.var_names)
+        manager = self.get_anndata_manager(data, required=True)  # type: ignore[attr-defined]
+        dataset = CountDataset(manager, genes=order, factor_unit=self.factor_unit_)
+        return data, dataset, row_numbers(indices, len(dataset))
 
     def _data_for(self, adata: AnnData | None) -> AnnData:
         """Registered data; a view is copied, and stays a view for the caller."""

@@ -196,9 +196,10 @@ class CountConsistency(nn.Module):
         own = self._own(self.residual_shape)
         if self.residual:
             own = own * self.cell_scale.factors(self.scales(x, mu, one, library=library, batch=batch))
+        if self._technical is None:
+            return x.dense() + own
         mu = self._at_depth(mu, one, library=library, batch=batch)
-        information = 1.0 / (1.0 + mu * (1.0 + 1.0 / own) / self.inverse_dispersion)
-        return x.dense() * information + own
+        return x.dense() / (1.0 + mu * (1.0 + 1.0 / own) / self._technical) + own
 
     def combine(
         self,

@@ -190,7 +190,7 @@ class CountConsistency(nn.Module):
         return self.cell_scale.likelihood(x, expected, shape, inverse_dispersion=self._technical)
 
     def posterior_shape(self, x: SparseCounts, *, library: Tensor, batch: Tensor | None = None) -> Tensor:
-        """Gamma shape of each gene's posterior ``(cells, genes)``: ``x + alpha`` for Poisson noise."""
+        """Gamma shape of each gene's posterior ``(cells, genes)``: ``x + s alpha`` for Poisson noise."""
         one = torch.ones_like(library)
         mu = library[:, None] * self.rates(x, one, library=library, batch=batch)
         own = self._own(self.residual_shape)

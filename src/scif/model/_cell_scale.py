@@ -72,6 +72,11 @@ def find_followers(model: CountConsistency, cells: Sequence[CountBatch], scales:
         What it returns.
     """
     shape, genes = model.residual_shape, model.network.num_genes
+    believed = model.credibility > 0
+    rest = ~believed & (shape < STEADY)
+    model.cell_scale.follows.copy_(believed)
+    if model.cell_scale.even or not bool(rest.any()):
+        return
     sums = torch.zeros(2, 3, genes, dtype=torch.float64)
     for cell, here in zip(cells, scales.split([cell.x.num_cells for cell in cells]), strict=True):
         expected = _expected(model, cell)
@@ -81,13 +86,12 @@ def find_followers(model: CountConsistency, cells: Sequence[CountBatch], scales:
     likelihood, slope, information = sums.unbind(1)
     # to first order, what moving the gene's level to its best adds
     alike, scaled = likelihood + 0.5 * slope.square() / information.clamp_min(1e-12)
-    believed = model.credibility.cpu() > 0
-    rest = ~believed & (shape.cpu() < STEADY)
+    gain = (scaled - alike)[rest.cpu()]
     share = torch.tensor(0.5, dtype=torch.float64)
     for _ in range(SHARE_ROUNDS):
-        chance = torch.sigmoid(scaled - alike + torch.logit(share))
-        share = chance[rest].mean().clamp(1e-3, 1.0 - 1e-3) if bool(rest.any()) else share
-    model.cell_scale.follows.copy_(believed | (rest & (chance > 0.5)))
+        chance = torch.sigmoid(gain + torch.logit(share))
+        share = chance.mean().clamp(1e-3, 1.0 - 1e-3)
+    model.cell_scale.follows[rest] = (chance > 0.5).to(rest.device)
 
 
 def _expected(model: CountConsistency, cell: CountBatch) -> Tensor:

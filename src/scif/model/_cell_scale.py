@@ -71,22 +71,23 @@ def find_followers(model: CountConsistency, cells: Sequence[CountBatch], scales:
     scales
         What it returns.
     """
-    shape, genes = model.residual_shape, model.network.num_genes
+    shape = model.residual_shape
     believed = model.credibility > 0
     rest = ~believed & (shape < STEADY)
     model.cell_scale.follows.copy_(believed)
     if model.cell_scale.even or not bool(rest.any()):
         return
-    sums = torch.zeros(2, 3, genes, dtype=torch.float64)
+    sums = torch.zeros(2, 3, int(rest.sum()), dtype=torch.float64)
     for cell, here in zip(cells, scales.split([cell.x.num_cells for cell in cells]), strict=True):
         expected = _expected(model, cell)
         for found, factor in zip(sums, (torch.ones_like(here), here), strict=True):
-            likelihood, slope = model.own_likelihood(cell.x, expected, shape * factor[:, None].to(shape))
+            own = shape * factor[:, None].to(shape)
+            likelihood, slope = model.own_likelihood(cell.x, expected, own, genes=rest)
             found += torch.stack([likelihood.sum(0), slope.sum(0), slope.square().sum(0)]).cpu()
     likelihood, slope, information = sums.unbind(1)
     # to first order, what moving the gene's level to its best adds
     alike, scaled = likelihood + 0.5 * slope.square() / information.clamp_min(1e-12)
-    gain = (scaled - alike)[rest.cpu()]
+    gain = scaled - alike
     share = torch.tensor(0.5, dtype=torch.float64)
     for _ in range(SHARE_ROUNDS):
         chance = torch.sigmoid(gain + torch.logit(share))
@@ -95,8 +96,8 @@ def find_followers(model: CountConsistency, cells: Sequence[CountBatch], scales:
 
 
 def _expected(model: CountConsistency, cell: CountBatch) -> Tensor:
-    """Expected counts, ``(cells, genes)``."""
+    """Expected counts at depth, ``(cells, genes)``."""
     totals = cell.x.totals()
     one = torch.ones_like(totals)
     mu = totals[:, None] * model.rates(cell.x, one, library=cell.library, batch=cell.batch)
-    return model.as_counted(cell.x, mu, one, library=cell.library, batch=cell.batch)
+    return model.at_depth(mu, one, library=cell.library, batch=cell.batch)

@@ -188,7 +188,8 @@ class DenoiseMixin:
             cell = dataset[rows[start : start + size]].to(module.device)
             one = torch.ones_like(cell.library)
             mu = cell.library[:, None] * module.rates(cell.x, one, library=cell.library, batch=cell.batch)
-            found.append(module.scales(cell.x, mu, one, library=cell.library, batch=cell.batch).cpu().numpy())
+            mu = module.at_depth(mu, one, library=cell.library, batch=cell.batch)
+            found.append(module.scales(cell.x, mu, one).cpu().numpy())
         return pd.Series(np.concatenate(found), index=data.obs_names[rows], name="cell_scale")
 
     def _cells(

@@ -109,7 +109,7 @@ def fit_variation(
         library = seen if ratio is None else seen * ratio
         one = torch.ones_like(seen)
         mu = seen[:, None] * model.rates(parts.a, one, library=library, batch=batch)
-        scale = model.scales(parts.a, mu, one, library=library, batch=batch)
+        scale = model.scales(parts.a, model.at_depth(mu, one, library=library, batch=batch), one)
         expression += mu.sum(0).cpu()
         # both parts store the same entries
         rate, rows, columns, visible = hidden / seen, parts.a.rows, parts.a.columns, parts.a.values

@@ -123,35 +123,54 @@ class CellScale(nn.Module):
         inverse_dispersion
             Technical inverse dispersion of each gene, ``(genes,)``; none beyond Poisson noise if not given.
         """
-        sharper = t.clamp_min(MIN_TIME).square().reciprocal()[:, None]
         varies = shape < STEADY
-        mu, shape = mu[:, varies] * sharper, shape[varies][None]
         rows, columns, values = _entries(x, varies)
-        values, expected = (values * sharper[rows, 0]).to(_wide(mu)), mu[rows, columns].to(_wide(mu))
-        technical = None if inverse_dispersion is None else inverse_dispersion[varies] * sharper
-        found = []
+        mu, shape = (mu if bool(varies.all()) else mu[:, varies]), shape[varies]
+        technical = None if inverse_dispersion is None else inverse_dispersion[varies]
+        if bool((t < 1).any()):
+            sharper = t.clamp_min(MIN_TIME).square().reciprocal()[:, None]
+            mu, values = mu * sharper, values * sharper[rows, 0]
+            technical = None if technical is None else technical * sharper
+        expected, several = mu[rows, columns].to(_wide(mu)), (values != 1).nonzero()[:, 0]
+        values = values.to(expected)
+        found, work = [], torch.empty_like(mu)
         for factor in (2.0**POINTS).tolist():
             total = _total(shape * factor, technical)
-            absent = torch.log1p(mu / total).mul_(total).sum(1).to(values)
-            at = total.expand_as(mu)[rows, columns].to(values)
-            present = torch.lgamma(values + at) - torch.lgamma(at) - values * torch.log(expected + at)
-            found.append((-absent).index_add_(0, rows, present))
+            torch.div(mu, total, out=work).log1p_()
+            absent = work @ total if total.dim() == 1 else work.mul_(total).sum(1)
+            at = (total[columns] if total.dim() == 1 else total[rows, columns]).to(expected)
+            # lgamma(1 + a) - lgamma(a) is log(a), and most entries are a single molecule
+            ways = at.log()
+            ways[several] = torch.lgamma(values[several] + at[several]) - torch.lgamma(at[several])
+            found.append((-absent.to(expected)).index_add_(0, rows, ways - values * torch.log(expected + at)))
         return torch.stack(found)
 
     @staticmethod
     def likelihood(
-        x: SparseCounts | Tensor, mu: Tensor, shape: Tensor, *, inverse_dispersion: Tensor | None = None
+        x: SparseCounts | Tensor,
+        mu: Tensor,
+        shape: Tensor,
+        *,
+        genes: Tensor,
+        inverse_dispersion: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Log-likelihood of each count up to a constant, and its slope in the logarithm of the gene's own shape.
 
         Arguments are those of :meth:`evidence`, of counts, but the shape may be ``(cells, genes)``.
 
+        Parameters
+        ----------
+        genes
+            Which genes, a mask ``(genes,)``.
+
         Returns
         -------
-        Both ``(cells, genes)``.
+        Both ``(cells, number of these genes)``.
         """
-        rows, columns, values = _entries(x, torch.ones(mu.shape[1], dtype=torch.bool, device=mu.device))
-        total = _total(shape, inverse_dispersion).expand_as(mu)
+        rows, columns, values = _entries(x, genes)
+        mu, shape = mu[:, genes], shape[..., genes]
+        technical = None if inverse_dispersion is None else inverse_dispersion[genes]
+        total = _total(shape, technical).expand_as(mu)
         ratio = mu / total
         absent = torch.log1p(ratio)
         likelihood, slope = -total * absent, total * (ratio / (1.0 + ratio) - absent)
@@ -159,8 +178,8 @@ class CellScale(nn.Module):
         there = mu[rows, columns].to(at) + at
         likelihood[rows, columns] += (torch.lgamma(values + at) - torch.lgamma(at) - values * there.log()).to(mu)
         slope[rows, columns] += (at * (torch.digamma(values + at) - torch.digamma(at) - values / there)).to(mu)
-        if inverse_dispersion is not None:
-            slope *= total * (1.0 + 1.0 / inverse_dispersion) / shape
+        if technical is not None:
+            slope *= total * (1.0 + 1.0 / technical) / shape
         return likelihood, slope
 
 

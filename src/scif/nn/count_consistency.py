@@ -159,46 +159,49 @@ class CountConsistency(nn.Module):
         """Gamma shape of the variation of its own that a gene has in estimates: as found, or none."""
         return shape if self.residual else torch.full_like(shape, MAX_SHAPE)
 
-    def _at_depth(self, mu: Tensor, t: Tensor, *, library: Tensor, batch: Tensor | None) -> Tensor:
-        """Expectations with each gene's trend with depth."""
+    def at_depth(self, mu: Tensor, t: Tensor, *, library: Tensor, batch: Tensor | None = None) -> Tensor:
+        """Expectations ``mu`` with each gene's trend with depth."""
         return mu if self.trend.flat else mu * self.trend(library, t, batch=batch)
 
-    def scales(
-        self, x: SparseCounts | Tensor, mu: Tensor, t: Tensor, *, library: Tensor, batch: Tensor | None = None
-    ) -> Tensor:
-        """Scale of each cell on the shapes of the genes that go along with it, ``(cells,)``."""
-        if self.cell_scale.even:
-            return torch.ones_like(library)
-        expected = self.as_counted(x, mu, t, library=library, batch=batch)
-        return self.cell_scale(self.scale_evidence(x, expected, t)).to(mu)
+    def scales(self, x: SparseCounts | Tensor, expected: Tensor, t: Tensor) -> Tensor:
+        """Scale of each cell on the shapes of the genes that go along with it, ``(cells,)``.
 
-    def as_counted(
-        self, x: SparseCounts | Tensor, mu: Tensor, t: Tensor, *, library: Tensor, batch: Tensor | None = None
-    ) -> Tensor:
-        """Expectations ``mu`` with each gene's trend with depth, and with the sums of the counts."""
-        expected = self._at_depth(mu, t, library=library, batch=batch)
-        totals = x.totals() if isinstance(x, SparseCounts) else x.sum(1)
-        return expected * (totals / expected.sum(1).clamp_min(1e-12))[:, None]
+        Parameters
+        ----------
+        x
+            Counts, or points of a path towards them.
+        expected
+            Their expectations, at their depth, ``(cells, genes)``; what counts is how they are distributed over genes.
+        t
+            Times ``(cells,)``.
+        """
+        if self.cell_scale.even:
+            return torch.ones_like(t)
+        return self.cell_scale(self.scale_evidence(x, expected, t)).to(expected)
 
     def scale_evidence(self, x: SparseCounts | Tensor, expected: Tensor, t: Tensor) -> Tensor:
         """What genes that are believed say of each cell's scale, see :meth:`scif.nn.CellScale.evidence`."""
+        totals = x.totals() if isinstance(x, SparseCounts) else x.sum(1)
+        expected = expected * (totals / expected.sum(1).clamp_min(1e-12))[:, None]
         shape = torch.where(self.credibility > 0, self.residual_shape, MAX_SHAPE)
         return self.cell_scale.evidence(x, expected, shape, t, inverse_dispersion=self._technical)
 
-    def own_likelihood(self, x: SparseCounts | Tensor, expected: Tensor, shape: Tensor) -> tuple[Tensor, Tensor]:
+    def own_likelihood(
+        self, x: SparseCounts | Tensor, expected: Tensor, shape: Tensor, *, genes: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Log-likelihood of each count, and its slope in the shape: see :meth:`scif.nn.CellScale.likelihood`."""
-        return self.cell_scale.likelihood(x, expected, shape, inverse_dispersion=self._technical)
+        return self.cell_scale.likelihood(x, expected, shape, genes=genes, inverse_dispersion=self._technical)
 
     def posterior_shape(self, x: SparseCounts, *, library: Tensor, batch: Tensor | None = None) -> Tensor:
         """Gamma shape of each gene's posterior ``(cells, genes)``: ``x + s alpha`` for Poisson noise."""
         one = torch.ones_like(library)
         mu = library[:, None] * self.rates(x, one, library=library, batch=batch)
+        mu = self.at_depth(mu, one, library=library, batch=batch)
         own = self._own(self.residual_shape)
         if self.residual:
-            own = own * self.cell_scale.factors(self.scales(x, mu, one, library=library, batch=batch))
+            own = own * self.cell_scale.factors(self.scales(x, mu, one))
         if self._technical is None:
             return x.dense() + own
-        mu = self._at_depth(mu, one, library=library, batch=batch)
         return x.dense() / (1.0 + mu * (1.0 + 1.0 / own) / self._technical) + own
 
     def combine(
@@ -222,10 +225,10 @@ class CountConsistency(nn.Module):
         if fitted:
             expected, shape = mu, self._own(self.prior.residual_shape)
         else:
-            expected = self._at_depth(mu, t, library=library, batch=batch)
+            expected = self.at_depth(mu, t, library=library, batch=batch)
             shape = self._own(self.residual_shape)
             if self.residual and not self.cell_scale.even:
-                shape = shape * self.cell_scale.factors(self.scales(x, mu, t, library=library, batch=batch))
+                shape = shape * self.cell_scale.factors(self.scales(x, expected, t))
         share = self.signal_share(expected, t, shape=shape)
         if kind == "transport":
             share = share.sqrt()

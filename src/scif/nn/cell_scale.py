@@ -131,18 +131,17 @@ class CellScale(nn.Module):
             sharper = t.clamp_min(MIN_TIME).square().reciprocal()[:, None]
             mu, values = mu * sharper, values * sharper[rows, 0]
             technical = None if technical is None else technical * sharper
-        expected, several = mu[rows, columns].to(_wide(mu)), (values != 1).nonzero()[:, 0]
-        values = values.to(expected)
+        several = (values != 1).nonzero()[:, 0]  # of a single molecule nothing is left below
+        more = (rows[several], columns[several], values[several].to(_wide(mu)))
         found, work = [], torch.empty_like(mu)
         for factor in (2.0**POINTS).tolist():
             total = _total(shape * factor, technical)
             torch.div(mu, total, out=work).log1p_()
-            absent = work @ total if total.dim() == 1 else work.mul_(total).sum(1)
-            at = (total[columns] if total.dim() == 1 else total[rows, columns]).to(expected)
-            # lgamma(1 + a) - lgamma(a) is log(a), and most entries are a single molecule
-            ways = at.log()
-            ways[several] = torch.lgamma(values[several] + at[several]) - torch.lgamma(at[several])
-            found.append((-absent.to(expected)).index_add_(0, rows, ways - values * torch.log(expected + at)))
+            here = work @ total if total.dim() == 1 else (work * total).sum(1)
+            here = here.index_add_(0, rows, values * work[rows, columns]).neg_().to(more[2])
+            at = (total[more[1]] if total.dim() == 1 else total[more[:2]]).to(more[2])
+            ways = torch.lgamma(more[2] + at) - torch.lgamma(at) - more[2] * at.log()
+            found.append(here.index_add_(0, more[0], ways))
         return torch.stack(found)
 
     @staticmethod

@@ -16,6 +16,8 @@ __all__ = ["CellScale"]
 POINTS, FINE = np.linspace(-3.0, 3.0, 5), np.linspace(-3.0, 3.0, 49)
 #: What the fine ones have of the others: a cubic curve through them.
 BETWEEN = CubicSpline(POINTS, np.eye(len(POINTS)))(FINE)
+#: What is added up in the likelihood of a few molecules.
+STEPS = torch.arange(1.0, 8.0)[:, None]
 #: Genes with a larger shape do not vary enough to say anything.
 STEADY = 1e3
 
@@ -131,17 +133,23 @@ class CellScale(nn.Module):
             sharper = t.clamp_min(MIN_TIME).square().reciprocal()[:, None]
             mu, values = mu * sharper, values * sharper[rows, 0]
             technical = None if technical is None else technical * sharper
-        several = (values != 1).nonzero()[:, 0]  # of a single molecule nothing is left below
-        more = (rows[several], columns[several], values[several].to(_wide(mu)))
+        # lgamma(x + a) - lgamma(a) - x log(a) is zero for a single molecule, a sum of few logarithms for some
+        tabled = values == values.floor().clamp(2.0, len(STEPS) + 1.0)
+        tabled &= technical is None or technical.dim() == 1
+        some, others = tabled.nonzero()[:, 0], (~tabled & (values != 1) & (values > 0)).nonzero()[:, 0]
+        place = (values[some].long() - 2) * len(shape) + columns[some]
+        many = values[others].to(_wide(mu))
         found, work = [], torch.empty_like(mu)
         for factor in (2.0**POINTS).tolist():
             total = _total(shape * factor, technical)
             torch.div(mu, total, out=work).log1p_()
             here = work @ total if total.dim() == 1 else (work * total).sum(1)
-            here = here.index_add_(0, rows, values * work[rows, columns]).neg_().to(more[2])
-            at = (total[more[1]] if total.dim() == 1 else total[more[:2]]).to(more[2])
-            ways = torch.lgamma(more[2] + at) - torch.lgamma(at) - more[2] * at.log()
-            found.append(here.index_add_(0, more[0], ways))
+            here = here.index_add_(0, rows, values * work[rows, columns]).neg_().to(many)
+            if len(some) > 0:
+                table = torch.log1p(STEPS.to(total) / total).cumsum(0).flatten()
+                here.index_add_(0, rows[some], table[place].to(many))
+            at = total.expand_as(mu)[rows[others], columns[others]].to(many)
+            found.append(here.index_add_(0, rows[others], torch.lgamma(many + at) - torch.lgamma(at) - many * at.log()))
         return torch.stack(found)
 
     @staticmethod
@@ -194,9 +202,10 @@ def _entries(x: SparseCounts | Tensor, kept: Tensor) -> tuple[Tensor, Tensor, Te
     else:
         rows, columns = x.nonzero(as_tuple=True)
         values = x[rows, columns]
-    told = kept[columns]
-    place = kept.cumsum(0) - 1
-    return rows[told], place[columns[told]], values[told]
+    if bool(kept.all()):
+        return rows, columns, values
+    told = kept[columns].nonzero()[:, 0]
+    return rows[told], (kept.cumsum(0) - 1)[columns[told]], values[told]
 
 
 def _wide(like: Tensor) -> torch.dtype:

@@ -90,7 +90,7 @@ class CellScale(nn.Module):
         return torch.where(self.follows, scales[:, None], 1.0)
 
     def posterior(self, evidence: Tensor) -> Tensor:
-        """Chances of :data:`FINE`, ``(49, cells)``, given what :meth:`evidence` gives."""
+        """Chances of 49 scales from 1/8 to 8, ``(49, cells)``, given what :meth:`evidence` gives."""
         between = torch.from_numpy(BETWEEN).to(evidence) @ evidence
         return torch.softmax(between + self._log_prior(evidence)[:, None], 0)
 
@@ -107,7 +107,7 @@ class CellScale(nn.Module):
         *,
         inverse_dispersion: Tensor | None = None,
     ) -> Tensor:
-        r"""Log-likelihoods of :data:`POINTS`, ``(5, cells)``, up to a constant of each cell.
+        r"""Log-likelihoods of five scales from 1/8 to 8, ``(5, cells)``, up to a constant of each cell.
 
         At ``t`` there is :math:`t^2` times the variance of the noise, so that :math:`x_t / t^2` varies as counts with
         the expectation :math:`\mu / t^2` do.

@@ -163,12 +163,18 @@ class CellScale(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Log-likelihood of each count up to a constant, and its slope in the logarithm of the gene's own shape.
 
-        Arguments are those of :meth:`evidence`, of counts, but the shape may be ``(cells, genes)``.
-
         Parameters
         ----------
+        x
+            Counts, ``(cells, genes)``.
+        mu
+            Their expectations, ``(cells, genes)``.
+        shape
+            Gamma shape of each gene's own variation, ``(genes,)`` or ``(cells, genes)``.
         genes
             Which genes, a mask ``(genes,)``.
+        inverse_dispersion
+            Technical inverse dispersion of each gene, ``(genes,)``; none beyond Poisson noise if not given.
 
         Returns
         -------

@@ -125,7 +125,7 @@ class CountConsistency(nn.Module):
 
     def _codes(self, x: SparseCounts | Tensor, t: Tensor, latent: Tensor, batch: Tensor | None) -> CodePosterior:
         """Posterior of the codes under the prior."""
-        counts = x.dense() if isinstance(x, SparseCounts) else x
+        counts = _dense(x)
         own = self.network.offset(batch, latent)
         return self.prior.posterior(latent, counts, t, dispersion=self.dispersion, offset=own)
 
@@ -179,9 +179,16 @@ class CountConsistency(nn.Module):
             return torch.ones_like(t)
         return self.cell_scale(self.scale_evidence(x, expected, t)).to(expected)
 
+    def _own_shapes(self, x: SparseCounts | Tensor, expected: Tensor, t: Tensor) -> Tensor:
+        """Gamma shapes of what genes vary on their own, with the cells' scales: ``(genes,)`` or ``(cells, genes)``."""
+        own = self._own(self.residual_shape)
+        if self.cell_scale.even or not self.residual:
+            return own
+        return own * self.cell_scale.factors(self.scales(x, expected, t))
+
     def scale_evidence(self, x: SparseCounts | Tensor, expected: Tensor, t: Tensor) -> Tensor:
         """What genes that are believed say of each cell's scale, see :meth:`scif.nn.CellScale.evidence`."""
-        totals = x.totals() if isinstance(x, SparseCounts) else x.sum(1)
+        totals = _totals(x)
         expected = expected * (totals / expected.sum(1).clamp_min(1e-12))[:, None]
         shape = torch.where(self.credibility > 0, self.residual_shape, MAX_SHAPE)
         return self.cell_scale.evidence(x, expected, shape, t, inverse_dispersion=self._technical)
@@ -197,9 +204,7 @@ class CountConsistency(nn.Module):
         one = torch.ones_like(library)
         mu = library[:, None] * self.rates(x, one, library=library, batch=batch)
         mu = self.at_depth(mu, one, library=library, batch=batch)
-        own = self._own(self.residual_shape)
-        if self.residual:
-            own = own * self.cell_scale.factors(self.scales(x, mu, one))
+        own = self._own_shapes(x, mu, one)
         if self._technical is None:
             return x.dense() + own
         return x.dense() / (1.0 + mu * (1.0 + 1.0 / own) / self._technical) + own
@@ -226,13 +231,11 @@ class CountConsistency(nn.Module):
             expected, shape = mu, self._own(self.prior.residual_shape)
         else:
             expected = self.at_depth(mu, t, library=library, batch=batch)
-            shape = self._own(self.residual_shape)
-            if self.residual and not self.cell_scale.even:
-                shape = shape * self.cell_scale.factors(self.scales(x, expected, t))
+            shape = self._own_shapes(x, expected, t)
         share = self.signal_share(expected, t, shape=shape)
         if kind == "transport":
             share = share.sqrt()
-        out = torch.lerp(expected, x.dense() if isinstance(x, SparseCounts) else x, share)
+        out = torch.lerp(expected, _dense(x), share)
         moved = mu if moved is None else moved
         if moved is not expected:
             out = out * moved / expected.clamp_min(1e-20)
@@ -273,7 +276,7 @@ class CountConsistency(nn.Module):
         cells = x.num_cells if isinstance(x, SparseCounts) else x.shape[0]
         times = batch_times(t, given.new_empty(cells, 1))
         if library is None:
-            library = x.totals() if isinstance(x, SparseCounts) else x.sum(1)
+            library = _totals(x)
         mu = library[:, None] * self.rates(x, times, library=library, batch=batch, kind=kind)
         moved = None
         if target_batch is not None:
@@ -285,4 +288,12 @@ class CountConsistency(nn.Module):
         if bool((times > 0).all()):
             return out
         # an exact identity at t = 0, beyond what rounding of the rescaling leaves
-        return torch.where(times[:, None] > 0, out, x.dense() if isinstance(x, SparseCounts) else x)
+        return torch.where(times[:, None] > 0, out, _dense(x))
+
+
+def _dense(x: SparseCounts | Tensor) -> Tensor:
+    return x.dense() if isinstance(x, SparseCounts) else x
+
+
+def _totals(x: SparseCounts | Tensor) -> Tensor:
+    return x.totals() if isinstance(x, SparseCounts) else x.sum(1)

@@ -17,9 +17,6 @@ from scipy import sparse
 import scif
 from scif.model import ICM
 
-#: The same in other minibatches, but for rounding in single precision, which a cell's scale multiplies by ten.
-CLOSE = {"rtol": 1e-4, "atol": 1e-5}
-
 
 def trained(adata: ad.AnnData, *, epochs: int = 3, **kwargs) -> ICM:
     ICM.setup_anndata(adata)
@@ -60,10 +57,10 @@ def test_a_gene_without_counts_stays_zero(denoised):
 
 def test_rows_follow_indices_in_any_order(model, denoised):
     rows = [40, 3, 149, 3, -1]
-    np.testing.assert_allclose(model.get_denoised(indices=rows, batch_size=2), denoised[rows], **CLOSE)
+    np.testing.assert_allclose(model.get_denoised(indices=rows, batch_size=2), denoised[rows], rtol=1e-5, atol=1e-6)
     mask = np.zeros(150, dtype=bool)
     mask[[2, 90]] = True
-    np.testing.assert_allclose(model.get_denoised(indices=mask), denoised[[2, 90]], **CLOSE)
+    np.testing.assert_allclose(model.get_denoised(indices=mask), denoised[[2, 90]], rtol=1e-5, atol=1e-6)
     assert model.get_denoised(indices=[]).shape == (0, 60)
 
 
@@ -78,7 +75,7 @@ def test_columns_follow_gene_list(adata, model, denoised):
 def test_shuffled_genes_are_matched_by_name(adata, model, denoised):
     order = np.random.default_rng(0).permutation(60)
     other = adata[:, order].copy()
-    np.testing.assert_allclose(model.get_denoised(other), denoised[:, order], **CLOSE)
+    np.testing.assert_allclose(model.get_denoised(other), denoised[:, order], rtol=1e-5, atol=1e-6)
 
 
 def test_missing_genes_are_named(adata, model):
@@ -95,12 +92,12 @@ def test_new_genes_are_named(adata, model):
 
 def test_new_cells_need_no_training(adata, model, denoised):
     some = adata[[9, 4]].copy()
-    np.testing.assert_allclose(model.get_denoised(some), denoised[[9, 4]], **CLOSE)
+    np.testing.assert_allclose(model.get_denoised(some), denoised[[9, 4]], rtol=1e-5, atol=1e-6)
 
 
 def test_a_view_stays_a_view(adata, model, denoised):
     view = adata[[9, 4]]
-    np.testing.assert_allclose(model.get_denoised(view), denoised[[9, 4]], **CLOSE)
+    np.testing.assert_allclose(model.get_denoised(view), denoised[[9, 4]], rtol=1e-5, atol=1e-6)
     assert view.is_view
 
 
@@ -145,7 +142,9 @@ def test_every_layout_gives_the_same(adata, denoised, layout, tmp_path):
         other = twice[:150]
     model = trained(other)
     np.testing.assert_array_equal(model.get_denoised(), denoised)
-    np.testing.assert_allclose(model.get_denoised(indices=[50, 5, 3, 50]), denoised[[50, 5, 3, 50]], **CLOSE)
+    np.testing.assert_allclose(
+        model.get_denoised(indices=[50, 5, 3, 50]), denoised[[50, 5, 3, 50]], rtol=1e-5, atol=1e-6
+    )
 
 
 def test_a_second_training_really_trains(adata):
@@ -182,7 +181,7 @@ def test_loading_without_data_and_with_shuffled_genes(adata, model, denoised, tm
     np.testing.assert_array_equal(bare.get_denoised(adata.copy()), denoised)
     order = np.random.default_rng(1).permutation(60)
     other = ICM.load(tmp_path / "model", adata=adata[:, order].copy())
-    np.testing.assert_allclose(other.get_denoised(), denoised[:, order], **CLOSE)
+    np.testing.assert_allclose(other.get_denoised(), denoised[:, order], rtol=1e-5, atol=1e-6)
     pd.testing.assert_series_equal(bare.inverse_dispersion, model.inverse_dispersion)
 
 
@@ -211,7 +210,7 @@ def test_library_size_scales_rows(model, denoised):
 def test_result_is_written_where_asked(model, denoised, tmp_path):
     out = np.lib.format.open_memmap(tmp_path / "out.npy", mode="w+", dtype=np.float32, shape=denoised.shape)
     model.get_denoised(out=out, batch_size=40)
-    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), denoised, **CLOSE)
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), denoised, rtol=1e-5, atol=1e-6)
 
 
 def test_draws_have_the_mean_and_are_seeded(model, denoised):

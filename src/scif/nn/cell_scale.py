@@ -127,10 +127,12 @@ class CellScale(nn.Module):
         """
         varies = shape < STEADY
         rows, columns, values = _entries(x, varies)
-        mu, shape = (mu if bool(varies.all()) else mu[:, varies]), shape[varies]
-        technical = None if inverse_dispersion is None else inverse_dispersion[varies]
+        # likelihoods are small differences of large sums, which single precision rounds otherwise in each minibatch
+        mu, shape = mu[:, varies].to(_wide(mu)), shape[varies].to(_wide(mu))
+        values = values.to(mu)
+        technical = None if inverse_dispersion is None else inverse_dispersion[varies].to(mu)
         if bool((t < 1).any()):
-            sharper = t.clamp_min(MIN_TIME).square().reciprocal()[:, None]
+            sharper = t.to(mu).clamp_min(MIN_TIME).square().reciprocal()[:, None]
             mu, values = mu * sharper, values * sharper[rows, 0]
             technical = None if technical is None else technical * sharper
         # lgamma(x + a) - lgamma(a) - x log(a) is zero for a single molecule, a sum of few logarithms for some
@@ -138,17 +140,17 @@ class CellScale(nn.Module):
         tabled &= technical is None or technical.dim() == 1
         some, others = tabled.nonzero()[:, 0], (~tabled & (values != 1) & (values > 0)).nonzero()[:, 0]
         place = (values[some].long() - 2) * len(shape) + columns[some]
-        many = values[others].to(_wide(mu))
+        many = values[others]
         found, work = [], torch.empty_like(mu)
         for factor in (2.0**POINTS).tolist():
             total = _total(shape * factor, technical)
             torch.div(mu, total, out=work).log1p_()
             here = work @ total if total.dim() == 1 else (work * total).sum(1)
-            here = here.index_add_(0, rows, values * work[rows, columns]).neg_().to(many)
+            here = here.index_add_(0, rows, values * work[rows, columns]).neg_()
             if len(some) > 0:
                 table = torch.log1p(STEPS.to(total) / total).cumsum(0).flatten()
-                here.index_add_(0, rows[some], table[place].to(many))
-            at = total.expand_as(mu)[rows[others], columns[others]].to(many)
+                here.index_add_(0, rows[some], table[place])
+            at = total.expand_as(mu)[rows[others], columns[others]]
             found.append(here.index_add_(0, rows[others], torch.lgamma(many + at) - torch.lgamma(at) - many * at.log()))
         return torch.stack(found)
 

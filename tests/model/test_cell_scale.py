@@ -10,7 +10,7 @@ import torch
 
 import scif
 from scif.model import ICM
-from scif.model._cell_scale import CELLS, find_followers, fit_cell_scale
+from scif.model._cell_scale import CELLS, expectations, find_followers, fit_cell_scale
 from scif.model._data import CountBatch
 from scif.nn import CountConsistency, CountNetwork, SparseCounts
 
@@ -36,10 +36,15 @@ def drawn(log2_scale: np.ndarray, follows: np.ndarray | None = None, *, seed: in
     return [CountBatch(SparseCounts.from_scipy(x[i : i + 100])) for i in range(0, len(log2_scale), 100)]
 
 
+def fitted(model: CountConsistency, cells: list[CountBatch]) -> torch.Tensor:
+    """Scales of these cells, after their distribution is learned."""
+    return fit_cell_scale(model, cells, expectations(model, cells))
+
+
 def test_the_distribution_of_scales_is_found():
     truth = np.random.default_rng(1).normal(0.0, 0.8, 600)
     model = flat()
-    scales = fit_cell_scale(model, drawn(truth))
+    scales = fitted(model, drawn(truth))
     assert abs(float(model.cell_scale.spread) - 0.8) < 0.08
     assert abs(float(model.cell_scale.centre)) < 0.15
     assert np.corrcoef(scales.log2().numpy(), truth)[0, 1] > 0.9
@@ -47,14 +52,14 @@ def test_the_distribution_of_scales_is_found():
 
 def test_cells_that_are_alike_stay_alike():
     model = flat()
-    scales = fit_cell_scale(model, drawn(np.zeros(600)))
+    scales = fitted(model, drawn(np.zeros(600)))
     assert float(scales.log2().std()) < 0.1
     assert float(scales.log2().abs().max()) < 0.5
 
 
 def test_few_cells_change_nothing():
     model = flat()
-    scales = fit_cell_scale(model, drawn(np.linspace(-2.0, 2.0, CELLS - 1)))
+    scales = fitted(model, drawn(np.linspace(-2.0, 2.0, CELLS - 1)))
     assert model.cell_scale.even
     assert (scales == 1).all()
 
@@ -64,7 +69,7 @@ def test_genes_that_go_along_are_told_from_those_that_do_not():
     follows = np.arange(GENES) < 80
     cells, model = drawn(truth, follows), flat()
     model.credibility.copy_(torch.arange(GENES) < 40)
-    find_followers(model, cells, fit_cell_scale(model, cells))
+    find_followers(model, cells, expectations(model, cells), scales=fitted(model, cells))
     found = model.cell_scale.follows.numpy()
     assert found[:40].all()
     assert found[40:80].mean() > 0.9

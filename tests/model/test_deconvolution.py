@@ -10,6 +10,7 @@ import scif
 from scif.metrics import permute_genes, split_counts
 from scif.model import ICM
 from scif.model import _plan as plan
+from scif.model._deconvolution import TRUST, _within_trust
 from scif.model._mixture import Mixture
 from scif.nn.code_prior import posterior
 
@@ -36,7 +37,7 @@ def test_a_mixture_comes_back_from_noisy_codes():
     )
     noise = 0.2
     z = torch.from_numpy(codes + noise * rng.normal(size=codes.shape))
-    mixture, member = Mixture.clusters(z, most=2, cells=20)
+    mixture, member = Mixture.clusters(z, most=2)
     information = torch.eye(2).double().expand(2, 2, 2) / noise**2
     for _ in range(60):
         axes = mixture.axes(information)
@@ -63,7 +64,7 @@ def test_a_step_of_the_mixture_has_the_moments_of_the_posteriors():
     molecules = torch.rand(700, generator=generator).double() * 5 + 0.5
     half = torch.randn(4, 3, 3, generator=generator).double()
     information = half @ half.mT
-    mixture, _ = Mixture.clusters(z, most=4, cells=20)
+    mixture, _ = Mixture.clusters(z, most=4)
     axes = mixture.axes(information)
     found = posterior(z, molecules, **axes)
     size = found.weights.sum(0)
@@ -84,7 +85,7 @@ def test_standardised_codes_have_mean_zero_and_covariance_one():
     z = torch.randn(500, 3, generator=torch.Generator().manual_seed(0)).double() @ torch.diag(
         torch.tensor([3.0, 1, 0.5]).double()
     )
-    mixture, _ = Mixture.clusters(z + 5.0, most=3, cells=20)
+    mixture, _ = Mixture.clusters(z + 5.0, most=3)
     mean, root, back = mixture.standard()
     found_mean, found = mixture.moved(mean, back).moments()
     torch.testing.assert_close(found_mean, torch.zeros(3).double(), atol=1e-9, rtol=0)
@@ -96,7 +97,7 @@ def test_fewer_directions_of_a_mixture_are_its_marginal():
     generator = torch.Generator().manual_seed(2)
     z = torch.randn(400, 4, generator=generator).double()
     z[:150] += 3.0
-    mixture, _ = Mixture.clusters(z, most=3, cells=20)
+    mixture, _ = Mixture.clusters(z, most=3)
     axes = torch.linalg.qr(torch.randn(4, 2, generator=generator).double()).Q
     mean, covariance = mixture.moments()
     found_mean, found = mixture.along(axes).moments()
@@ -111,6 +112,16 @@ def test_directions_that_fit_noise_are_dropped():
     model = ICM(adata, n_latent=14)
     model.train(enable_progress_bar=False)
     assert int(model.module.prior.loadings.any(0).sum()) == 9
+
+
+def test_no_rate_of_a_cell_changes_too_far_in_one_step():
+    generator = torch.Generator().manual_seed(0)
+    codes, change = torch.randn(300, 3, generator=generator), torch.randn(40, 3, generator=generator)
+    change[:10] *= 0.01
+    kept = _within_trust(change, codes)
+    torch.testing.assert_close(kept[:10], change[:10])
+    torch.testing.assert_close((codes @ kept[10:].T).abs().amax(0), torch.full((30,), TRUST))
+    torch.testing.assert_close(torch.nn.functional.cosine_similarity(kept, change), torch.ones(40))
 
 
 def test_transport_keeps_the_variance_of_every_direction_of_the_truth(simulation):

@@ -11,7 +11,7 @@ from torch import Tensor
 import scif
 from scif.model import _regression
 from scif.model._data import CountBatch
-from scif.model._loadings import refit_loadings
+from scif.model._loadings import refit_loadings, whiten_codes
 from scif.model._shrinkage import learn_prior, loosen, shrink
 from scif.model._start import svd_start
 from scif.nn import CountConsistency, CountNetwork, SparseCounts, multinomial_nll
@@ -65,14 +65,45 @@ def test_shrinkage_does_not_depend_on_coordinates():
 def test_genes_solved_a_few_at_a_time_are_those_solved_at_once(monkeypatch):
     generator = torch.Generator().manual_seed(3)
     codes, weight, rest = (torch.randn(200, n, generator=generator) for n in (3, 50, 50))
-    sums = _regression.GeneRegressions(50, 3, like=codes)
-    sums.add(codes, weight.exp(), rest)
     loadings = torch.randn(50, 3, generator=generator)
-    prior = sums.learn_prior(loadings, guess=torch.eye(3))
-    at_once = {how: sums.solved(loadings, how, prior=prior) for how in (shrink, loosen)}
+    sums = _regression.GeneRegressions(loadings, codes, torch.eye(5).repeat(40, 1))
+    sums.add(slice(0, 200), weight.exp(), rest)
+    prior = sums.learn_prior(guess=torch.eye(3))
+    at_once = {how: sums.solved(how, prior=prior) for how in (shrink, loosen)}
     monkeypatch.setattr(_regression, "NUMBERS", 9 * 7)
     for how, expected in at_once.items():
-        torch.testing.assert_close(sums.solved(loadings, how, prior=prior), expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(sums.solved(how, prior=prior), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("alike", [False, True])
+def test_the_parabola_of_groups_is_that_of_the_cells(alike):
+    """Exactly, where every cell is a group, or where cells of a group differ in depth alone."""
+    generator = torch.Generator().manual_seed(4)
+    codes, weight, rest = (torch.randn(60, n, generator=generator).double() for n in (3, 20, 20))
+    weight, group = weight.exp(), torch.eye(60).double()
+    if alike:
+        group = torch.eye(6).double().repeat(10, 1)
+        codes = codes[:6].repeat(10, 1)
+        weight = weight[:6].repeat(10, 1) * torch.rand(60, 1, generator=generator, dtype=torch.double)
+    loadings = torch.randn(20, 3, generator=generator).double()
+    sums = _regression.GeneRegressions(loadings, codes, group)
+    for cells in (slice(0, 25), slice(25, 60)):
+        sums.add(cells, weight[cells], rest[cells])
+    centre = weight.T @ codes / weight.sum(0)[:, None]
+    apart = codes[:, None] - centre
+    information = torch.einsum("ng,ngi,ngj->gij", weight, apart, apart)
+    target = (information @ loadings[:, :, None])[..., 0] + torch.einsum("ng,ngi->gi", rest, apart)
+    for ours, expected in zip(sums.parabola(), (information, target), strict=True):
+        torch.testing.assert_close(ours, expected)
+
+
+def test_groups_leave_no_direction_with_negative_information():
+    generator = torch.Generator().manual_seed(5)
+    codes, weight = torch.randn(300, 4, generator=generator), torch.rand(300, 30, generator=generator)
+    group = torch.softmax(3.0 * torch.randn(300, 7, generator=generator), 1)
+    sums = _regression.GeneRegressions(torch.zeros(30, 4), codes, group)
+    sums.add(slice(0, 300), weight, torch.zeros(300, 30))
+    assert float(torch.linalg.eigvalsh(sums.parabola()[0]).min()) > 0.0
 
 
 def _start(x: sparse.csr_matrix, width: int = 6) -> CountConsistency:
@@ -84,6 +115,11 @@ def _start(x: sparse.csr_matrix, width: int = 6) -> CountConsistency:
     model = CountConsistency(network).eval()
     model.profile.copy_(start.profile)
     return model
+
+
+def _refit(model: CountConsistency, parts: list[SparseCounts]) -> None:
+    cells = [CountBatch(part) for part in parts]
+    refit_loadings(model, lambda: cells, at=whiten_codes(model, lambda: cells))
 
 
 @pytest.mark.parametrize("batches", [1, 2])
@@ -103,13 +139,13 @@ def test_other_molecules_of_the_same_cells_are_predicted_better(batches):
 
     before = float(multinomial_nll(logits(model), other))
     parts = [seen] if batches == 1 else [seen.first(300), SparseCounts.from_scipy(train[300:])]
-    refit_loadings(model, lambda: map(CountBatch, parts))
+    _refit(model, parts)
     after = float(multinomial_nll(logits(model), other))
     assert after < before - 0.01, (before, after)
     assert all(bool(value.isfinite().all()) for value in (model.network.loadings, model.network.bias))
     if batches == 2:
         whole = _start(train)
-        refit_loadings(whole, lambda: [CountBatch(seen)])
+        _refit(whole, [seen])
         torch.testing.assert_close(
             torch.softmax(logits(model), 1), torch.softmax(logits(whole), 1), rtol=0.02, atol=1e-5
         )
@@ -128,6 +164,6 @@ def test_a_gene_is_not_explained_by_itself():
     network.center.fill_(1.6)
     network.spread.fill_(0.5)
     network.loadings.data.normal_(std=0.05, generator=torch.Generator().manual_seed(0))
-    refit_loadings(CountConsistency(network), lambda: [CountBatch(SparseCounts.from_scipy(x))])
+    _refit(CountConsistency(network), [SparseCounts.from_scipy(x)])
     # what it would be without the correction is far from zero
     assert abs(network.loadings[3, 0].item()) < 0.1

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from scif.nn import CodePrior
-from scif.nn.code_likelihood import climb, look, pairs, release, symmetric
+from scif.nn.code_likelihood import climb, information, look, pairs, release, symmetric
 from scif.nn.code_prior import CodePosterior, posterior
 
 WEIGHTS = torch.tensor([0.3, 0.7], dtype=torch.double)
@@ -90,7 +90,7 @@ def test_slope_and_curvature_are_derivatives_of_the_likelihood():
     slope = torch.autograd.functional.jacobian(log_likelihood, codes[0])
     curvature = torch.autograd.functional.hessian(log_likelihood, codes[0])
     torch.testing.assert_close(at.slope[0], slope)
-    torch.testing.assert_close(at.curvature(loadings, pairs(loadings))[0], -curvature)
+    torch.testing.assert_close(information(at.weight, loadings)[0], -curvature)
 
 
 def test_the_search_finds_the_peak_and_releases_it():
@@ -99,10 +99,10 @@ def test_the_search_finds_the_peak_and_releases_it():
     z, none = torch.zeros_like(true), torch.zeros(60, dtype=torch.double)
     for _ in range(8):
         at = look(counts, z, loadings, bias, dispersion=none, offset=None)
-        z = climb(z, at.slope, at.curvature(loadings, pairs(loadings)))
+        z = climb(z, at.slope, information(at.weight, loadings))
     held = look(counts, z, loadings, bias, dispersion=none, offset=None)
     torch.testing.assert_close(held.slope, z, rtol=1e-5, atol=1e-6)
-    free = release(z, held.curvature(loadings, pairs(loadings)))
+    free = release(z, information(held.weight, loadings))
     left = look(counts, free, loadings, bias, dispersion=none, offset=None).slope
     assert float(left.norm()) < 0.1 * float(held.slope.norm())
     assert float((free - true).square().mean()) < 0.1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -11,14 +11,24 @@ from scif.model._data import CountBatch
 from scif.nn import CountConsistency
 from scif.nn.cell_scale import FINE, STEADY
 
-__all__ = ["find_followers", "fit_cell_scale"]
+__all__ = ["expectations", "find_followers", "fit_cell_scale"]
 
 #: Least number of cells; rounds of the scales' distribution, and of the share of genes that go along.
 CELLS, ROUNDS, SHARE_ROUNDS = 20, 30, 50
 
 
 @torch.no_grad()
-def fit_cell_scale(model: CountConsistency, cells: Sequence[CountBatch]) -> Tensor:
+def expectations(model: CountConsistency, cells: Iterable[CountBatch]) -> Iterator[Tensor]:
+    """Expected counts at depth ``(cells, genes)`` of each minibatch."""
+    for cell in cells:
+        totals = cell.x.totals()
+        one = torch.ones_like(totals)
+        mu = totals[:, None] * model.rates(cell.x, one, library=cell.library, batch=cell.batch)
+        yield model.at_depth(mu, one, library=cell.library, batch=cell.batch)
+
+
+@torch.no_grad()
+def fit_cell_scale(model: CountConsistency, cells: Sequence[CountBatch], expected: Iterable[Tensor]) -> Tensor:
     """Learn how the scales of cells are distributed, see :class:`scif.nn.CellScale`, by expectation maximisation.
 
     They come from the genes that are believed to follow others.
@@ -30,16 +40,18 @@ def fit_cell_scale(model: CountConsistency, cells: Sequence[CountBatch]) -> Tens
         are fewer than :data:`CELLS`.
     cells
         Minibatches of counts.
+    expected
+        What :func:`expectations` gives.
 
     Returns
     -------
     Scales ``(cells,)``.
     """
     scale = model.cell_scale
-    found = []
-    for cell in cells:
-        one = torch.ones_like(cell.library)
-        found.append(model.scale_evidence(cell.x, _expected(model, cell), one))
+    found = [
+        model.scale_evidence(cell.x, mu, torch.ones_like(cell.library))
+        for cell, mu in zip(cells, expected, strict=True)
+    ]
     evidence = torch.cat(found, 1)
     if evidence.shape[1] < CELLS:
         return scale(evidence)
@@ -56,7 +68,9 @@ def fit_cell_scale(model: CountConsistency, cells: Sequence[CountBatch]) -> Tens
 
 
 @torch.no_grad()
-def find_followers(model: CountConsistency, cells: Sequence[CountBatch], scales: Tensor) -> None:
+def find_followers(
+    model: CountConsistency, cells: Sequence[CountBatch], expected: Iterable[Tensor], *, scales: Tensor
+) -> None:
     r"""Find the genes whose own variation goes along with the scales of cells.
 
     Those that are believed to follow others do, for the scales come from them. Each of the rest is tested by the gain
@@ -66,7 +80,7 @@ def find_followers(model: CountConsistency, cells: Sequence[CountBatch], scales:
 
     Parameters
     ----------
-    model, cells
+    model, cells, expected
         As for :func:`fit_cell_scale`.
     scales
         What it returns.
@@ -78,11 +92,10 @@ def find_followers(model: CountConsistency, cells: Sequence[CountBatch], scales:
     if model.cell_scale.even or not bool(rest.any()):
         return
     sums = torch.zeros(2, 3, int(rest.sum()), dtype=torch.float64)
-    for cell, here in zip(cells, scales.split([cell.x.num_cells for cell in cells]), strict=True):
-        expected = _expected(model, cell)
+    for cell, mu, here in zip(cells, expected, scales.split([cell.x.num_cells for cell in cells]), strict=True):
         for found, factor in zip(sums, (torch.ones_like(here), here), strict=True):
             own = shape * factor[:, None].to(shape)
-            likelihood, slope = model.own_likelihood(cell.x, expected, own, genes=rest)
+            likelihood, slope = model.own_likelihood(cell.x, mu, own, genes=rest)
             found += torch.stack([likelihood.sum(0), slope.sum(0), slope.square().sum(0)]).cpu()
     likelihood, slope, information = sums.unbind(1)
     # to first order, what moving the gene's level to its best adds
@@ -93,11 +106,3 @@ def find_followers(model: CountConsistency, cells: Sequence[CountBatch], scales:
         chance = torch.sigmoid(gain + torch.logit(share))
         share = chance.mean().clamp(1e-3, 1.0 - 1e-3)
     model.cell_scale.follows[rest] = (chance > 0.5).to(rest.device)
-
-
-def _expected(model: CountConsistency, cell: CountBatch) -> Tensor:
-    """Expected counts at depth, ``(cells, genes)``."""
-    totals = cell.x.totals()
-    one = torch.ones_like(totals)
-    mu = totals[:, None] * model.rates(cell.x, one, library=cell.library, batch=cell.batch)
-    return model.at_depth(mu, one, library=cell.library, batch=cell.batch)

@@ -19,7 +19,10 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, S
 from scif.model._stored import MIXED, NeighbouringBatches, StoredCounts, by_rows
 from scif.nn import SparseCounts
 
-__all__ = ["CountBatch", "CountDataModule", "CountDataset", "GatheredCounts"]
+__all__ = ["CountBatch", "CountDataModule", "CountDataset", "GatheredCounts", "cached_cells"]
+
+#: Entries (cells x genes) of a dense array that stays in the processor's cache.
+CACHED = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,11 @@ class CountDataset(Dataset[CountBatch]):
     def __len__(self) -> int:
         return self.num_cells
 
+    @property
+    def on_disk(self) -> bool:
+        """Whether counts are read when they are asked for."""
+        return isinstance(self.data, StoredCounts)
+
     def counts(self, rows: Sequence[int] | np.ndarray) -> sparse.csr_matrix:
         """Counts of some cells, in that order, with the model's genes."""
         index = np.asarray(rows, dtype=np.int64)
@@ -194,7 +202,7 @@ class CountDataset(Dataset[CountBatch]):
 
     def shuffled(self, *, batch_size: int, generator: torch.Generator) -> DataLoader[CountBatch]:
         """Minibatches of all cells in random order; from disk of neighbours if they are many."""
-        if isinstance(self.data, StoredCounts) and self.num_cells > MIXED:
+        if self.on_disk and self.num_cells > MIXED:
             order: Sampler[Any] = NeighbouringBatches(self.data, batch_size=batch_size, generator=generator)
             return DataLoader(self, sampler=order, batch_size=None)
         return self.loader(RandomSampler(range(self.num_cells), generator=generator), batch_size=batch_size)
@@ -208,6 +216,11 @@ class CountDataset(Dataset[CountBatch]):
         """Minibatches of some cells, in that order."""
         for start in range(0, len(rows), batch_size):
             yield self[rows[start : start + batch_size]]
+
+
+def cached_cells(num_genes: int) -> int:
+    """Cells of a minibatch whose dense arrays stay in the processor's cache: twice as fast as larger ones."""
+    return min(max(CACHED // num_genes, 16), 4096)
 
 
 class CountDataModule(pl.LightningDataModule):

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from scif.model._data import CountBatch
-from scif.model._loadings import whiten_codes
-from scif.model._mixture import Mixture
+from scif.model._loadings import WhitenedCodes
+from scif.model._mixture import BLOCK, CELLS, Mixture
 from scif.model._regression import GeneRegressions
 from scif.model._shrinkage import loosen, second_moment, shrink
 from scif.nn import CountConsistency
-from scif.nn.code_likelihood import climb, look, pairs, release
-from scif.nn.code_prior import COMPONENTS, MAX_SHAPE, CodePosterior, CodePrior, posterior
+from scif.nn.code_likelihood import climb, information, look, release
+from scif.nn.code_prior import MAX_SHAPE, CodePosterior, CodePrior, posterior
 
 __all__ = ["fit_code_prior"]
 
@@ -23,8 +23,6 @@ __all__ = ["fit_code_prior"]
 ROUNDS, FIRST, LATER = 4, 20, 10
 #: Rounds of the loadings' prior at each of them: it goes on from where it was.
 PRIOR_ROUNDS = 2
-#: Cells for each component at the least.
-CELLS = 20
 #: Largest change of a log-rate of any cell in one step.
 TRUST = 1.0
 #: Least information on a direction, whose prior has variance one, at the first round and later. The network's
@@ -34,30 +32,39 @@ INFORMED = (0.2, 0.5)
 
 @dataclass(frozen=True)
 class Codes:
-    """What is known of the cells: likely codes ``(n, k)``, molecules ``(n,)``, information of each ``(n, k, k)``.
+    """What is known of the cells.
 
-    The last is the one thing of size and stays in single precision.
+    Attributes
+    ----------
+    z
+        Likely codes, ``(n, k)``.
+    molecules
+        ``(n,)``.
+    group
+        How far each cell belongs to each group of cells with like codes, ``(n, groups)``; rows sum to one.
+    information
+        On the codes per molecule, average of each group, ``(groups, k, k)``.
     """
 
     z: Tensor
     molecules: Tensor
+    group: Tensor
     information: Tensor
 
     def of(self, member: Tensor) -> Tensor:
         """Information per molecule, averaged over the members ``(n, c)`` of each component, ``(c, k, k)``."""
-        share = member / (self.molecules[:, None] * (member.sum(0) + 1e-6))
-        mean = share.T.to(self.information) @ self.information.flatten(1)
-        return mean.to(member).unflatten(1, self.information.shape[1:])
+        share = member.T @ self.group / (member.sum(0) + 1e-6)[:, None]
+        return torch.einsum("cg,gij->cij", share, self.information)
 
     def informed(self, *, least: float) -> Tensor:
         """Directions ``(k, kept)`` about which an average cell's counts say more than ``least``; one in any case."""
-        information, axes = torch.linalg.eigh(self.information.mean(0).to(self.z))
-        return axes[:, -max(1, int((information > least).sum())) :]
+        share = self.molecules @ self.group / len(self.z)
+        strength, axes = torch.linalg.eigh(torch.einsum("g,gij->ij", share, self.information))
+        return axes[:, -max(1, int((strength > least).sum())) :]
 
     def along(self, axes: Tensor) -> Codes:
         """In these directions alone."""
-        turn = axes.to(self.information)
-        return Codes(self.z @ axes, self.molecules, turn.T @ self.information @ turn)
+        return Codes(self.z @ axes, self.molecules, self.group, axes.T @ self.information @ axes)
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,11 @@ class Decoder:
 
 @torch.no_grad()
 def fit_code_prior(
-    model: CountConsistency, cells: Callable[[], Iterable[CountBatch]], *, generator: torch.Generator
+    model: CountConsistency,
+    cells: Callable[[], Iterable[CountBatch]],
+    *,
+    at: WhitenedCodes,
+    generator: torch.Generator,
 ) -> Tensor | None:
     r"""Fit :class:`~scif.nn.CodePrior` to counts; the network stays as it is.
 
@@ -96,6 +107,8 @@ def fit_code_prior(
         The denoiser, trained, with the variation of its genes.
     cells
         Gives minibatches of counts, as often as asked, always the same cells in the same order.
+    at
+        The network's codes of these cells.
     generator
         Source of randomness, of the CPU.
 
@@ -105,21 +118,20 @@ def fit_code_prior(
     :data:`CELLS` or do not differ.
     """
     network = model.network
-    at = whiten_codes(model, cells)
     if len(at.latent) < CELLS or at.whiten.shape[1] == 0:
         return None
-    z = ((at.latent - at.centre) @ at.whiten).cpu().double()
+    z, member = at.coordinates().cpu().double(), at.group.cpu().double()
     loose = Decoder(network.loadings, network.bias).moved(at.centre, at.unwhiten)
     tight, mixture, prior = loose, None, second_moment(loose.loadings).cpu().double()
     for round_ in range(ROUNDS + 1):
-        codes = _looked(model, cells, z, loose)
+        codes = _looked(model, cells, z, loose, group=member)
         kept = codes.informed(least=INFORMED[min(round_, 1)])
         if kept.shape[1] < len(kept):
             z, codes, tight, loose = z @ kept, codes.along(kept), tight.along(kept), loose.along(kept)
             prior = kept.T @ prior @ kept
             mixture = None if mixture is None else mixture.along(kept)
         if mixture is None:
-            mixture, member = Mixture.clusters(z, most=COMPONENTS, cells=CELLS)
+            mixture, member = Mixture.clusters(z)
         for _ in range(LATER if round_ else FIRST):
             mixture, member = mixture.improved(codes.z, codes.molecules, codes.of(member))
         axes = mixture.axes(codes.of(member))
@@ -128,7 +140,8 @@ def fit_code_prior(
         if round_ == ROUNDS:
             break
         drawn = found.draw(axes["root"], generator).to(loose.loadings)
-        tight, loose, prior = _regressed(model, cells, drawn, loose, prior=prior, both=round_ == ROUNDS - 1)
+        last = round_ == ROUNDS - 1
+        tight, loose, prior = _regressed(model, cells, drawn, loose, group=member, prior=prior, both=last)
         # the scale of the codes is free: their prior has mean zero and covariance one
         mean, root, back = mixture.standard()
         tight, loose = (decoder.moved(*(p.to(loose.bias) for p in (mean, root))) for decoder in (tight, loose))
@@ -141,19 +154,33 @@ def fit_code_prior(
     return torch.nn.functional.pad(drawn, (0, model.prior.centre.shape[1] - drawn.shape[1]))
 
 
-def _looked(model: CountConsistency, cells: Callable[[], Iterable[CountBatch]], z: Tensor, decoder: Decoder) -> Codes:
-    """A Newton step from the guesses ``z``."""
+def _looked(
+    model: CountConsistency,
+    cells: Callable[[], Iterable[CountBatch]],
+    z: Tensor,
+    decoder: Decoder,
+    *,
+    group: Tensor,
+) -> Codes:
+    """A Newton step from the guesses ``z`` of cells that belong to groups ``(n, groups)``."""
     found: list[tuple[Tensor, ...]] = []
-    products = pairs(decoder.loadings)
+    weight = decoder.bias.new_zeros(group.shape[1], len(decoder.bias))
     for here, rows in _numbered(model, cells):
         guess = z[rows].to(decoder.bias)
         counts, offset = here.x.dense(), model.network.offset(here.batch, guess)
         at = look(counts, guess, decoder.loadings, decoder.bias, dispersion=model.dispersion, offset=offset)
-        curvature = at.curvature(decoder.loadings, products)
-        guess = climb(guess, at.slope, curvature)
-        found.append((release(guess, curvature), here.x.totals(), curvature))
-    peak, molecules, information = (torch.cat(parts).cpu() for parts in zip(*found, strict=True))
-    return Codes(peak.double(), molecules.double(), information)
+        totals = here.x.totals()
+        weight += (group[rows].to(weight) / totals[:, None]).T @ at.weight
+        found.append((at.slope, totals))
+    slope, molecules = (torch.cat(parts).cpu().double() for parts in zip(*found, strict=True))
+    weight /= group.sum(0).to(weight).clamp_min(1e-6)[:, None]
+    known = information(weight, decoder.loadings).cpu().double()
+    peak = []
+    for start in range(0, len(z), BLOCK):
+        some = slice(start, start + BLOCK)
+        curvature = molecules[some, None, None] * torch.einsum("ng,gij->nij", group[some], known)
+        peak.append(release(climb(z[some], slope[some], curvature), curvature))
+    return Codes(torch.cat(peak), molecules, group, known)
 
 
 def _regressed(
@@ -162,26 +189,34 @@ def _regressed(
     drawn: Tensor,
     decoder: Decoder,
     *,
+    group: Tensor,
     prior: Tensor,
     both: bool,
 ) -> tuple[Decoder, Decoder, Tensor]:
     """Loadings given codes, as posterior means if both are asked for and loosely shrunk, and their prior, improved."""
     loadings, bias = decoder.loadings, decoder.bias
-    sums = GeneRegressions(*loadings.shape, like=loadings)
+    sums = GeneRegressions(loadings, drawn, group)
     for here, rows in _numbered(model, cells):
         at = look(
             here.x.dense(), drawn[rows], loadings, bias,
             dispersion=model.dispersion, offset=model.network.offset(here.batch, drawn[rows]),
         )  # fmt: skip
-        sums.add(drawn[rows], at.weight, at.rest)
-    better = sums.learn_prior(loadings, guess=prior, rounds=PRIOR_ROUNDS)
+        sums.add(rows, at.weight, at.rest)
+    better = sums.learn_prior(guess=prior, rounds=PRIOR_ROUNDS)
     found = []
     for how in (shrink, loosen) if both else (loosen,):
-        change = sums.solved(loadings, how, prior=better) - loadings
-        reach = torch.stack([(part @ change.T).abs().amax(0) for part in drawn.split(256)]).amax(0)
-        change = change * (TRUST / reach.clamp_min(TRUST))[:, None]
+        change = _within_trust(sums.solved(how, prior=better) - loadings, drawn)
         found.append(Decoder(loadings + change, bias + sums.bias_change(change)))
     return found[0], found[-1], better.covariance.double()
+
+
+def _within_trust(change: Tensor, codes: Tensor) -> Tensor:
+    """Changes of loadings ``(genes, k)``, shortened where they would change a cell's log-rate by more than `TRUST`."""
+    far = (change.norm(dim=1) * codes.norm(dim=1).max() > TRUST).nonzero()[:, 0]
+    reach = torch.ones_like(change[:, 0])
+    for part in codes.split(64):
+        reach[far] = torch.maximum(reach[far], (part @ change[far].T).abs().amax(0) / TRUST)
+    return change / reach[:, None]
 
 
 def _numbered(model: CountConsistency, cells: Callable[[], Iterable[CountBatch]]) -> Iterable[tuple[CountBatch, slice]]:

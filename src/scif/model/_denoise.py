@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from scif.core.noise._random import standard_gamma
 from scif.model._arguments import check_getter, row_numbers
-from scif.model._data import CountBatch, CountDataset
+from scif.model._data import CountBatch, CountDataset, cached_cells
 from scif.model._fields import gene_order
 from scif.model._validate import check_setup, named
 from scif.nn import CountConsistency
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DenoiseMixin"]
 
-#: Cells per minibatch if scvi.settings.batch_size asks for no more.
+#: Cells per minibatch from disk or on a GPU, if scvi.settings.batch_size asks for no more.
 MIN_BATCH = 256
 
 
@@ -84,7 +84,8 @@ class DenoiseMixin:
         seed
             Of the draws.
         batch_size
-            Cells at a time.
+            Cells at a time; if not given as many as make a million entries, or ``scvi.settings.batch_size`` (at least
+            256) from disk and on a GPU.
         return_numpy
             An array; if False a data frame with names.
         out
@@ -130,7 +131,7 @@ class DenoiseMixin:
         module = self.module.eval()
         generator = torch.Generator(module.device).manual_seed(seed)
         pick = torch.from_numpy(columns).to(module.device)
-        size = batch_size or max(settings.batch_size, MIN_BATCH)
+        size = batch_size or _at_a_time(dataset, module)
         starts = range(0, len(rows), size)
         for start in tqdm(starts, desc="Denoising", unit="batch", disable=silent or len(starts) < 2):
             batch = dataset[rows[start : start + size]].to(module.device)
@@ -165,7 +166,8 @@ class DenoiseMixin:
         indices
             Which cells, in the order of the result; numbers or a boolean mask.
         batch_size
-            Cells at a time.
+            Cells at a time; if not given as many as make a million entries, or ``scvi.settings.batch_size`` (at least
+            256) from disk and on a GPU.
 
         Returns
         -------
@@ -182,7 +184,7 @@ class DenoiseMixin:
         """
         data, dataset, rows = self._cells(adata, indices)
         module = self.module.eval()
-        size = batch_size or max(settings.batch_size, MIN_BATCH)
+        size = batch_size or _at_a_time(dataset, module)
         found = [np.empty(0, dtype=np.float32)]
         for start in range(0, len(rows), size):
             cell = dataset[rows[start : start + size]].to(module.device)
@@ -253,6 +255,13 @@ class DenoiseMixin:
         return np.array([place[gene] for gene in names], dtype=np.int64), names
 
 
+def _at_a_time(dataset: CountDataset, module: CountConsistency) -> int:
+    """Cells per minibatch: few are fastest on a processor, many where a minibatch has a price of its own."""
+    if dataset.on_disk or module.device.type != "cpu":
+        return max(settings.batch_size, MIN_BATCH)
+    return cached_cells(module.network.num_genes)
+
+
 def _estimate(
     module: CountConsistency, batch: CountBatch, target: int | None, scale: Tensor | None, kind: Any
 ) -> Tensor:
@@ -274,5 +283,5 @@ def _draws(
     """Draws from the gamma posterior of each gene; the library size holds on average."""
     mean = _estimate(module, batch, target, scale, "mean")[:, pick]
     shape = module.posterior_shape(batch.x, library=batch.library, batch=batch.batch)[:, pick]
-    draws = torch.stack([mean * standard_gamma(shape, generator) / shape for _ in range(n_samples)])
-    return draws.mean(0) if return_mean else draws
+    draws = (mean * standard_gamma(shape, generator) / shape for _ in range(n_samples))
+    return sum(draws, torch.zeros_like(mean)) / n_samples if return_mean else torch.stack(list(draws))

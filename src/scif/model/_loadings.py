@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from scif.model._data import CountBatch
+from scif.model._mixture import like_codes
 from scif.model._regression import GeneRegressions
 from scif.model._shrinkage import second_moment, shrink
 from scif.nn import CountConsistency
@@ -30,6 +31,8 @@ class WhitenedCodes:
         Maps ``(width, k)`` of codes to these coordinates, and of loadings.
     response
         How a gene's log-normalised count moves a cell's coordinates, ``(genes, k)``.
+    group
+        One in the column of the group of cells with like codes that a cell belongs to, ``(cells, groups)``.
     """
 
     latent: Tensor
@@ -37,10 +40,15 @@ class WhitenedCodes:
     whiten: Tensor
     unwhiten: Tensor
     response: Tensor
+    group: Tensor
+
+    def coordinates(self) -> Tensor:
+        """Of the cells, ``(cells, k)``."""
+        return (self.latent - self.centre) @ self.whiten
 
 
 @torch.no_grad()
-def refit_loadings(model: CountConsistency, cells: Callable[[], Iterable[CountBatch]]) -> None:
+def refit_loadings(model: CountConsistency, cells: Callable[[], Iterable[CountBatch]], *, at: WhitenedCodes) -> None:
     r"""Replace loadings and biases of the output layer by their posterior means given the latent codes.
 
     Stochastic gradients stop before the loadings of most genes have settled, and pull all genes alike. Given codes
@@ -54,19 +62,20 @@ def refit_loadings(model: CountConsistency, cells: Callable[[], Iterable[CountBa
     model
         The denoiser; its network is changed in place.
     cells
-        Gives minibatches of counts, as often as asked.
+        Gives minibatches of counts, as often as asked, always the same cells in the same order.
+    at
+        Their codes.
     """
     network, dispersion = model.network, model.dispersion
-    at = whiten_codes(model, cells)
     loadings = network.loadings @ at.unwhiten
     bias = network.bias + network.loadings @ at.centre
-    sums = GeneRegressions(*loadings.shape, like=loadings)
+    z, end = at.coordinates(), 0
+    sums = GeneRegressions(loadings, z, at.group)
     for cell in cells():
         here = cell.to(model.device)
+        start, end = end, end + here.x.num_cells
         totals, dense = here.x.totals(), here.x.dense()
-        latent = network.latent(here.x, torch.ones_like(totals), library=here.library, batch=here.batch)
-        z = (latent - at.centre) @ at.whiten
-        logits = torch.addmm(bias, z, loadings.T)
+        logits = torch.addmm(bias, z[start:end], loadings.T)
         offset = network.offset(here.batch, totals)
         if offset is not None:
             logits += offset
@@ -76,9 +85,9 @@ def refit_loadings(model: CountConsistency, cells: Callable[[], Iterable[CountBa
         scale = (network.depth / here.library)[:, None]
         # what a gene's surprise adds to the argument of its response in the code
         surprise = torch.log1p(dense * scale) - torch.log1p(mu * scale)
-        sums.add(z, weight, rest, correction=(rest * surprise).sum(0)[:, None] * at.response)
-    prior = sums.learn_prior(loadings, guess=second_moment(loadings))
-    change = (sums.solved(loadings, shrink, prior=prior) - loadings).clamp(-1.0, 1.0)
+        sums.add(slice(start, end), weight, rest, correction=(rest * surprise).sum(0)[:, None] * at.response)
+    prior = sums.learn_prior(guess=second_moment(loadings))
+    change = (sums.solved(shrink, prior=prior) - loadings).clamp(-1.0, 1.0)
     bias = bias + sums.bias_change(change)
     loadings = (loadings + change) @ at.whiten.T
     network.loadings.copy_(loadings)
@@ -87,7 +96,7 @@ def refit_loadings(model: CountConsistency, cells: Callable[[], Iterable[CountBa
 
 @torch.no_grad()
 def whiten_codes(model: CountConsistency, cells: Callable[[], Iterable[CountBatch]]) -> WhitenedCodes:
-    """Look at the codes of all cells."""
+    """Look at the codes of all cells; the output layer has no part in them."""
     network = model.network
     codes, scores = [], []
     for cell in cells():
@@ -104,4 +113,5 @@ def whiten_codes(model: CountConsistency, cells: Callable[[], Iterable[CountBatc
     linear = torch.linalg.lstsq(f.T @ f + 1e-6 * len(f) * torch.eye(f.shape[1], dtype=f.dtype), f.T @ (z @ whiten))
     response = (network.components / network.spread) @ linear.solution.to(network.spread)
     centre, whiten, unwhiten = (part.to(response) for part in (centre, whiten, unwhiten))
-    return WhitenedCodes(latent, centre, whiten, unwhiten, response)
+    group = torch.nn.functional.one_hot(like_codes((latent - centre) @ whiten)).to(response)
+    return WhitenedCodes(latent, centre, whiten, unwhiten, response, group)

@@ -8,9 +8,12 @@ import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from scif.nn.code_prior import CodePosterior
+from scif.nn.code_prior import COMPONENTS, CodePosterior
 
-__all__ = ["Mixture"]
+__all__ = ["BLOCK", "CELLS", "Mixture", "like_codes"]
+
+#: Cells for each component or group at the least.
+CELLS = 20
 
 #: Largest stretch of a direction, for directions whose signal is all but lost.
 MAX_STRETCH = 2.0
@@ -40,11 +43,10 @@ class Mixture:
         return mean, root, back
 
     @classmethod
-    def clusters(cls, z: Tensor, *, most: int, cells: int) -> tuple[Mixture, Tensor]:
-        """Clusters of codes ``(n, k)``, ``cells`` of them at least in each, and each one's cluster ``(n, c)``."""
-        n, k = z.shape
-        count = max(1, min(most, n // cells))
-        labels = torch.from_numpy(KMeans(count, n_init=1, random_state=0).fit_predict(z.numpy())).long()
+    def clusters(cls, z: Tensor, *, most: int = COMPONENTS) -> tuple[Mixture, Tensor]:
+        """Groups of like codes ``(n, k)``, and each one's group ``(n, c)``."""
+        labels, k = like_codes(z, most=most), z.shape[1]
+        count = int(labels.max()) + 1
         size = torch.bincount(labels, minlength=count).to(z)
         centre = z.new_zeros(count, k).index_add_(0, labels, z) / size.clamp_min(1.0)[:, None]
         apart = z - centre[labels]
@@ -139,6 +141,16 @@ class Mixture:
         middle, _ = _powers(root @ self.covariance @ root)
         values, vectors = torch.linalg.eigh(back @ middle @ back)
         return (vectors * values.clamp_max(MAX_STRETCH)[:, None, :]) @ vectors.mT
+
+
+def like_codes(z: Tensor, *, most: int = COMPONENTS) -> Tensor:
+    """Group of each of the codes ``(n, k)``, by k-means, ``(n,)``: ``most`` groups of :data:`CELLS` on average."""
+    n, k = z.shape
+    count = max(1, min(most, n // CELLS))
+    if count == 1 or k == 0:
+        return z.new_zeros(n, dtype=torch.long)
+    labels = KMeans(count, n_init=1, random_state=0).fit_predict(z.cpu().double().numpy())
+    return torch.from_numpy(labels).long().to(z.device)
 
 
 def _powers(covariance: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,12 +15,12 @@ from torch import Tensor
 from scif.core import Engine
 from scif.core.noise import NegativeBinomial, NoiseModel
 from scif.core.objective import LossOutput, Objective, SumObjective
-from scif.model._cell_scale import find_followers, fit_cell_scale
+from scif.model._cell_scale import expectations, find_followers, fit_cell_scale
 from scif.model._credibility import fit_credibility
 from scif.model._data import CountBatch, GatheredCounts
 from scif.model._deconvolution import fit_code_prior
 from scif.model._depth_trend import trend_of_the_rest
-from scif.model._loadings import refit_loadings
+from scif.model._loadings import WhitenedCodes, refit_loadings, whiten_codes
 from scif.model._objective import CountAnchor, CountICM
 from scif.model._residual import drawn_variation, few, fit_variation, passes
 from scif.nn import CountConsistency
@@ -164,16 +164,17 @@ class CountPlan(Engine):
         trend_of_the_rest(self.model, gathered).put_into(self.model.trend)
         del gathered
         if self.anchored:
-            refit_loadings(self.model, self._whole_cells)
-            self._fit_prior()
+            at = whiten_codes(self.model, self._whole_cells)
+            refit_loadings(self.model, self._whole_cells, at=at)
+            self._fit_prior(at)
         self.ema.module.load_state_dict(self.model.state_dict())
         self.refit(last=True)
 
-    def _fit_prior(self) -> None:
+    def _fit_prior(self, at: WhitenedCodes) -> None:
         """Fit the prior of the codes, and each gene's own variation around draws from it."""
         generator = torch.Generator().manual_seed(self.seed)
         try:
-            codes = fit_code_prior(self.model, self._whole_cells, generator=generator)
+            codes = fit_code_prior(self.model, self._whole_cells, at=at, generator=generator)
         except torch.linalg.LinAlgError as error:  # type: ignore[attr-defined]  # public, but not in its stub
             warnings.warn(
                 f"The distribution of the latent codes could not be fitted ({error}); the model keeps what was "
@@ -202,7 +203,9 @@ class CountPlan(Engine):
         chosen = [cell.whole() for cell in self.reference] if last else few(self.reference)
         cells = [batch.to(self.device) for batch in chosen]
         if last:
-            find_followers(averaged, cells, fit_cell_scale(averaged, cells))
+            expected = list(expectations(averaged, cells))
+            find_followers(averaged, cells, expected, scales=fit_cell_scale(averaged, cells, expected))
+            del expected
         variation = fit_variation(
             averaged,
             cells,
@@ -215,7 +218,7 @@ class CountPlan(Engine):
         if isinstance(self.noise, NegativeBinomial):
             self.noise.inverse_dispersion.copy_(variation.inverse_dispersion)
         if last:
-            fit_cell_scale(averaged, cells)
+            fit_cell_scale(averaged, cells, expectations(averaged, cells))
             self.model.cell_scale.load_state_dict(averaged.cell_scale.state_dict())
 
 

@@ -20,70 +20,81 @@ class GeneRegressions:
     r"""Sums over cells of the regressions :math:`x_{ig} \sim L_i \exp(b_g + w_g^\top z_i)`, one for each gene.
 
     Around the present loadings the log-likelihood of a gene is a parabola in its bias and its loadings; the bias is
-    eliminated.
+    eliminated. Its gradient is exact. Its curvature is summed over groups of cells with like codes, in which the
+    share of the information that is a gene's is taken to be the same in all cells: of size genes x k x k there is
+    nothing.
 
     Parameters
     ----------
-    genes, k
-        Number of genes, and width of the codes.
-    like
-        A tensor of the type and device of the sums.
+    loadings
+        The present ones, ``(genes, k)``.
+    codes
+        Of all cells, ``(cells, k)``.
+    group
+        How far each cell belongs to each group, ``(cells, groups)``; rows sum to one.
     """
 
-    def __init__(self, genes: int, k: int, *, like: Tensor) -> None:
-        self._level = like.new_zeros(genes, 2)  # information on the bias, and its gradient
-        self._cross, self._gradient = like.new_zeros(2, genes, k)
-        self._information = like.new_zeros(genes, k * (k + 1) // 2)
+    def __init__(self, loadings: Tensor, codes: Tensor, group: Tensor) -> None:
+        genes, k = loadings.shape
+        groups = group.shape[1]
+        self._loadings, self._codes, self._group = loadings, codes, group.to(codes)
+        self._weight = loadings.new_zeros(groups, genes)
+        self._gradient = loadings.new_zeros(k + 1, genes)
+        self._moments = loadings.new_zeros(groups, 1 + k + k * (k + 1) // 2)  # of the codes: orders 0, 1 and 2
 
-    def add(self, codes: Tensor, weight: Tensor, rest: Tensor, *, correction: Tensor | None = None) -> None:
+    def add(self, cells: slice, weight: Tensor, rest: Tensor, *, correction: Tensor | None = None) -> None:
         """Add cells.
 
         Parameters
         ----------
-        codes
-            ``(cells, k)``.
+        cells
+            Which ones.
         weight, rest
             Information of each count on its log-rate, and the slope of its log-likelihood, ``(cells, genes)``.
         correction
-            What to take off the gradient, ``(genes, k)``.
+            What to take off the gradient in the loadings, ``(genes, k)``.
         """
-        self._level += torch.stack([weight.sum(0), rest.sum(0)], 1)
-        self._gradient += rest.T @ codes
+        codes, group = self._codes[cells], self._group[cells]
+        one = codes.new_ones(len(codes), 1)
+        self._gradient.addmm_(torch.cat([one, codes], 1).T, rest)
         if correction is not None:
-            self._gradient -= correction
-        self._cross += weight.T @ codes
-        self._information.addmm_(weight.T, pairs(codes))
+            self._gradient[1:] -= correction.T
+        self._weight.addmm_(group.T, weight)
+        member = group * weight.sum(1, keepdim=True)
+        self._moments.addmm_(member.T, torch.cat([one, codes, pairs(codes)], 1))
 
-    def parabola(self, loadings: Tensor, genes: slice = slice(None)) -> tuple[Tensor, Tensor]:
+    def parabola(self, genes: slice = slice(None)) -> tuple[Tensor, Tensor]:
         """``H (genes, k, k)`` and ``t (genes, k)`` of each log-likelihood ``t'w - w'Hw / 2`` at the best bias."""
-        slope = self._slope(genes)
-        information = symmetric(self._information[genes]) - slope[:, :, None] * self._cross[genes, None, :]
-        gradient = self._gradient[genes] - slope * self._level[genes, 1:]
-        return information, (information @ loadings[genes, :, None])[..., 0] + gradient
+        loadings, k = self._loadings[genes], self._loadings.shape[1]
+        sums = self._weight[:, genes].T @ (self._moments / self._moments[:, :1].clamp_min(1e-6))
+        centre = self._centre(genes)
+        information = symmetric(sums[:, 1 + k :]) - centre[:, :, None] * sums[:, None, 1 : 1 + k]
+        gradient = self._gradient[1:, genes].T - centre * self._gradient[0, genes, None]
+        return information, (information @ loadings[:, :, None])[..., 0] + gradient
 
-    def learn_prior(self, loadings: Tensor, *, guess: Tensor, rounds: int = 5) -> VectorPrior:
+    def learn_prior(self, *, guess: Tensor, rounds: int = 5) -> VectorPrior:
         """Prior of all loadings, on the processor, from some of the genes; ``guess (k, k)`` is of its covariance."""
-        some = slice(None, None, max(1, len(loadings) // GENES))
-        information, target = (part.cpu() for part in self.parabola(loadings, some))
+        some = slice(None, None, max(1, len(self._loadings) // GENES))
+        information, target = (part.cpu() for part in self.parabola(some))
         return learn_prior(information, target, guess=guess.to(information), rounds=rounds)
 
-    def solved(self, loadings: Tensor, how: Callable[..., Tensor], *, prior: VectorPrior) -> Tensor:
-        """Better loadings ``(genes, k)``: :func:`~scif.model._shrinkage.shrink` or ``loosen``, a few genes at a time.
-
-        Of size genes x k x k there is only what :meth:`add` sums up.
-        """
-        genes, k = loadings.shape
+    def solved(self, how: Callable[..., Tensor], *, prior: VectorPrior) -> Tensor:
+        """Better loadings ``(genes, k)`` by :func:`~scif.model._shrinkage.shrink` or ``loosen``, a few at a time."""
+        genes, k = self._loadings.shape
         size = max(1, NUMBERS // max(1, k**2))
         found = []
         for start in range(0, genes, size):
-            information, target = (part.cpu() for part in self.parabola(loadings, slice(start, start + size)))
+            information, target = (part.cpu() for part in self.parabola(slice(start, start + size)))
             found.append(how(information, target, prior=prior))
-        return torch.cat(found).to(loadings)
+        return torch.cat(found).to(self._loadings)
 
     def bias_change(self, change: Tensor) -> Tensor:
         """Change of the biases ``(genes,)`` that goes with a change of the loadings ``(genes, k)``."""
-        known = self._level[:, 0].clamp_min(1e-6)
-        return (self._level[:, 1] / known - (self._slope() * change).sum(1)).clamp(-1.0, 1.0)
+        known = self._weight.sum(0).clamp_min(1e-6)
+        return (self._gradient[0] / known - (self._centre() * change).sum(1)).clamp(-1.0, 1.0)
 
-    def _slope(self, genes: slice = slice(None)) -> Tensor:
-        return self._cross[genes] / self._level[genes, :1].clamp_min(1e-6)
+    def _centre(self, genes: slice = slice(None)) -> Tensor:
+        """Mean code of the cells, weighted by what they say of each gene, ``(genes, k)``."""
+        weight, k = self._weight[:, genes], self._loadings.shape[1]
+        means = self._moments[:, 1 : 1 + k] / self._moments[:, :1].clamp_min(1e-6)
+        return (weight.T @ means) / weight.sum(0)[:, None].clamp_min(1e-6)

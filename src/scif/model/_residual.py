@@ -115,10 +115,11 @@ def fit_variation(
         rate, rows, columns, visible = hidden / seen, parts.a.rows, parts.a.columns, parts.a.values
         inverse, share = mu.clamp_min(1e-20).reciprocal_().mul_(model.cell_scale.factors(scale)), mu
         at_scale = torch.where(follows[columns], scale[rows], 1.0)
+        inverse_there = inverse[rows, columns]
         for i, shape in enumerate(GRID.tolist()):
             # with the cell's shape the posterior mean is mu (visible + shape) / (mu + shape) = share (visible + shape)
             torch.mul(inverse, shape, out=share).add_(1.0).reciprocal_()
-            at_entries = share[rows, columns]
+            at_entries = (inverse_there * shape).add_(1.0).reciprocal_()
             log_mean = (at_entries * (visible + shape * at_scale)).clamp_min(1e-12).log()
             here = shape * torch.where(follows, (rate * scale) @ share, rate @ share)
             here.index_add_(0, columns, at_entries * visible * rate[rows] - parts.b.values * log_mean)

@@ -22,7 +22,7 @@ from scif.core.monitor import collapse
 from scif.core.noise import NegativeBinomial, NoiseModel, Poisson
 from scif.model._arguments import check_model, check_training
 from scif.model._batches import batch_start
-from scif.model._data import CountBatch, CountDataModule, CountDataset
+from scif.model._data import CountBatch, CountDataModule, CountDataset, cached_cells
 from scif.model._denoise import DenoiseMixin
 from scif.model._fields import CountField
 from scif.model._plan import CountPlan, CountRunner
@@ -240,7 +240,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
             plan = {
                 "noise": self._channel(),
                 "reference": reference,
-                "cells": partial(dataset.batches, many, batch_size=max(1, 2_000_000 // len(self.gene_names_))),
+                "cells": partial(dataset.batches, many, batch_size=cached_cells(len(self.gene_names_))),
                 "technical": self._technical(),
                 "anchor_weight": anchor_weight,
                 "consistency_weight": consistency_weight,

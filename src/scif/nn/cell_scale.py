@@ -141,16 +141,16 @@ class CellScale(nn.Module):
         some, others = tabled.nonzero()[:, 0], (~tabled & (values != 1) & (values > 0)).nonzero()[:, 0]
         place = (values[some].long() - 2) * len(shape) + columns[some]
         many = values[others]
-        found, work = [], torch.empty_like(mu)
+        found, work, stored = [], torch.empty_like(mu), rows * len(shape) + columns
         for factor in (2.0**POINTS).tolist():
             total = _total(shape * factor, technical)
             torch.div(mu, total, out=work).log1p_()
             here = work @ total if total.dim() == 1 else (work * total).sum(1)
-            here = here.index_add_(0, rows, values * work[rows, columns]).neg_()
+            here = here.index_add_(0, rows, values * work.view(-1).index_select(0, stored)).neg_()
             if len(some) > 0:
                 table = torch.log1p(STEPS.to(total) / total).cumsum(0).flatten()
                 here.index_add_(0, rows[some], table[place])
-            at = total.expand_as(mu)[rows[others], columns[others]]
+            at = total[columns[others]] if total.dim() == 1 else total[rows[others], columns[others]]
             found.append(here.index_add_(0, rows[others], torch.lgamma(many + at) - torch.lgamma(at) - many * at.log()))
         return torch.stack(found)
 

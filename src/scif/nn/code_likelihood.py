@@ -29,11 +29,12 @@ class CodeLikelihood:
     weight: Tensor
     rest: Tensor
 
-    def curvature(self, loadings: Tensor, products: Tensor) -> Tensor:
-        """Information of each cell on its code, ``(cells, k, k)``; ``products`` are the ``pairs`` of loadings."""
-        mean = self.weight @ loadings
-        level = self.weight.sum(1).clamp_min(1e-12)[:, None, None]
-        return symmetric(self.weight @ products) - mean[:, :, None] * mean[:, None, :] / level
+
+def information(weight: Tensor, loadings: Tensor) -> Tensor:
+    """Information on codes ``(groups, k, k)`` of counts with information ``weight (groups, genes)`` on log-rates."""
+    mean = weight @ loadings
+    level = weight.sum(1).clamp_min(1e-12)[:, None, None]
+    return symmetric(weight @ pairs(loadings)) - mean[:, :, None] * mean[:, None, :] / level
 
 
 def pairs(vectors: Tensor) -> Tensor:
@@ -64,7 +65,8 @@ def look(
     rest = (counts - mu).mul_(certainty)
     weight = mu.mul_(certainty)
     share = rest.sum(1) / weight.sum(1).clamp_min(1e-12)  # the level of a cell's log-rates is free
-    return CodeLikelihood(rest @ loadings - share[:, None] * (weight @ loadings), weight, rest)
+    slope, level = (loadings.T @ part.T for part in (rest, weight))  # twice as fast as the transposed product
+    return CodeLikelihood((slope - share * level).T, weight, rest)
 
 
 def climb(codes: Tensor, slope: Tensor, curvature: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from scif.nn.code_likelihood import climb, look, pairs, release
+from scif.nn.code_likelihood import climb, look, release
 
 __all__ = ["CodePosterior", "CodePrior", "posterior"]
 
@@ -143,15 +143,14 @@ class CodePrior(nn.Module):
         """
         z = latent @ self.entry[:-1] + self.entry[-1]
         sharper = t.clamp_min(MIN_TIME).square().reciprocal()
-        products = pairs(self.loose_loadings)
         at = look(counts, z, self.loose_loadings, self.loose_bias, dispersion=dispersion, offset=offset)
-        curvature = at.curvature(self.loose_loadings, products)
+        axes = {name: getattr(self, name) for name in ("log_weights", "centre", "root", "unroot", "information")}
+        molecules = counts.sum(1)
+        per_molecule = self.unroot.mT @ (self.information[:, :, None] * self.unroot)
+        weights = posterior(z, molecules, **axes).weights
+        curvature = molecules[:, None, None] * torch.einsum("nc,cij->nij", weights, per_molecule)
         z = climb(z, at.slope, curvature)
-        return posterior(
-            release(z, curvature), counts.sum(1) * sharper,
-            log_weights=self.log_weights, centre=self.centre, root=self.root, unroot=self.unroot,
-            information=self.information,
-        )  # fmt: skip
+        return posterior(release(z, curvature), molecules * sharper, **axes)
 
     def transported(self, found: CodePosterior) -> Tensor:
         """Codes ``(cells, k)`` that are distributed as the prior: optimal transport within each component.

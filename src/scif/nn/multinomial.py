@@ -44,14 +44,18 @@ def multinomial_nll(logits: Tensor, counts: SparseCounts) -> Tensor:
 class _MultinomialNLL(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, rows: Tensor, columns: Tensor, values: Tensor, totals: Tensor) -> Tensor:
-        normaliser = logits.logsumexp(1)
+        share = logits.softmax(1)
+        # of a row's largest logit the share is known best
+        normaliser = logits.amax(1) - share.amax(1).log()
         molecules = totals.sum().clamp_min(1.0)
-        ctx.save_for_backward(logits, normaliser, rows, columns, values, totals, molecules)
+        ctx.save_for_backward(share, rows, columns, values, totals, molecules)
         return ((totals * normaliser).sum() - (values * logits[rows, columns]).sum()) / molecules
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        logits, normaliser, rows, columns, values, totals, molecules = ctx.saved_tensors
-        gradient = (logits - normaliser[:, None]).exp_().mul_(totals[:, None])
-        gradient.view(-1).index_add_(0, rows * logits.shape[1] + columns, values.to(logits.dtype), alpha=-1.0)
-        return gradient.mul_(grad_outputs[0] / molecules), None, None, None, None
+        share, rows, columns, values, totals, molecules = ctx.saved_tensors
+        weight = grad_outputs[0] / molecules
+        gradient = share * (totals * weight).to(share.dtype)[:, None]
+        at = rows * share.shape[1] + columns
+        gradient.view(-1).index_add_(0, at, (values * weight).to(share.dtype), alpha=-1.0)
+        return gradient, None, None, None, None

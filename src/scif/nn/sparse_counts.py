@@ -85,7 +85,10 @@ class SparseCounts:
 
     def totals(self) -> Tensor:
         """Sum of each cell, ``(cells,)``."""
-        return self.values.new_zeros(self.num_cells).index_add_(0, self.rows, self.values)
+        if self.device.type == "mps":  # torch has no sums of segments there
+            return self.values.new_zeros(self.num_cells).index_add_(0, self.rows, self.values)
+        sums: Tensor = torch.segment_reduce(self.values, "sum", offsets=self.row_starts, unsafe=True)
+        return sums
 
     def dense(self) -> Tensor:
         """All entries, ``(cells, genes)``."""

@@ -27,7 +27,7 @@ PARTS = {
     "average of the weights": [("swa_utils.py", "update_parameters")],
     "held-out molecules": [("_plan.py", "validation_step")],
     "each gene's own variation": [("_residual.py", "fit_variation")],
-    "scales of cells": [("_cell_scale.py", "fit_cell_scale"), ("_cell_scale.py", "find_followers")],
+    "scales of cells": [("_cell_scale.py", name) for name in ("expectations", "fit_cell_scale", "find_followers")],
     "credibility": [("_credibility.py", "fit_credibility")],
     "posterior means of the loadings": [("_loadings.py", "refit_loadings")],
     "prior of the latent codes (consistency)": [("_plan.py", "_fit_prior")],

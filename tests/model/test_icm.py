@@ -220,6 +220,8 @@ def test_draws_have_the_mean_and_are_seeded(model, denoised):
     assert (abs(draws.mean(0) - denoised[:2]) < 5 * error + 1e-4 * denoised[:2] + 1e-6).all()
     again = model.get_denoised(estimator="sample", n_samples=300, return_mean=False, indices=[0, 1], seed=3)
     np.testing.assert_array_equal(draws, again)
+    mean = model.get_denoised(estimator="sample", n_samples=300, indices=[0, 1], seed=3)
+    np.testing.assert_allclose(mean, draws.mean(0), rtol=1e-4)
 
 
 def test_size_factors_set_the_scale(adata):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -18,17 +18,19 @@ CELLS, ROUNDS, SHARE_ROUNDS = 20, 30, 50
 
 
 @torch.no_grad()
-def expectations(model: CountConsistency, cells: Iterable[CountBatch]) -> Iterator[Tensor]:
+def expectations(model: CountConsistency, cells: Iterable[CountBatch]) -> list[Tensor]:
     """Expected counts at depth ``(cells, genes)`` of each minibatch."""
+    found = []
     for cell in cells:
         totals = cell.x.totals()
         one = torch.ones_like(totals)
         mu = totals[:, None] * model.rates(cell.x, one, library=cell.library, batch=cell.batch)
-        yield model.at_depth(mu, one, library=cell.library, batch=cell.batch)
+        found.append(model.at_depth(mu, one, library=cell.library, batch=cell.batch))
+    return found
 
 
 @torch.no_grad()
-def fit_cell_scale(model: CountConsistency, cells: Sequence[CountBatch], expected: Iterable[Tensor]) -> Tensor:
+def fit_cell_scale(model: CountConsistency, cells: Sequence[CountBatch], expected: Sequence[Tensor]) -> Tensor:
     """Learn how the scales of cells are distributed, see :class:`scif.nn.CellScale`, by expectation maximisation.
 
     They come from the genes that are believed to follow others.
@@ -69,7 +71,7 @@ def fit_cell_scale(model: CountConsistency, cells: Sequence[CountBatch], expecte
 
 @torch.no_grad()
 def find_followers(
-    model: CountConsistency, cells: Sequence[CountBatch], expected: Iterable[Tensor], *, scales: Tensor
+    model: CountConsistency, cells: Sequence[CountBatch], expected: Sequence[Tensor], *, scales: Tensor
 ) -> None:
     r"""Find the genes whose own variation goes along with the scales of cells.
 

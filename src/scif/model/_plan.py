@@ -203,7 +203,7 @@ class CountPlan(Engine):
         chosen = [cell.whole() for cell in self.reference] if last else few(self.reference)
         cells = [batch.to(self.device) for batch in chosen]
         if last:
-            expected = list(expectations(averaged, cells))
+            expected = expectations(averaged, cells)
             find_followers(averaged, cells, expected, scales=fit_cell_scale(averaged, cells, expected))
             del expected
         variation = fit_variation(

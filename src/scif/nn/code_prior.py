@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from scif.nn.code_likelihood import climb, look, release
+from scif.nn.code_likelihood import climb, information, look, release
 
 __all__ = ["CodePosterior", "CodePrior", "posterior"]
 
@@ -124,7 +124,14 @@ class CodePrior(nn.Module):
         return bool(self.is_fitted)
 
     def posterior(
-        self, latent: Tensor, counts: Tensor, t: Tensor, *, dispersion: Tensor, offset: Tensor | None
+        self,
+        latent: Tensor,
+        counts: Tensor,
+        t: Tensor,
+        *,
+        dispersion: Tensor,
+        offset: Tensor | None,
+        own: bool = False,
     ) -> CodePosterior:
         """Posterior of each cell's code.
 
@@ -140,15 +147,22 @@ class CodePrior(nn.Module):
             Dispersion of each gene beyond Poisson noise, ``(genes,)``.
         offset
             What the cells' batches add to the log-rates, ``(cells, genes)``; None if there are no batches.
+        own
+            Whether the Newton step takes each cell's own information instead of the average of its component. Posterior
+            means are as good with the average, for half the time; codes that are to be as spread out as the prior
+            are nearer to that with their own.
         """
         z = latent @ self.entry[:-1] + self.entry[-1]
         sharper = t.clamp_min(MIN_TIME).square().reciprocal()
         at = look(counts, z, self.loose_loadings, self.loose_bias, dispersion=dispersion, offset=offset)
         axes = {name: getattr(self, name) for name in ("log_weights", "centre", "root", "unroot", "information")}
         molecules = counts.sum(1)
-        per_molecule = self.unroot.mT @ (self.information[:, :, None] * self.unroot)
-        weights = posterior(z, molecules, **axes).weights
-        curvature = molecules[:, None, None] * torch.einsum("nc,cij->nij", weights, per_molecule)
+        if own:
+            curvature = information(at.weight, self.loose_loadings)
+        else:
+            per_molecule = self.unroot.mT @ (self.information[:, :, None] * self.unroot)
+            weights = posterior(z, molecules, **axes).weights
+            curvature = molecules[:, None, None] * torch.einsum("nc,cij->nij", weights, per_molecule)
         z = climb(z, at.slope, curvature)
         return posterior(release(z, curvature), molecules * sharper, **axes)
 

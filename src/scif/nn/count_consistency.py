@@ -109,7 +109,7 @@ class CountConsistency(nn.Module):
         latent = network.latent(x, t, library=library, batch=batch)
         offset = network.offset(to, latent)
         if kind == "transport" and self.prior.fitted:
-            codes = self.prior.transported(self._codes(x, t, latent, batch))
+            codes = self.prior.transported(self._codes(x, t, latent, batch, own=True))
             return torch.softmax(self.prior.logits(codes, offset=offset, loose=True), 1)
         rho = torch.softmax(network.decode(latent, offset), 1)
         share = float(self.prior_share)
@@ -123,11 +123,12 @@ class CountConsistency(nn.Module):
         left = 1.0 - constant.sum(-1, keepdim=True)
         return varying * (left / varying.sum(1, keepdim=True).clamp_min(1e-12)) + constant
 
-    def _codes(self, x: SparseCounts | Tensor, t: Tensor, latent: Tensor, batch: Tensor | None) -> CodePosterior:
+    def _codes(
+        self, x: SparseCounts | Tensor, t: Tensor, latent: Tensor, batch: Tensor | None, *, own: bool = False
+    ) -> CodePosterior:
         """Posterior of the codes under the prior."""
-        counts = _dense(x)
-        own = self.network.offset(batch, latent)
-        return self.prior.posterior(latent, counts, t, dispersion=self.dispersion, offset=own)
+        offset = self.network.offset(batch, latent)
+        return self.prior.posterior(latent, _dense(x), t, dispersion=self.dispersion, offset=offset, own=own)
 
     def baseline(self, batch: Tensor | None = None) -> Tensor:
         """Pooled composition, ``(genes,)``, or ``(cells, genes)`` with what the cells' batches differ by."""

@@ -29,7 +29,7 @@ PARTS = {
     "each gene's own variation": [("_residual.py", "fit_variation")],
     "scales of cells": [("_cell_scale.py", name) for name in ("expectations", "fit_cell_scale", "find_followers")],
     "credibility": [("_credibility.py", "fit_credibility")],
-    "posterior means of the loadings": [("_loadings.py", "refit_loadings")],
+    "posterior means of the loadings": [("_loadings.py", name) for name in ("whiten_codes", "refit_loadings")],
     "prior of the latent codes (consistency)": [("_plan.py", "_fit_prior")],
     "collapse monitor": [("icm.py", "_judge")],
 }

@@ -116,6 +116,22 @@ def test_an_offset_is_part_of_the_bias():
     torch.testing.assert_close(inside.slope, beside.slope)
 
 
+def test_average_information_is_that_of_each_cell_where_cells_are_alike():
+    counts, _, loadings, bias = _cells()
+    counts, loadings, bias = counts.float(), loadings.float(), bias.float()
+    strength, turn = torch.linalg.eigh(information(torch.softmax(bias, 0)[None], loadings)[0])
+    prior = CodePrior(genes=60, k=3)
+    prior.loose_loadings.copy_(loadings)
+    prior.loose_bias.copy_(bias)
+    prior.log_weights[0] = 0.0
+    prior.root[0], prior.unroot[0], prior.information[0] = turn, turn.T, strength
+    # all guesses are zero
+    guess = {"latent": torch.zeros(200, 3), "counts": counts, "t": torch.ones(200)}
+    own, average = (prior.posterior(**guess, dispersion=torch.zeros(60), offset=None, own=o) for o in (True, False))
+    torch.testing.assert_close(own.mean(), average.mean(), rtol=1e-3, atol=1e-4)
+    assert float(own.mean().abs().max()) > 0.5
+
+
 @pytest.mark.parametrize("loose", [True, False])
 def test_what_is_saved_comes_back(loose, tmp_path):
     prior = CodePrior(12, 3)

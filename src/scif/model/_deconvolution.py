@@ -212,11 +212,12 @@ def _regressed(
 
 def _within_trust(change: Tensor, codes: Tensor) -> Tensor:
     """Changes of loadings ``(genes, k)``, shortened where they would change a cell's log-rate by more than `TRUST`."""
-    far = (change.norm(dim=1) * codes.norm(dim=1).max() > TRUST).nonzero()[:, 0]
-    reach = torch.ones_like(change[:, 0])
-    for part in codes.split(64):
-        reach[far] = torch.maximum(reach[far], (part @ change[far].T).abs().amax(0) / TRUST)
-    return change / reach[:, None]
+    far = change.norm(dim=1) * codes.norm(dim=1).max() > TRUST  # the others cannot
+    some = change[far]
+    reach = torch.stack([(part @ some.T).abs().amax(0) for part in codes.split(64)]).amax(0)
+    change = change.clone()
+    change[far] = some * (TRUST / reach.clamp_min(TRUST))[:, None]
+    return change
 
 
 def _numbered(model: CountConsistency, cells: Callable[[], Iterable[CountBatch]]) -> Iterable[tuple[CountBatch, slice]]:

@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from scif.core.noise._random import standard_gamma
 from scif.model._arguments import check_getter, row_numbers
+from scif.model._cell_scale import expectations
 from scif.model._data import CountBatch, CountDataset, cached_cells
 from scif.model._fields import gene_order
 from scif.model._validate import check_setup, named
@@ -189,8 +190,7 @@ class DenoiseMixin:
         for start in range(0, len(rows), size):
             cell = dataset[rows[start : start + size]].to(module.device)
             one = torch.ones_like(cell.library)
-            mu = cell.library[:, None] * module.rates(cell.x, one, library=cell.library, batch=cell.batch)
-            mu = module.at_depth(mu, one, library=cell.library, batch=cell.batch)
+            [mu] = expectations(module, [cell])
             found.append(module.scales(cell.x, mu, one).cpu().numpy())
         return pd.Series(np.concatenate(found), index=data.obs_names[rows], name="cell_scale")
 

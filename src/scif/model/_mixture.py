@@ -12,9 +12,8 @@ from scif.nn.code_prior import COMPONENTS, CodePosterior
 
 __all__ = ["BLOCK", "CELLS", "Mixture", "like_codes"]
 
-#: Cells for each component or group at the least.
+#: Cells of an average component or group at the least.
 CELLS = 20
-
 #: Largest stretch of a direction, for directions whose signal is all but lost.
 MAX_STRETCH = 2.0
 #: Cells at a time, few enough that what is known of them stays in the processor's cache.
@@ -144,7 +143,7 @@ class Mixture:
 
 
 def like_codes(z: Tensor, *, most: int = COMPONENTS) -> Tensor:
-    """Group of each of the codes ``(n, k)``, by k-means, ``(n,)``: ``most`` groups of :data:`CELLS` on average."""
+    """Group of each of the codes ``(n, k)``, by k-means, ``(n,)``: at most ``most``, fewer where cells are few."""
     n, k = z.shape
     count = max(1, min(most, n // CELLS))
     if count == 1 or k == 0:

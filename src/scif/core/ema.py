@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,20 +42,37 @@ class ExponentialAverage(AveragedModel):
 
     def __init__(self, model: nn.Module, decay: float = 0.999) -> None:
         check_fraction(decay, name="decay")
-        super().__init__(model, multi_avg_fn=_Warming(decay), use_buffers=True)
+        super().__init__(model, use_buffers=True)
         self.requires_grad_(False)
-
-
-class _Warming:
-    """The update rule; a class and not a closure, so that a model that holds it can be pickled."""
-
-    def __init__(self, decay: float) -> None:
         self.decay = decay
+        self._copied: list[tuple[Tensor, int]] = []
 
-    def __call__(self, averaged: Sequence[Tensor], current: Sequence[Tensor], num_averaged: Tensor | int) -> None:
-        n = int(num_averaged)
-        decay = min(self.decay, n / (n + 9))
-        if averaged[0].is_floating_point() or averaged[0].is_complex():
-            torch._foreach_lerp_(list(averaged), list(current), 1.0 - decay)
-        else:
-            torch._foreach_copy_(list(averaged), list(current))
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Take a step towards the model.
+
+        Buffers that nobody has written to since the first update, which copies them, are as they were and cost nothing.
+        """
+        n = int(self.n_averaged)
+        buffers = [*model.buffers()]
+        if n == 0:
+            super().update_parameters(model)
+            self._copied = [(buffer, buffer._version) for buffer in buffers]
+            return
+        pairs: list[tuple[Tensor, Tensor]] = [*zip(self.module.parameters(), model.parameters(), strict=True)]
+        for i, (mine, theirs) in enumerate(zip(self.module.buffers(), buffers, strict=True)):
+            copied, version = self._copied[i] if self._copied else (None, -1)
+            if theirs is not copied or theirs._version != version:
+                pairs.append((mine, theirs))
+        smooth = [(mine, theirs) for mine, theirs in pairs if mine.is_floating_point() or mine.is_complex()]
+        if smooth:
+            averaged, current = zip(*smooth, strict=True)
+            current = tuple(x.to(averaged[0].device) for x in current)
+            torch._foreach_lerp_(averaged, current, 1.0 - min(self.decay, n / (n + 9)))
+        for mine, theirs in pairs:
+            if not (mine.is_floating_point() or mine.is_complex()):
+                mine.copy_(theirs)
+        self.n_averaged += 1
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_copied": []}  # the buffers of a copy are others

@@ -142,7 +142,8 @@ class CountPlan(Engine):
             self._best = (value, copy.deepcopy(self.averaged.state_dict()))
 
     def on_train_epoch_start(self) -> None:
-        """Estimate it anew now and then."""
+        """Estimate each gene's own variation anew now and then."""
+        super().on_train_epoch_start()
         epochs = self.trainer.max_epochs or 0
         if self.current_epoch in {int(share * epochs) for share in REFIT} - {0}:
             self.refit()

@@ -15,6 +15,7 @@ from scif.core.noise import NegativeBinomial
 from scif.model._data import CountBatch
 from scif.nn import CountConsistency
 from scif.nn.code_prior import MAX_SHAPE
+from scif.nn.group_sums import GroupSums
 
 __all__ = ["GeneVariation", "drawn_variation", "few", "fit_variation", "moment_variation", "passes"]
 
@@ -115,15 +116,16 @@ def fit_variation(
         rate, rows, columns, visible = hidden / seen, parts.a.rows, parts.a.columns, parts.a.values
         inverse, share = mu.clamp_min(1e-20).reciprocal_().mul_(model.cell_scale.factors(scale)), mu
         at_scale = torch.where(follows[columns], scale[rows], 1.0)
-        inverse_there = inverse[rows, columns]
-        for i, shape in enumerate(GRID.tolist()):
+        inverse_there, of_genes = inverse[rows, columns], GroupSums(columns, counts.num_genes)
+        found = []
+        for shape in GRID.tolist():
             # with the cell's shape the posterior mean is mu (visible + shape) / (mu + shape) = share (visible + shape)
             torch.mul(inverse, shape, out=share).add_(1.0).reciprocal_()
             at_entries = (inverse_there * shape).add_(1.0).reciprocal_()
             log_mean = (at_entries * (visible + shape * at_scale)).clamp_min(1e-12).log()
             here = shape * torch.where(follows, (rate * scale) @ share, rate @ share)
-            here.index_add_(0, columns, at_entries * visible * rate[rows] - parts.b.values * log_mean)
-            loss[i] += here.cpu()
+            found.append(here + of_genes(at_entries * visible * rate[rows] - parts.b.values * log_mean))
+        loss += torch.stack(found).cpu()
     return _divide(_posterior_mean(loss / times, expression), expression, technical)
 
 
@@ -184,12 +186,13 @@ def drawn_variation(
             model.prior.logits(codes[start:end], offset=offset, loose=True), 1
         )
         expression += mu.sum(0).cpu()
-        at_entries = mu[counts.rows, counts.columns]
-        for i, shape in enumerate(GRID.tolist()):
+        at_entries, of_genes = mu[counts.rows, counts.columns], GroupSums(counts.columns, counts.num_genes)
+        found = []
+        for shape in GRID.tolist():
             here = shape * torch.log1p(mu / shape).sum(0)
             ways = torch.lgamma(counts.values + shape) - math.lgamma(shape)
-            here.index_add_(0, counts.columns, counts.values * torch.log(at_entries + shape) - ways)
-            loss[i] += here.cpu()
+            found.append(here + of_genes(counts.values * torch.log(at_entries + shape) - ways))
+        loss += torch.stack(found).cpu()
     return _divide(_posterior_mean(loss, expression), expression, technical)
 
 

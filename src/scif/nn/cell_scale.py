@@ -8,6 +8,7 @@ from scipy.interpolate import CubicSpline
 from torch import Tensor, nn
 
 from scif.nn.code_prior import MIN_TIME
+from scif.nn.group_sums import GroupSums
 from scif.nn.sparse_counts import SparseCounts
 
 __all__ = ["CellScale"]
@@ -141,17 +142,18 @@ class CellScale(nn.Module):
         some, others = tabled.nonzero()[:, 0], (~tabled & (values != 1) & (values > 0)).nonzero()[:, 0]
         place = (values[some].long() - 2) * len(shape) + columns[some]
         many = values[others]
+        every, tabled_ones, rest = (GroupSums(at, len(mu)) for at in (rows, rows[some], rows[others]))
         found, work, stored = [], torch.empty_like(mu), rows * len(shape) + columns
         for factor in (2.0**POINTS).tolist():
             total = _total(shape * factor, technical)
             torch.div(mu, total, out=work).log1p_()
             here = work @ total if total.dim() == 1 else (work * total).sum(1)
-            here = here.index_add_(0, rows, values * work.view(-1).index_select(0, stored)).neg_()
+            here = -(here + every(values * work.view(-1).index_select(0, stored)))
             if len(some) > 0:
                 table = torch.log1p(STEPS.to(total) / total).cumsum(0).flatten()
-                here.index_add_(0, rows[some], table[place])
+                here += tabled_ones(table[place])
             at = total[columns[others]] if total.dim() == 1 else total[rows[others], columns[others]]
-            found.append(here.index_add_(0, rows[others], torch.lgamma(many + at) - torch.lgamma(at) - many * at.log()))
+            found.append(here + rest(torch.lgamma(many + at) - torch.lgamma(at) - many * at.log()))
         return torch.stack(found)
 
     @staticmethod

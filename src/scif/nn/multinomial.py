@@ -57,5 +57,5 @@ class _MultinomialNLL(torch.autograd.Function):
         weight = grad_outputs[0] / molecules
         gradient = share * (totals * weight).to(share.dtype)[:, None]
         at = rows * share.shape[1] + columns
-        gradient.view(-1).index_add_(0, at, (values * weight).to(share.dtype), alpha=-1.0)
+        gradient.view(-1).scatter_add_(0, at, (values * -weight).to(share.dtype))
         return gradient, None, None, None, None

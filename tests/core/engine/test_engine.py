@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,44 @@ def test_the_average_follows_its_law() -> None:
         expected = decay * expected + (1.0 - decay) * value
     assert float(average.module.weight) == pytest.approx(expected, rel=1e-6)
     assert not average.module.weight.requires_grad
+
+
+def test_buffers_are_averaged_from_when_they_change_and_in_copies_too() -> None:
+    """Those that stay are left alone; the law is that of the weights."""
+    model = nn.BatchNorm1d(2)
+    average = ExponentialAverage(model, decay=0.5)
+    expected = torch.zeros(2)
+    for n in range(8):
+        if n >= 3:
+            model.running_mean.fill_(float(n))
+            model.num_batches_tracked.fill_(n)
+        average.update_parameters(model)
+        decay = min(0.5, n / (n + 9))
+        expected = decay * expected + (1.0 - decay) * model.running_mean
+        if n == 5:
+            model, average = pickle.loads(pickle.dumps((model, average)))
+    torch.testing.assert_close(average.module.running_mean, expected)
+    torch.testing.assert_close(average.module.running_var, torch.ones(2))
+    assert int(average.module.num_batches_tracked) == 7
+
+
+def test_means_of_an_epoch_are_logged_with_its_last_step() -> None:
+    """Also where the run ends within an epoch."""
+    seen: list[float] = []
+
+    class Given(Objective):
+        def forward(self, model: nn.Module, x1: Any, *, teacher: Any = None, generator: Any = None, **_: Any) -> Any:
+            seen.append(float(len(seen)))
+            return LossOutput(0.0 * model.weight.sum() + seen[-1])
+
+    logged: list[float] = []
+
+    class Read(pl.Callback):
+        def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            logged.append(float(trainer.callback_metrics["train_loss"]))
+
+    fit(nn.Linear(1, 1, bias=False), Given(), X1[:40], max_steps=10, batch_size=10, callbacks=[Read()])
+    assert logged == [1.5, 5.5, 8.5]
 
 
 def test_the_average_is_updated_once_for_each_optimiser_step() -> None:

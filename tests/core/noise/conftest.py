@@ -83,7 +83,7 @@ def positive(high: float) -> Tensor:
 
 
 def _speckled(x0: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-    return x0.square() * torch.rand(x0.shape, dtype=x0.dtype, generator=generator)
+    return x0.square() * torch.rand(x0.shape, dtype=x0.dtype, device=x0.device, generator=generator)
 
 
 ANY, NON_NEGATIVE, WHOLE = (-1.0, 0.0, 3.0), (0.0, 0.7, 6.0), (0.0, 1.0, 9.0)

@@ -247,3 +247,18 @@ def test_densities_ask_for_equal_shapes(summable):
 def test_fractions_lie_between_zero_and_one(splittable, fraction):
     with pytest.raises(ValueError, match="fraction has values"):
         splittable.make().split(splittable.signals(2).abs().round(), fraction)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_samples_and_moments_are_the_same_on_a_gpu(case):
+    channel = case.make()
+    x0 = case.signals(DRAWS, torch.float32)
+    moments = channel.moments(x0[:1])
+    there, signals = channel.to("cuda"), x0.to("cuda")
+    first, again = (there.sample(signals, generator=torch.Generator("cuda").manual_seed(1)) for _ in range(2))
+    assert first.device.type == "cuda"
+    assert torch.equal(first, again)
+    known = float("inf") if case.exact else channel.moment_draws
+    _assert_mean(first.cpu(), moments.mean[0], extra_draws=known)
+    if case.exact:
+        assert torch.allclose(there.moments(signals[:1]).mean.cpu(), moments.mean, rtol=1e-4, atol=1e-5)

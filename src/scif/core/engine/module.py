@@ -116,6 +116,8 @@ class Engine(pl.LightningModule):
         self.seed = seed
         self._generator: torch.Generator | None = None
         self._random_states: list[dict[str, Any]] = []
+        self._sums: dict[str, Any] = {}
+        self._added = 0
 
     @property
     def averaged(self) -> nn.Module:
@@ -181,13 +183,34 @@ class Engine(pl.LightningModule):
         if not bool(torch.isfinite(out.loss)):
             terms = ", ".join(f"{name} {float(value):g}" for name, value in out.terms.items())
             self._give_up(f"the loss is {float(out.loss.detach()):g}" + (f" ({terms})" if terms else ""))
-        self._log("train", out)
+        for name, value in _values("train", out).items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._added += 1
         return out.loss
+
+    def on_train_epoch_start(self) -> None:
+        """Begin the means of an epoch."""
+        self._sums, self._added = {}, 0
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Log the means of the epoch with its last batch: logging each batch would take as long as the network."""
+        trainer = self.trainer
+        if trainer.is_last_batch or trainer.should_stop or 0 <= trainer.max_steps <= trainer.global_step:
+            self._log_means()
+
+    def on_train_epoch_end(self) -> None:
+        """Log the means if no batch was known to be the last."""
+        self._log_means()
+
+    def _log_means(self) -> None:
+        if self._added > 0:
+            self._log({name: value / self._added for name, value in self._sums.items()})
+            self._sums, self._added = {}, 0
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Log the loss of the averaged model, with the same random numbers every time: curves compare."""
         generator = torch.Generator(self.device).manual_seed(self.seed + 1 + batch_idx)
-        self._log("validation", self.loss(batch, self.averaged, generator=generator))
+        self._log(_values("validation", self.loss(batch, self.averaged, generator=generator)), sync_dist=True)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Refuse gradients that are not finite, unless a gradient scaler does."""
@@ -251,12 +274,9 @@ class Engine(pl.LightningModule):
         progress = min(max(step - self.warmup_steps, 0) / max(total - self.warmup_steps, 1), 1.0)
         return rise * (self.final_lr + (1.0 - self.final_lr) * 0.5 * (1.0 + math.cos(math.pi * progress)))
 
-    def _log(self, stage: str, out: LossOutput) -> None:
-        values = {f"{stage}_loss": out.loss.detach()} | {f"{stage}_{k}": v.detach() for k, v in out.terms.items()}
+    def _log(self, values: dict[str, Tensor], *, sync_dist: bool = False) -> None:
         # every batch weighs the same in the mean of an epoch
-        self.log_dict(
-            values, on_epoch=True, on_step=False, prog_bar=True, batch_size=1, sync_dist=stage == "validation"
-        )
+        self.log_dict(values, on_epoch=True, on_step=False, prog_bar=True, batch_size=1, sync_dist=sync_dist)
 
     def _give_up(self, what: str) -> None:
         msg = (
@@ -264,6 +284,11 @@ class Engine(pl.LightningModule):
             "Lower lr, clip gradients (gradient_clip_val), or look for bad values in the data."
         )
         raise NonFiniteLoss(msg)
+
+
+def _values(stage: str, out: LossOutput) -> dict[str, Tensor]:
+    """Loss and terms by the names under which they are logged."""
+    return {f"{stage}_loss": out.loss.detach()} | {f"{stage}_{k}": v.detach() for k, v in out.terms.items()}
 
 
 def _state(generator: torch.Generator) -> dict[str, Any]:

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import matplotlib as mpl
 import pytest
 from anndata import AnnData
+from lightning.pytorch.trainer.connectors.accelerator_connector import _AcceleratorConnector
 
 from scif.datasets import pbmc68k_counts, simulate_counts
 
 mpl.use("Agg")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _processor() -> Iterator[None]:
+    """Laws hold to the last bit on a processor; what is trained on a GPU (``test_gpu.py``) asks for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_AcceleratorConnector, "_choose_auto_accelerator", staticmethod(lambda: "cpu"))
+        yield
 
 
 @pytest.fixture(scope="session")

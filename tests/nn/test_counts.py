@@ -9,6 +9,7 @@ from scipy import sparse
 from torch import Tensor
 
 from scif.nn import CountConsistency, CountNetwork, SparseCounts, multinomial_nll
+from scif.nn.entry_sums import EntrySums
 
 
 def counts(cells: int = 6, genes: int = 9, *, seed: int = 0) -> SparseCounts:
@@ -27,6 +28,34 @@ def consistency(genes: int = 9, *, batches: int = 1, alpha: float = 4.0, theta: 
     model = CountConsistency(network, inverse_dispersion=torch.full((genes,), theta))
     model.residual_shape.fill_(alpha)
     return model.eval()
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("dense", [False, True])
+def test_sums_of_entries_are_those_of_the_dense_array(axis, dense):
+    x = counts()
+    sums = EntrySums(x.rows, x.columns, (6, 9), axis=axis, dense=dense)
+    torch.testing.assert_close(sums(x.values), x.dense().sum(axis))
+    nothing = EntrySums(x.rows[:0], x.columns[:0], (6, 9), axis=axis, dense=dense)
+    assert nothing(x.values[:0]).tolist() == [0.0] * (6 if axis else 9)
+
+
+def test_products_and_rows_are_those_of_the_dense_array():
+    x = SparseCounts.from_scipy(sparse.csr_matrix([[0, 2, 1], [0, 0, 0], [3, 0, 0]]))
+    weight = torch.randn(3, 2, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(x.matmul(weight), x.dense() @ weight)
+    assert x.rows.tolist() == [0, 0, 2]
+    assert x.first(2).rows.tolist() == [0, 0]
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(x.matmul(weight), (x.dense() @ weight).float(), rtol=0.0, atol=0.03)
+
+
+def test_rows_found_without_gradients_serve_with_them():
+    x, logits = counts(), torch.zeros(6, 9, requires_grad=True)
+    with torch.inference_mode():
+        assert len(x.rows) == len(x.values)
+    multinomial_nll(logits, x).backward()
+    assert torch.isfinite(logits.grad).all()
 
 
 def test_likelihood_and_gradient_equal_the_dense_ones():

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.cluster import KMeans
 from torch import Tensor
+
+from scif.model._clusters import k_means
 
 __all__ = ["BatchStart", "batch_start"]
 
@@ -49,7 +50,7 @@ def batch_start(x: sparse.csr_matrix, scores: np.ndarray, codes: np.ndarray, num
         Number of batches.
     """
     clusters = int(np.clip(len(scores) // 50, 1, 20))
-    labels = KMeans(clusters, n_init=1, random_state=0).fit_predict(scores)
+    labels = k_means(scores, clusters)
     shift = np.zeros((num_batches, scores.shape[1]))
     offset = np.zeros((num_batches, x.shape[1]))
     weight = np.zeros((num_batches, 1))

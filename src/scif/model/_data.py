@@ -145,8 +145,8 @@ class CountDataset(Dataset[CountBatch]):
         index = np.asarray(rows, dtype=np.int64)
         x = sparse.csr_matrix(self.data[index], dtype=np.float32)
         x = x if self.genes is None else x[:, self.genes]
+        x.sum_duplicates()  # sorts, too
         x.eliminate_zeros()
-        x.sort_indices()
         return x
 
     def __getitem__(self, rows: Sequence[int] | np.ndarray) -> CountBatch:

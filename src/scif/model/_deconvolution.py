@@ -207,7 +207,7 @@ def _regressed(
     for how in (shrink, loosen) if both else (loosen,):
         change = _within_trust(sums.solved(how, prior=better) - loadings, drawn)
         found.append(Decoder(loadings + change, bias + sums.bias_change(change)))
-    return found[0], found[-1], better.covariance.cpu().double()
+    return found[0], found[-1], better.covariance.double()
 
 
 def _within_trust(change: Tensor, codes: Tensor) -> Tensor:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from sklearn.cluster import KMeans
 from torch import Tensor
 
+from scif.model._clusters import k_means
 from scif.nn.code_prior import COMPONENTS, CodePosterior
 
 __all__ = ["BLOCK", "CELLS", "Mixture", "like_codes"]
@@ -148,7 +148,7 @@ def like_codes(z: Tensor, *, most: int = COMPONENTS) -> Tensor:
     count = max(1, min(most, n // CELLS))
     if count == 1 or k == 0:
         return z.new_zeros(n, dtype=torch.long)
-    labels = KMeans(count, n_init=1, random_state=0).fit_predict(z.cpu().double().numpy())
+    labels = k_means(z.cpu().double().numpy(), count)
     return torch.from_numpy(labels).long().to(z.device)
 
 

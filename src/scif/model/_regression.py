@@ -13,10 +13,7 @@ from scif.nn.code_likelihood import pairs, symmetric
 __all__ = ["GeneRegressions"]
 
 #: Genes that the prior of the loadings is learned from, and numbers in the matrices of as many as are solved at a time.
-GENES, NUMBERS = 2000, 4_000_000
-#: Rows of the largest matrices of which cuSOLVER decomposes many at a time: larger ones take it five times as long as
-#: a processor, these a fiftieth.
-BATCHED = 32
+GENES, NUMBERS = 2000, 1_000_000
 
 
 class GeneRegressions:
@@ -76,9 +73,9 @@ class GeneRegressions:
         return information, (information @ loadings[:, :, None])[..., 0] + gradient
 
     def learn_prior(self, *, guess: Tensor, rounds: int = 5) -> VectorPrior:
-        """Prior of all loadings, from some of the genes; ``guess (k, k)`` is of its covariance."""
+        """Prior of all loadings, on the processor, from some of the genes; ``guess (k, k)`` is of its covariance."""
         some = slice(None, None, max(1, len(self._loadings) // GENES))
-        information, target = _solvable(*self.parabola(some))
+        information, target = (part.cpu() for part in self.parabola(some))
         return learn_prior(information, target, guess=guess.to(information), rounds=rounds)
 
     def solved(self, how: Callable[..., Tensor], *, prior: VectorPrior) -> Tensor:
@@ -87,7 +84,7 @@ class GeneRegressions:
         size = max(1, NUMBERS // max(1, k**2))
         found = []
         for start in range(0, genes, size):
-            information, target = _solvable(*self.parabola(slice(start, start + size)))
+            information, target = (part.cpu() for part in self.parabola(slice(start, start + size)))
             found.append(how(information, target, prior=prior))
         return torch.cat(found).to(self._loadings)
 
@@ -101,10 +98,3 @@ class GeneRegressions:
         weight, k = self._weight[:, genes], self._loadings.shape[1]
         means = self._moments[:, 1 : 1 + k] / self._moments[:, :1].clamp_min(1e-6)
         return (weight.T @ means) / weight.sum(0)[:, None].clamp_min(1e-6)
-
-
-def _solvable(information: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """On a GPU if that decomposes many matrices at a time, else on the processor."""
-    if information.device.type == "cuda" and information.shape[-1] <= BATCHED:
-        return information, target
-    return information.cpu(), target.cpu()

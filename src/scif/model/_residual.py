@@ -15,7 +15,7 @@ from scif.core.noise import NegativeBinomial
 from scif.model._data import CountBatch
 from scif.nn import CountConsistency
 from scif.nn.code_prior import MAX_SHAPE
-from scif.nn.group_sums import GroupSums
+from scif.nn.entry_sums import EntrySums
 
 __all__ = ["GeneVariation", "drawn_variation", "few", "fit_variation", "moment_variation", "passes"]
 
@@ -116,7 +116,7 @@ def fit_variation(
         rate, rows, columns, visible = hidden / seen, parts.a.rows, parts.a.columns, parts.a.values
         inverse, share = mu.clamp_min(1e-20).reciprocal_().mul_(model.cell_scale.factors(scale)), mu
         at_scale = torch.where(follows[columns], scale[rows], 1.0)
-        inverse_there, of_genes = inverse[rows, columns], GroupSums(columns, counts.num_genes)
+        inverse_there, of_genes = inverse[rows, columns], EntrySums(rows, columns, mu.shape, axis=0)
         found = []
         for shape in GRID.tolist():
             # with the cell's shape the posterior mean is mu (visible + shape) / (mu + shape) = share (visible + shape)
@@ -186,7 +186,8 @@ def drawn_variation(
             model.prior.logits(codes[start:end], offset=offset, loose=True), 1
         )
         expression += mu.sum(0).cpu()
-        at_entries, of_genes = mu[counts.rows, counts.columns], GroupSums(counts.columns, counts.num_genes)
+        at_entries = mu[counts.rows, counts.columns]
+        of_genes = EntrySums(counts.rows, counts.columns, mu.shape, axis=0)
         found = []
         for shape in GRID.tolist():
             here = shape * torch.log1p(mu / shape).sum(0)

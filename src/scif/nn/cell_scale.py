@@ -8,7 +8,7 @@ from scipy.interpolate import CubicSpline
 from torch import Tensor, nn
 
 from scif.nn.code_prior import MIN_TIME
-from scif.nn.group_sums import GroupSums
+from scif.nn.entry_sums import EntrySums
 from scif.nn.sparse_counts import SparseCounts
 
 __all__ = ["CellScale"]
@@ -142,7 +142,10 @@ class CellScale(nn.Module):
         some, others = tabled.nonzero()[:, 0], (~tabled & (values != 1) & (values > 0)).nonzero()[:, 0]
         place = (values[some].long() - 2) * len(shape) + columns[some]
         many = values[others]
-        every, tabled_ones, rest = (GroupSums(at, len(mu)) for at in (rows, rows[some], rows[others]))
+        array = (len(mu), len(shape))
+        every, tabled_ones, rest = (
+            EntrySums(rows[at], columns[at], array, axis=1) for at in (slice(None), some, others)
+        )
         found, work, stored = [], torch.empty_like(mu), rows * len(shape) + columns
         for factor in (2.0**POINTS).tolist():
             total = _total(shape * factor, technical)

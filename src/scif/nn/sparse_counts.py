@@ -41,7 +41,7 @@ class SparseCounts:
     columns: Tensor
     values: Tensor
     num_genes: int
-    _rows: Tensor | None = field(default=None, repr=False)
+    _rows: Tensor | None = field(default=None, init=False, repr=False, compare=False)
 
     @classmethod
     def from_scipy(cls, x: Any) -> SparseCounts:
@@ -88,12 +88,13 @@ class SparseCounts:
             row_starts=starts,
             columns=self.columns.to(device, **kwargs),
             values=self.values.to(device, **kwargs),
-            _rows=None,
         )
 
     def with_values(self, values: Tensor) -> SparseCounts:
         """The same entries with other values."""
-        return replace(self, values=values)
+        same = replace(self, values=values)
+        object.__setattr__(same, "_rows", self._rows)
+        return same
 
     def totals(self) -> Tensor:
         """Sum of each cell, ``(cells,)``."""

@@ -24,7 +24,7 @@ PARTS = {
     "anchor: network and likelihood": [("_objective.py", "forward")],
     "backward": [("~", "<method 'run_backward' of 'torch._C._EngineBase' objects>")],
     "optimiser": [("~", "<built-in method torch._fused_adamw_>")],
-    "average of the weights": [("swa_utils.py", "update_parameters")],
+    "average of the weights": [("ema.py", "update_parameters")],
     "held-out molecules": [("_plan.py", "validation_step")],
     "each gene's own variation": [("_residual.py", "fit_variation")],
     "scales of cells": [("_cell_scale.py", name) for name in ("expectations", "fit_cell_scale", "find_followers")],

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from scif.core.ema import ExponentialAverage
 from scif.datasets import simulate_counts
-from scif.nn import CountNetwork, SparseCounts, multinomial_nll
+from scif.nn import CountNetwork, SparseCounts
 
 __all__ = ["FORMS", "bandwidth", "measure"]
 
@@ -72,9 +72,9 @@ def measure(forms: Sequence[str]) -> Iterator[dict[str, Any]]:
 def step_bytes(network: CountNetwork, batches: list[SparseCounts], logit: int) -> float:
     """Bytes that a step moves if each array of the algorithm is read and written once for each use.
 
-    Logits are written, read for the softmax and at the entries; shares written and read; their gradient written and
-    read by two products. Weights are read twice, their gradient written and read; the optimiser reads and writes
-    weights and two moments, the average once more. Entries have a value and a column; both parts are thinned.
+    Logits are written, read for the softmax and at the entries; shares written and read; the gradient written and read
+    by two products. Weights are read twice, their gradient written and read; the optimiser reads and writes weights and
+    two moments, the average once more. Entries have a value and a column; both parts are thinned.
     """
     entries = float(np.mean([len(x.values) for x in batches]))
     dense = batches[0].num_cells * batches[0].num_genes
@@ -100,13 +100,12 @@ def _step_seconds(network: CountNetwork, batches: list[SparseCounts], form: Form
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, fused=True, capturable=form.graph)
     average = ExponentialAverage(network, 0.98)
     generator = torch.Generator(device).manual_seed(0)
-    forward: Any = torch.compile(network, dynamic=True) if form.compiled else network
+    latent: Any = torch.compile(network.latent, dynamic=True) if form.compiled else network.latent
 
     def learn(seen: SparseCounts, hidden: SparseCounts) -> None:
         precision: AbstractContextManager[Any] = torch.autocast("cuda", torch.bfloat16) if form.bf16 else nullcontext()
         with precision:
-            logits = forward(seen, torch.ones_like(seen.totals()), library=seen.totals())
-            loss = multinomial_nll(logits, hidden)
+            loss = network.nll(latent(seen, torch.ones_like(seen.totals()), library=seen.totals()), hidden)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0, foreach=True)
         optimizer.step()

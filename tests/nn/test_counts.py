@@ -40,6 +40,24 @@ def test_sums_of_entries_are_those_of_the_dense_array(axis, dense):
     assert nothing(x.values[:0]).tolist() == [0.0] * (6 if axis else 9)
 
 
+@pytest.mark.parametrize("batches", [1, 3])
+def test_likelihood_without_logits_equals_that_with_them(monkeypatch, batches):
+    """Loss and gradients, with cells taken four at a time."""
+    monkeypatch.setattr("scif.nn.multinomial.AT_A_TIME", 1)
+    monkeypatch.setattr("scif.nn.multinomial.FEWEST", 4)
+    network = consistency(batches=batches).network.double()
+    x = counts()
+    x, batch = x.with_values(x.values.double()), torch.tensor([0, 2, 1, 1, 0, 2]) % batches
+    codes = torch.randn(6, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
+    learning = [codes, network.loadings, network.bias, *([] if batches == 1 else [network.batch_offset.weight])]
+    plain = multinomial_nll(network.decode(codes, network.offset(batch, codes)), x)
+    expected = torch.autograd.grad(plain, learning)
+    loss = network.nll(codes, x, batch=batch)
+    torch.testing.assert_close(loss, plain)
+    for ours, theirs in zip(torch.autograd.grad(3.0 * loss, learning), expected, strict=True):
+        torch.testing.assert_close(ours, 3.0 * theirs)
+
+
 def test_products_and_rows_are_those_of_the_dense_array():
     x = SparseCounts.from_scipy(sparse.csr_matrix([[0, 2, 1], [0, 0, 0], [3, 0, 0]]))
     weight = torch.randn(3, 2, generator=torch.Generator().manual_seed(0))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from scif.core import ICM, Anchor, PoissonDeviance, Uniform
 from scif.core.noise import NoiseModel, Poisson
 from scif.core.objective import LossOutput
-from scif.nn import SparseCounts, multinomial_nll
+from scif.nn import SparseCounts
 
 __all__ = ["CountAnchor", "CountICM"]
 
@@ -42,8 +42,8 @@ class CountAnchor(Anchor):
         fraction = low + (high - low) * torch.rand(x1.num_cells, device=x1.device, generator=generator)
         parts = x1.thin(fraction, generator=generator)
         library = parts.a.totals() if ratio is None else parts.a.totals() * ratio
-        logits = model.network(parts.a, torch.ones_like(library), library=library, batch=batch)
-        return LossOutput(multinomial_nll(logits, parts.b))
+        codes = model.network.latent(parts.a, torch.ones_like(library), library=library, batch=batch)
+        return LossOutput(model.network.nll(codes, parts.b, batch=batch))
 
 
 class MolecularDeviance(PoissonDeviance):

@@ -9,7 +9,7 @@ from scif.nn.count_network import CountNetwork, CountStart
 from scif.nn.depth_trend import DepthTrend
 from scif.nn.fno import FNO
 from scif.nn.mlp import TimeMLP
-from scif.nn.multinomial import multinomial_nll
+from scif.nn.multinomial import decoded_nll, multinomial_nll
 from scif.nn.sparse_counts import SparseCounts, Thinned
 from scif.nn.time import TimeEmbedding
 from scif.nn.unet import UNet
@@ -28,5 +28,6 @@ __all__ = [
     "TimeEmbedding",
     "TimeMLP",
     "UNet",
+    "decoded_nll",
     "multinomial_nll",
 ]

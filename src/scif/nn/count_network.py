@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from scif.nn.multinomial import decoded_nll
 from scif.nn.sparse_counts import SparseCounts
 
 __all__ = ["CountNetwork", "CountStart"]
@@ -182,6 +183,14 @@ class CountNetwork(nn.Module):
         """Logits ``(cells, genes)`` of latent codes ``(cells, k + extra)``."""
         logits = torch.addmm(self.bias, z, self.loadings.T)
         return logits if offset is None else logits + offset
+
+    def nll(self, z: Tensor, counts: SparseCounts, *, batch: Tensor | None = None) -> Tensor:
+        """Nats per molecule of counts given latent codes ``(cells, k + extra)``, a scalar."""
+        loadings: Tensor = self.loadings
+        if self.batch_offset is not None:
+            own = nn.functional.one_hot(batch_codes(batch, z), self.num_batches).to(z.dtype)
+            z, loadings = torch.cat([z, own], 1), torch.cat([loadings, self.batch_offset.weight.T], 1)
+        return decoded_nll(z, loadings, self.bias, counts)
 
     def offset(self, batch: Tensor | None, like: Tensor) -> Tensor | None:
         """What the cells' batches add to the log-rates, ``(cells, genes)``; None if there are no batches."""

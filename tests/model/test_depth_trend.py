@@ -89,14 +89,16 @@ def trained(x: sp.csr_matrix, **setup: object) -> tuple[ICM, ad.AnnData]:
 
 def test_counts_that_do_not_know_their_library_stay_uncorrelated():
     """Counts shuffled as they are: each gene's share of the library falls as it grows, and is no biology."""
-    x = scif.datasets.pbmc68k_counts().X
-    common = np.flatnonzero(x.getnnz(0) >= 0.1 * x.shape[0])
-    genes = np.random.default_rng(0).choice(common, 60, replace=False)
-    x = permute_genes(x, genes, kind="count")
-    model, adata = trained(x)
-    denoised = model.get_denoised()
-    # without a trend 0.05; with it 0.00 to 0.025 in ten draws of genes and seeds, 0.015 in the mean
-    assert mean_absolute_correlation(denoised, genes) < mean_absolute_correlation(x, genes) + 0.035
+    counts = scif.datasets.pbmc68k_counts().X
+    common = np.flatnonzero(counts.getnnz(0) >= 0.1 * counts.shape[0])
+    added = []
+    for seed in (2, 1, 0):  # one draw of the genes gives 0.00 to 0.025
+        genes = np.random.default_rng(seed).choice(common, 60, replace=False)
+        x = permute_genes(counts, genes, kind="count")
+        model, adata = trained(x)
+        denoised = model.get_denoised()
+        added.append(mean_absolute_correlation(denoised, genes) - mean_absolute_correlation(x, genes))
+    assert np.mean(added) < 0.025  # without a trend 0.05
     slope = model.depth_slope
     assert list(slope.index) == list(adata.var_names)
     alone = model.credibility.to_numpy() == 0.0

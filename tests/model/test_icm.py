@@ -289,6 +289,16 @@ def test_without_residual_the_result_is_what_genes_share(adata):
     np.testing.assert_allclose(drawn, shared.get_denoised(), rtol=0.05)
 
 
+def test_training_stops_when_three_looks_have_shown_nothing_better():
+    adata = ad.AnnData(np.random.default_rng(0).poisson(1.0, (100, 60)).astype(np.float32))  # nothing to learn
+    ICM.setup_anndata(adata)
+    model = ICM(adata)
+    model.train(max_epochs=90, enable_progress_bar=False, plan_kwargs={"lr": 0.1})
+    losses = model.history["validation_loss"].dropna().to_numpy().ravel()
+    assert len(losses) < 9
+    assert np.argmin(losses) == len(losses) - 4
+
+
 def test_without_early_stopping_nothing_is_held_out(adata):
     ICM.setup_anndata(adata)
     model = ICM(adata)

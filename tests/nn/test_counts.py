@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scipy import sparse
+from scipy import sparse, stats
 from torch import Tensor
 
 from scif.nn import CountConsistency, CountNetwork, SparseCounts, multinomial_nll
@@ -107,6 +107,26 @@ def test_thinning_is_binomial_and_adds_up():
     assert abs(float(kept.var()) - 2.1) < 0.25
     fractional = SparseCounts.from_scipy(np.array([[2.5, 0.5]])).thin(torch.ones(1), generator=generator)
     assert fractional.b.values.tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 6, 7, 40])
+@pytest.mark.parametrize("chance", [1e-4, 0.05, 0.5, 0.93])
+def test_thinning_has_the_binomial_distribution(count, chance):
+    x = SparseCounts.from_scipy(np.full((1, 200_000), float(count)))
+    kept = x.thin(torch.tensor([chance]), generator=torch.Generator().manual_seed(count)).a.values.numpy()
+    expected = stats.binom.pmf(np.arange(count + 1), count, chance) * len(kept)
+    observed = np.bincount(kept.astype(int), minlength=count + 1)
+    often = expected > 5
+    assert observed[~often].sum() <= expected[~often].sum() + 6 * (1 + expected[~often].sum()) ** 0.5
+    score = ((observed - expected)[often] ** 2 / expected[often]).sum()
+    assert stats.chi2.sf(score, max(1, often.sum() - 1)) > 1e-4
+
+
+def test_thinning_by_none_and_by_all_is_exact():
+    x = SparseCounts.from_scipy(np.tile(np.arange(12.0), (2, 5000)))
+    parts = x.thin(torch.tensor([0.0, 1.0]), generator=torch.Generator().manual_seed(0))
+    assert parts.a.dense()[0].sum() == 0.0
+    assert parts.b.dense()[1].sum() == 0.0
 
 
 @pytest.mark.parametrize("kind", ["mean", "transport"])

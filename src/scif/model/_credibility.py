@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -49,9 +50,12 @@ def fit_credibility(
     rng
         Halves the cells.
     """
-    sure = evidence(gathered.x, model.network.components.cpu().numpy(), batch=gathered.batch, rng=rng)
+    components = model.network.components.cpu().numpy()
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(evidence, gathered.x, components, batch=gathered.batch, rng=rng)
+        own = _own_share(model, cells).cpu().numpy()
+        sure = coming.result()
     asked = np.maximum(SURE, TYPICAL * _typical(sure, np.asarray(gathered.x.sum(0)).ravel()))
-    own = _own_share(model, cells).cpu().numpy()
     return torch.from_numpy(sure > np.where(own > OWN, asked, LEAST))
 
 

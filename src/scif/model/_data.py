@@ -16,6 +16,7 @@ from scvi.data import AnnDataManager
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler, SequentialSampler
 
+from scif.model._ahead import AheadLoader, ahead
 from scif.model._stored import MIXED, NeighbouringBatches, StoredCounts, by_rows
 from scif.nn import SparseCounts
 
@@ -136,6 +137,11 @@ class CountDataset(Dataset[CountBatch]):
         return self.num_cells
 
     @property
+    def num_genes(self) -> int:
+        """Genes of the model."""
+        return int(self.data.shape[1]) if self.genes is None else len(self.genes)
+
+    @property
     def on_disk(self) -> bool:
         """Whether counts are read when they are asked for."""
         return isinstance(self.data, StoredCounts)
@@ -153,15 +159,15 @@ class CountDataset(Dataset[CountBatch]):
         """A minibatch, without the molecules that are held out."""
         index = np.asarray(rows, dtype=np.int64)
         x = self.counts(index)
-        totals = np.asarray(x.sum(1)).ravel()
+        ratio = None
+        if self.factor is not None and self.factor_unit is not None:
+            totals = np.asarray(x.sum(1)).ravel()
+            ratio = torch.from_numpy((self.factor[index] * self.factor_unit / totals).astype(np.float32))
         kept = self._held_out_of(x, index)
         held_out = None
         if kept is not None:
             x.data -= kept
             held_out = SparseCounts.from_scipy(sparse.csr_matrix((kept, x.indices, x.indptr), x.shape))
-        ratio = None
-        if self.factor is not None and self.factor_unit is not None:
-            ratio = torch.from_numpy((self.factor[index] * self.factor_unit / totals).astype(np.float32))
         batch = None if self.batch is None else torch.from_numpy(self.batch[index])
         return CountBatch(SparseCounts.from_scipy(x), batch, ratio, held_out)
 
@@ -204,18 +210,17 @@ class CountDataset(Dataset[CountBatch]):
         """Minibatches of all cells in random order; from disk of neighbours if they are many."""
         if self.on_disk and self.num_cells > MIXED:
             order: Sampler[Any] = NeighbouringBatches(self.data, batch_size=batch_size, generator=generator)
-            return DataLoader(self, sampler=order, batch_size=None)
+            return AheadLoader(self, sampler=order, batch_size=None)
         return self.loader(RandomSampler(range(self.num_cells), generator=generator), batch_size=batch_size)
 
     def loader(self, sampler: Sampler[int] | Sequence[int], *, batch_size: int) -> DataLoader[CountBatch]:
         """Minibatches of the cells that a sampler gives."""
         batches = BatchSampler(sampler, batch_size=batch_size, drop_last=False)
-        return DataLoader(self, sampler=batches, batch_size=None)
+        return AheadLoader(self, sampler=batches, batch_size=None)
 
     def batches(self, rows: np.ndarray, *, batch_size: int) -> Iterator[CountBatch]:
         """Minibatches of some cells, in that order."""
-        for start in range(0, len(rows), batch_size):
-            yield self[rows[start : start + batch_size]]
+        return ahead(self[rows[start : start + batch_size]] for start in range(0, len(rows), batch_size))
 
 
 def cached_cells(num_genes: int) -> int:
@@ -253,7 +258,9 @@ class CountDataModule(pl.LightningDataModule):
         """Cells with held-out molecules, if any."""
         if self.n_val == 0:
             return []
-        return self.dataset.loader(SequentialSampler(self.val_idx), batch_size=max(self.batch_size, 512))
+        return self.dataset.loader(
+            SequentialSampler(self.val_idx), batch_size=max(64, cached_cells(self.dataset.num_genes))
+        )
 
     def transfer_batch_to_device(self, batch: CountBatch, device: torch.device, dataloader_idx: int) -> CountBatch:
         """Move a minibatch, without the search through its fields that Lightning would make."""

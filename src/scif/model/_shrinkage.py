@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from scif.model._eigen import eigen
+
 __all__ = ["VectorPrior", "learn_prior", "loosen", "second_moment", "shrink"]
 
 #: Variance of a vector relative to the average one: from "nothing in common with others" upwards.
@@ -115,7 +117,7 @@ def _posterior(information: Tensor, target: Tensor, covariance: Tensor, *, weigh
     values, vectors = torch.linalg.eigh(covariance + 1e-7 * torch.eye(k, device=target.device))
     root = vectors * values.clamp_min(1e-8).sqrt()
     scales = torch.tensor(SCALES, device=target.device)[:, None, None]
-    strength, axes = torch.linalg.eigh(root.T @ information @ root)
+    strength, axes = eigen(root.T @ information @ root)
     strength = strength.clamp_min(0.0)
     signal = (axes.transpose(1, 2) @ (target @ root)[:, :, None])[..., 0]
     gain = scales / (1.0 + scales * strength)

@@ -36,7 +36,7 @@ __all__ = ["ICM"]
 #: Cells from which the start is made, from which held-out molecules are taken, and on which collapse is judged.
 START_CELLS, VALIDATION_CELLS, MONITOR_CELLS = 10_000, 2_000, 512
 #: Most entries (cells x genes) of the cells that have held-out molecules, and times they are looked at in a training.
-VALIDATION_ENTRIES, VALIDATIONS = 10_000_000, 9
+VALIDATION_ENTRIES, VALIDATIONS, PATIENCE = 10_000_000, 9, 3
 #: Optimiser steps that training aims at.
 STEPS = 450
 
@@ -196,7 +196,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         max_epochs
             Passes over the cells; about 450 steps' worth, at least 4 and at most 100, if not given.
         early_stopping
-            Look at the Poisson loss of held-out molecules about nine times, stop when it has not fallen for six, and
+            Look at the Poisson loss of held-out molecules about nine times, stop when it has not fallen for three, and
             keep the best weights. Molecules are held out, not cells: every cell trains. Without it none is held out.
         batch_size
             Cells per minibatch; 128 below 8,000 cells and 512 above if not given.
@@ -251,7 +251,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
             if early_stopping:
                 defaults |= {
                     "early_stopping_monitor": "validation_loss",
-                    "early_stopping_patience": 6,
+                    "early_stopping_patience": PATIENCE,
                     "check_val_every_n_epoch": max(1, round(max_epochs / VALIDATIONS)),
                 }
             with dataset.held(many):

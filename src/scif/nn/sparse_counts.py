@@ -10,6 +10,8 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 
+from scif.core.noise._random import few_successes
+
 __all__ = ["SparseCounts", "Thinned"]
 
 
@@ -135,11 +137,7 @@ class SparseCounts:
             Source of randomness.
         """
         # Entries that are not whole numbers keep their fractional part on the second side.
-        chance, whole = fraction[self.rows], self.values.floor()
-        # most entries are a single molecule, for which a uniform number does at a fraction of the cost
-        kept = (torch.rand(chance.shape, generator=generator, device=chance.device) < chance) * whole
-        several = (whole > 1).nonzero()[:, 0]
-        kept[several] = torch.binomial(whole[several], chance[several], generator=generator)
+        kept = few_successes(self.values.floor(), fraction[self.rows], generator)
         return Thinned(self.with_values(kept), self.with_values(self.values - kept))
 
 

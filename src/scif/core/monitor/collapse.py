@@ -130,8 +130,8 @@ def _principal_axes(x: Tensor, directions: int) -> Tensor:
 
 
 def _project(x: Tensor, axes: Tensor) -> Tensor:
-    flat = double(x.flatten(1))
-    return (flat - flat.mean(0)) @ axes
+    along = double(x.flatten(1)) @ axes
+    return along - along.mean(0)
 
 
 def _covariance(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:

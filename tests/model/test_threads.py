@@ -1,0 +1,71 @@
+"""What runs in threads beside the main one gives what it would give there."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from scif.model._ahead import ahead
+from scif.model._eigen import eigen
+
+
+@pytest.fixture
+def threads() -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield 3
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("n", "k"), [(0, 4), (1, 3), (7, 200), (1001, 20)])
+def test_matrices_are_decomposed_alike_on_several_threads(threads: int, n: int, k: int) -> None:
+    matrices = torch.randn(n, k, k, generator=torch.Generator().manual_seed(0))
+    matrices = matrices @ matrices.mT
+    values, vectors = eigen(matrices)
+    if k < 100:  # larger ones are in blocks, which depend on the threads
+        assert torch.equal(vectors, torch.linalg.eigh(matrices)[1])
+    scale = float(matrices.abs().max()) if n else 1.0
+    torch.testing.assert_close((vectors * values[:, None]) @ vectors.mT, matrices, rtol=0, atol=1e-4 * scale)
+    assert torch.get_num_threads() == threads
+
+
+def test_an_error_leaves_the_number_of_threads(threads: int) -> None:
+    bad = torch.full((1001, 20, 20), torch.nan)
+    with pytest.raises(torch.linalg.LinAlgError):
+        eigen(bad)
+    assert torch.get_num_threads() == threads
+
+
+def test_items_are_made_in_order_and_one_ahead() -> None:
+    made = []
+
+    def items() -> Iterator[int]:
+        for i in range(6):
+            made.append((i, threading.current_thread() is threading.main_thread()))
+            yield i
+
+    for i in ahead(items()):
+        assert i <= len(made) - 1 <= i + 1
+    assert made == [(i, False) for i in range(6)]
+
+
+def test_an_error_of_an_item_comes_after_the_items_before() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise OSError("the disk is gone")
+
+    found = ahead(items())
+    assert next(found) == 1
+    with pytest.raises(OSError, match="the disk is gone"):
+        next(found)
+
+
+def test_no_thread_is_left_of_items_that_nobody_wants() -> None:
+    before = threading.active_count()
+    found = ahead(iter(range(100)))
+    assert next(found) == 0
+    found.close()  # type: ignore[attr-defined]  # it is a generator
+    assert threading.active_count() == before

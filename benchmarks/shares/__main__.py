@@ -19,10 +19,10 @@ HERE = Path(__file__).parent
 #: Functions by the part that they are: file and name as the profiler has them. Only the anchor's calls another.
 PARTS = {
     "start: width, SVD, first variances": [("icm.py", "_start")],
-    "minibatches from the sparse matrix": [("_data.py", "__getitem__")],
+    "waiting for minibatches": [("_ahead.py", "ahead")],
     "thinning": [("sparse_counts.py", "thin")],
-    "anchor: network and likelihood": [("_objective.py", "forward")],
-    "backward": [("~", "<method 'run_backward' of 'torch._C._EngineBase' objects>")],
+    "anchor: network, likelihood and its gradient": [("_objective.py", "forward")],
+    "backward, through the network": [("~", "<method 'run_backward' of 'torch._C._EngineBase' objects>")],
     "optimiser": [("~", "<built-in method torch._fused_adamw_>")],
     "average of the weights": [("ema.py", "update_parameters")],
     "held-out molecules": [("_plan.py", "validation_step")],
@@ -44,7 +44,7 @@ def shares(profile: cProfile.Profile) -> pd.Series:
         return sum(row[3] for (path, _, label), row in stats.items() if Path(path).name == file and label == name)
 
     found = {part: sum(seconds(*function) for function in functions) for part, functions in PARTS.items()}
-    found["anchor: network and likelihood"] -= found["thinning"]
+    found["anchor: network, likelihood and its gradient"] -= found["thinning"]
     found["everything else"] = total - sum(found.values())
     return pd.Series(found) / total
 

@@ -258,9 +258,8 @@ class CountDataModule(pl.LightningDataModule):
         """Cells with held-out molecules, if any."""
         if self.n_val == 0:
             return []
-        return self.dataset.loader(
-            SequentialSampler(self.val_idx), batch_size=max(64, cached_cells(self.dataset.num_genes))
-        )
+        cells = min(max(cached_cells(self.dataset.num_genes), 64), 512)
+        return self.dataset.loader(SequentialSampler(self.val_idx), batch_size=cells)
 
     def transfer_batch_to_device(self, batch: CountBatch, device: torch.device, dataloader_idx: int) -> CountBatch:
         """Move a minibatch, without the search through its fields that Lightning would make."""

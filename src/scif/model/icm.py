@@ -35,7 +35,8 @@ __all__ = ["ICM"]
 
 #: Cells from which the start is made, from which held-out molecules are taken, and on which collapse is judged.
 START_CELLS, VALIDATION_CELLS, MONITOR_CELLS = 10_000, 2_000, 512
-#: Most entries (cells x genes) of the cells that have held-out molecules, and times they are looked at in a training.
+#: Most entries (cells x genes) of the cells that have held-out molecules, times they are looked at in a
+#: training, and looks after which it stops if none was better.
 VALIDATION_ENTRIES, VALIDATIONS, PATIENCE = 10_000_000, 9, 3
 #: Optimiser steps that training aims at.
 STEPS = 450

@@ -23,6 +23,9 @@ __all__ = [
 _WITHOUT_KERNELS = ("mps",)
 """Devices on which torch draws no counts and no gamma numbers."""
 
+_FEW = 6
+"""Trials up to which a processor goes through the distribution function."""
+
 
 @dataclass(frozen=True)
 class _Source:
@@ -68,8 +71,8 @@ def binomial(count: Tensor, probability: Tensor, generator: torch.Generator | No
     return torch.binomial(trials, chance, generator=source.generator).to(count.device)
 
 
-def few_successes(count: Tensor, probability: Tensor, generator: torch.Generator | None, *, few: int = 6) -> Tensor:
-    """Binomial counts ``(n,)`` of the same law, faster where most are of at most ``few`` trials.
+def few_successes(count: Tensor, probability: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Binomial counts ``(n,)``, faster than :func:`binomial` where most are of at most :data:`_FEW` trials.
 
     On a processor one uniform number and the distribution function do for these; a GPU is faster with its own kernel.
     """
@@ -83,12 +86,12 @@ def few_successes(count: Tensor, probability: Tensor, generator: torch.Generator
     position, odds = position[several], (1 - chance) / chance.clamp_min(1e-12)
     found, mass = trials.clone(), chance**trials  # of all trials, then of one less each time
     below = mass.clone()
-    for failures in range(1, few + 1):
+    for failures in range(1, _FEW + 1):
         found -= (position >= below).to(found.dtype)
         mass = mass * odds * ((trials - failures + 1) / failures).clamp_min(0)
         below += mass
     successes[several] = found.clamp_min(0)
-    many = several[trials > few]
+    many = several[trials > _FEW]
     successes[many] = binomial(count[many], probability[many], generator)
     return successes
 

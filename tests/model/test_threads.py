@@ -1,13 +1,17 @@
-"""What runs in threads beside the main one gives what it would give there."""
+"""What runs in threads beside the main one gives what it would give there, however many there are."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 
+from scif.core._cores import cores
+from scif.datasets import simulate_counts
+from scif.model import ICM
 from scif.model._ahead import ahead
 from scif.model._eigen import eigen
 
@@ -24,7 +28,8 @@ def threads() -> Iterator[int]:
 def test_matrices_are_decomposed_alike_on_several_threads(threads: int, n: int, k: int) -> None:
     matrices = torch.randn(n, k, k, generator=torch.Generator().manual_seed(0))
     matrices = matrices @ matrices.mT
-    values, vectors = eigen(matrices)
+    with cores():
+        values, vectors = eigen(matrices)
     if k < 100:  # larger ones are in blocks, which depend on the threads
         assert torch.equal(vectors, torch.linalg.eigh(matrices)[1])
     scale = float(matrices.abs().max()) if n else 1.0
@@ -34,9 +39,25 @@ def test_matrices_are_decomposed_alike_on_several_threads(threads: int, n: int, 
 
 def test_an_error_leaves_the_number_of_threads(threads: int) -> None:
     bad = torch.full((1001, 20, 20), torch.nan)
-    with pytest.raises(torch.linalg.LinAlgError):
+    with pytest.raises(torch.linalg.LinAlgError), cores():
         eigen(bad)
     assert torch.get_num_threads() == threads
+
+
+def test_numbers_do_not_depend_on_how_many_threads_there_are(threads: int) -> None:
+    adata = simulate_counts(300, 4000, depth=2000, truth=False, seed=0)  # wide enough for a minibatch in pieces
+    ICM.setup_anndata(adata)
+    found = []
+    for count in (1, 2, threads):
+        torch.set_num_threads(count)
+        model = ICM(adata)
+        model.train(max_epochs=4, enable_progress_bar=False)
+        every = (model.get_denoised(), model.get_denoised(estimator="transport"), model.get_cell_scale().to_numpy())
+        found.append(every)
+        assert torch.get_num_threads() == count
+    for other in found[1:]:
+        for a, b in zip(found[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)
 
 
 def test_items_are_made_in_order_and_one_ahead() -> None:

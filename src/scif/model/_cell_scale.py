@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from scif.core._cores import spread
 from scif.model._data import CountBatch
 from scif.nn import CountConsistency
 from scif.nn.cell_scale import FINE, STEADY
@@ -20,13 +21,14 @@ CELLS, ROUNDS, SHARE_ROUNDS = 20, 30, 50
 @torch.no_grad()
 def expectations(model: CountConsistency, cells: Iterable[CountBatch]) -> list[Tensor]:
     """Expected counts at depth ``(cells, genes)`` of each minibatch."""
-    found = []
-    for cell in cells:
+
+    def expected(cell: CountBatch) -> Tensor:
         totals = cell.x.totals()
         one = torch.ones_like(totals)
         mu = totals[:, None] * model.rates(cell.x, one, library=cell.library, batch=cell.batch)
-        found.append(model.at_depth(mu, one, library=cell.library, batch=cell.batch))
-    return found
+        return model.at_depth(mu, one, library=cell.library, batch=cell.batch)
+
+    return list(spread(expected, cells, on=model.device))
 
 
 @torch.no_grad()
@@ -50,11 +52,12 @@ def fit_cell_scale(model: CountConsistency, cells: Sequence[CountBatch], expecte
     Scales ``(cells,)``.
     """
     scale = model.cell_scale
-    found = [
-        model.scale_evidence(cell.x, mu, torch.ones_like(cell.library))
-        for cell, mu in zip(cells, expected, strict=True)
-    ]
-    evidence = torch.cat(found, 1)
+
+    def found(given: tuple[CountBatch, Tensor]) -> Tensor:
+        cell, mu = given
+        return model.scale_evidence(cell.x, mu, torch.ones_like(cell.library))
+
+    evidence = torch.cat(list(spread(found, zip(cells, expected, strict=True), on=model.device)), 1)
     if evidence.shape[1] < CELLS:
         return scale(evidence)
     at = torch.from_numpy(FINE).to(evidence)
@@ -94,11 +97,19 @@ def find_followers(
     if model.cell_scale.even or not bool(rest.any()):
         return
     sums = torch.zeros(2, 3, int(rest.sum()), dtype=torch.float64)
-    for cell, mu, here in zip(cells, expected, scales.split([cell.x.num_cells for cell in cells]), strict=True):
-        for found, factor in zip(sums, (torch.ones_like(here), here), strict=True):
+
+    def found(given: tuple[CountBatch, Tensor, Tensor]) -> Tensor:
+        cell, mu, here = given
+        both = []
+        for factor in (torch.ones_like(here), here):
             own = shape * factor[:, None].to(shape)
             likelihood, slope = model.own_likelihood(cell.x, mu, own, genes=rest)
-            found += torch.stack([likelihood.sum(0), slope.sum(0), slope.square().sum(0)]).cpu()
+            both.append(torch.stack([likelihood.sum(0), slope.sum(0), slope.square().sum(0)]))
+        return torch.stack(both).cpu()
+
+    scales_of = scales.split([cell.x.num_cells for cell in cells])
+    for some in spread(found, zip(cells, expected, scales_of, strict=True), on=model.device):
+        sums += some
     likelihood, slope, information = sums.unbind(1)
     # to first order, what moving the gene's level to its best adds
     alike, scaled = likelihood + 0.5 * slope.square() / information.clamp_min(1e-12)

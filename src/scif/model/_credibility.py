@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from scipy.ndimage import median_filter
 from torch import Tensor
 
+from scif.core._cores import spread
 from scif.model._data import CountBatch, GatheredCounts
 from scif.model._evidence import DEGREE, evidence
 from scif.nn import CountConsistency
@@ -51,10 +51,8 @@ def fit_credibility(
         Halves the cells.
     """
     components = model.network.components.cpu().numpy()
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(evidence, gathered.x, components, batch=gathered.batch, rng=rng)
-        own = _own_share(model, cells).cpu().numpy()
-        sure = coming.result()
+    own = _own_share(model, cells).cpu().numpy()
+    sure = evidence(gathered.x, components, batch=gathered.batch, rng=rng)
     asked = np.maximum(SURE, TYPICAL * _typical(sure, np.asarray(gathered.x.sum(0)).ravel()))
     return torch.from_numpy(sure > np.where(own > OWN, asked, LEAST))
 
@@ -72,19 +70,23 @@ def _own_share(model: CountConsistency, cells: Iterable[CountBatch]) -> Tensor:
     own, shared = torch.zeros(2, model.network.num_genes, dtype=torch.float32, device=model.device)
     product = own.new_zeros(DEGREE + 1, len(own))
     gram = own.new_zeros(DEGREE + 1, DEGREE + 1)
-    for cell in cells:
+
+    def found(cell: CountBatch) -> tuple[Tensor, ...]:
         here = cell.to(model.device)
         totals, one = here.x.totals(), torch.ones_like(here.library)
         logits = model.network(here.x, one, library=here.library, batch=here.batch)
         rho = torch.softmax(logits, 1).clamp_min_(1e-20)
         mu = totals[:, None] * rho
         # what the denoised composition has beyond the network's
-        own += (here.x.dense() - mu).mul_(model.signal_share(mu, one)).div_(totals[:, None]).square_().sum(0)
+        apart = (here.x.dense() - mu).mul_(model.signal_share(mu, one)).div_(totals[:, None]).square_().sum(0)
         common = rho - model.baseline(here.batch)
         depth = torch.vander((totals / model.network.depth).log(), DEGREE + 1)
-        product += depth.T @ common
-        gram += depth.T @ depth
-        shared += common.square_().sum(0)
+        return depth.T @ common, depth.T @ depth, apart, common.square_().sum(0)
+
+    sums = (product, gram, own, shared)
+    for parts in spread(found, cells, on=model.device):
+        for total, part in zip(sums, parts, strict=True):
+            total += part
     ridge = 1e-6 * gram.diagonal().mean() * torch.eye(len(gram), device=gram.device)
     shared -= (product * torch.linalg.solve(gram + ridge, product)).sum(0)
     return own / (own + shared.clamp_min(0.0)).clamp_min(1e-30)

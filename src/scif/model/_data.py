@@ -20,7 +20,7 @@ from scif.model._ahead import AheadLoader, ahead
 from scif.model._stored import MIXED, NeighbouringBatches, StoredCounts, by_rows
 from scif.nn import SparseCounts
 
-__all__ = ["CountBatch", "CountDataModule", "CountDataset", "GatheredCounts", "cached_cells"]
+__all__ = ["CountBatch", "CountDataModule", "CountDataset", "GatheredCounts", "cached_cells", "numbered"]
 
 #: Entries (cells x genes) of a dense array that stays in the processor's cache.
 CACHED = 1_000_000
@@ -221,6 +221,14 @@ class CountDataset(Dataset[CountBatch]):
     def batches(self, rows: np.ndarray, *, batch_size: int) -> Iterator[CountBatch]:
         """Minibatches of some cells, in that order."""
         return ahead(self[rows[start : start + batch_size]] for start in range(0, len(rows), batch_size))
+
+
+def numbered(cells: Iterable[CountBatch], device: torch.device) -> Iterator[tuple[CountBatch, slice]]:
+    """Minibatches on a device, and which of the cells they are."""
+    end = 0
+    for cell in cells:
+        start, end = end, end + cell.x.num_cells
+        yield cell.to(device), slice(start, end)
 
 
 def cached_cells(num_genes: int) -> int:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from scif.model._data import CountBatch
+from scif.core._cores import spread
+from scif.model._data import CountBatch, numbered
 from scif.model._loadings import WhitenedCodes
 from scif.model._mixture import BLOCK, CELLS, Mixture
 from scif.model._regression import GeneRegressions
 from scif.model._shrinkage import loosen, second_moment, shrink
 from scif.nn import CountConsistency
-from scif.nn.code_likelihood import climb, information, look, release
+from scif.nn.code_likelihood import CodeLikelihood, climb, information, look, release
 from scif.nn.code_prior import MAX_SHAPE, CodePosterior, CodePrior, posterior
 
 __all__ = ["fit_code_prior"]
@@ -163,24 +164,25 @@ def _looked(
     group: Tensor,
 ) -> Codes:
     """A Newton step from the guesses ``z`` of cells that belong to groups ``(n, groups)``."""
-    found: list[tuple[Tensor, ...]] = []
-    weight = decoder.bias.new_zeros(group.shape[1], len(decoder.bias))
-    for here, rows in _numbered(model, cells):
-        guess = z[rows].to(decoder.bias)
-        counts, offset = here.x.dense(), model.network.offset(here.batch, guess)
-        at = look(counts, guess, decoder.loadings, decoder.bias, dispersion=model.dispersion, offset=offset)
+
+    def seen(cell: tuple[CountBatch, slice]) -> tuple[Tensor, Tensor, Tensor]:
+        here, rows = cell
+        at = _look(model, here, z[rows].to(decoder.bias), decoder)
         totals = here.x.totals()
-        weight += (group[rows].to(weight) / totals[:, None]).T @ at.weight
-        found.append((at.slope, totals))
-    slope, molecules = (torch.cat(parts).cpu().double() for parts in zip(*found, strict=True))
-    weight /= group.sum(0).to(weight).clamp_min(1e-6)[:, None]
+        return at.slope, totals, (group[rows].to(totals) / totals[:, None]).T @ at.weight
+
+    slopes, totals, weights = zip(*spread(seen, numbered(cells(), model.device), on=model.device), strict=True)
+    slope, molecules = (torch.cat(parts).cpu().double() for parts in (slopes, totals))
+    weight = torch.stack(weights).sum(0) / group.sum(0).to(decoder.bias).clamp_min(1e-6)[:, None]
     known = information(weight, decoder.loadings).cpu().double()
-    peak = []
-    for start in range(0, len(z), BLOCK):
+
+    def climbed(start: int) -> Tensor:
         some = slice(start, start + BLOCK)
         curvature = molecules[some, None, None] * torch.einsum("ng,gij->nij", group[some], known)
-        peak.append(release(climb(z[some], slope[some], curvature), curvature))
-    return Codes(torch.cat(peak), molecules, group, known)
+        return release(climb(z[some], slope[some], curvature), curvature)
+
+    peak = torch.cat(list(spread(climbed, range(0, len(z), BLOCK), on=z.device)))
+    return Codes(peak, molecules, group, known)
 
 
 def _regressed(
@@ -196,11 +198,12 @@ def _regressed(
     """Loadings given codes, as posterior means if both are asked for and loosely shrunk, and their prior, improved."""
     loadings, bias = decoder.loadings, decoder.bias
     sums = GeneRegressions(loadings, drawn, group)
-    for here, rows in _numbered(model, cells):
-        at = look(
-            here.x.dense(), drawn[rows], loadings, bias,
-            dispersion=model.dispersion, offset=model.network.offset(here.batch, drawn[rows]),
-        )  # fmt: skip
+
+    def seen(cell: tuple[CountBatch, slice]) -> tuple[slice, CodeLikelihood]:
+        here, rows = cell
+        return rows, _look(model, here, drawn[rows], decoder)
+
+    for rows, at in spread(seen, numbered(cells(), model.device), on=model.device):
         sums.add(rows, at.weight, at.rest)
     better = sums.learn_prior(guess=prior, rounds=PRIOR_ROUNDS)
     found = []
@@ -208,6 +211,13 @@ def _regressed(
         change = _within_trust(sums.solved(how, prior=better) - loadings, drawn)
         found.append(Decoder(loadings + change, bias + sums.bias_change(change)))
     return found[0], found[-1], better.covariance.double()
+
+
+def _look(model: CountConsistency, cell: CountBatch, codes: Tensor, decoder: Decoder) -> CodeLikelihood:
+    """Likelihood of the counts of a few cells near codes ``(cells, k)``."""
+    offset = model.network.offset(cell.batch, codes)
+    counts, dispersion = cell.x.dense(), model.dispersion
+    return look(counts, codes, decoder.loadings, decoder.bias, dispersion=dispersion, offset=offset)
 
 
 def _within_trust(change: Tensor, codes: Tensor) -> Tensor:
@@ -218,14 +228,6 @@ def _within_trust(change: Tensor, codes: Tensor) -> Tensor:
     change = change.clone()
     change[far] = some * (TRUST / reach.clamp_min(TRUST))[:, None]
     return change
-
-
-def _numbered(model: CountConsistency, cells: Callable[[], Iterable[CountBatch]]) -> Iterable[tuple[CountBatch, slice]]:
-    """Minibatches on the model's device, and which of the cells they are."""
-    end = 0
-    for cell in cells():
-        start, end = end, end + cell.x.num_cells
-        yield cell.to(model.device), slice(start, end)
 
 
 def _store(

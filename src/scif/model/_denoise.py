@@ -13,6 +13,7 @@ from scvi import REGISTRY_KEYS, settings
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from scif.core._cores import cores, spread
 from scif.core.noise._random import standard_gamma
 from scif.model._arguments import check_getter, row_numbers
 from scif.model._cell_scale import expectations
@@ -37,6 +38,7 @@ class DenoiseMixin:
     gene_names_: list[str]
     factor_unit_: float | None
 
+    @cores()
     @torch.inference_mode()
     def get_denoised(
         self,
@@ -133,19 +135,30 @@ class DenoiseMixin:
         generator = torch.Generator(module.device).manual_seed(seed)
         pick = torch.from_numpy(columns).to(module.device)
         size = batch_size or _at_a_time(dataset, module)
-        starts = range(0, len(rows), size)
-        for start in tqdm(starts, desc="Denoising", unit="batch", disable=silent or len(starts) < 2):
-            batch = dataset[rows[start : start + size]].to(module.device)
+
+        def found(cell: CountBatch) -> np.ndarray:
+            batch = cell.to(module.device)
             scale = None if library_size == "observed" else torch.full_like(batch.library, float(library_size))
             if drawn:
                 value = _draws(module, batch, target, scale, pick, n_samples, return_mean, generator)
             else:
                 value = _estimate(module, batch, target, scale, estimator)[:, pick]
-            out[..., start : start + value.shape[-2], :] = value.cpu().numpy().astype(dtype, copy=False)
+            done: np.ndarray = value.cpu().numpy().astype(dtype, copy=False)
+            return done
+
+        cells = dataset.batches(rows, batch_size=size)
+        # draws are made one after the other, for their numbers to be in the order of the cells
+        results = map(found, cells) if drawn else spread(found, cells, on=module.device)
+        start, total = 0, -(-len(rows) // size)
+        for part in tqdm(results, desc="Denoising", unit="batch", total=total, disable=silent or total < 2):
+            end = start + part.shape[-2]
+            out[..., start:end, :] = part
+            start = end
         if return_numpy:
             return out
         return pd.DataFrame(out, index=data.obs_names[rows], columns=names)
 
+    @cores()
     @torch.inference_mode()
     def get_cell_scale(
         self,
@@ -186,13 +199,16 @@ class DenoiseMixin:
         data, dataset, rows = self._cells(adata, indices)
         module = self.module.eval()
         size = batch_size or _at_a_time(dataset, module)
-        found = [np.empty(0, dtype=np.float32)]
-        for start in range(0, len(rows), size):
-            cell = dataset[rows[start : start + size]].to(module.device)
-            one = torch.ones_like(cell.library)
+
+        def found(given: CountBatch) -> np.ndarray:
+            cell = given.to(module.device)
             [mu] = expectations(module, [cell])
-            found.append(module.scales(cell.x, mu, one).cpu().numpy())
-        return pd.Series(np.concatenate(found), index=data.obs_names[rows], name="cell_scale")
+            scale: np.ndarray = module.scales(cell.x, mu, torch.ones_like(cell.library)).cpu().numpy()
+            return scale
+
+        scales = spread(found, dataset.batches(rows, batch_size=size), on=module.device)
+        every = np.concatenate([np.empty(0, dtype=np.float32), *scales])
+        return pd.Series(every, index=data.obs_names[rows], name="cell_scale")
 
     def _cells(
         self, adata: AnnData | None, indices: Sequence[int] | np.ndarray | None

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
+from scif.core._cores import spread
 from scif.model._depth_trend import Trend, fit_depth_trend
 from scif.model._start import log_normalise, totals
 
@@ -56,10 +58,10 @@ def evidence(
     for rows in (first, ~first):
         axes = _axes(scores[~rows], components[:, :width])
         halves.append(_Half.along(axes, x[rows], scores=scores[rows], member=member[rows], nuisance=nuisance[rows]))
-    spread = np.sqrt(sum((half.codes**2).sum(0) for half in halves) / cells).clip(1e-12)
-    a, b = (_sums(half, pooled, spread=spread) for half in halves)
+    scale = np.sqrt(sum((half.codes**2).sum(0) for half in halves) / cells).clip(1e-12)
+    a, b = (_sums(half, pooled, scale=scale) for half in halves)
     surprise = a.plus(b).surprise()
-    score: np.ndarray = surprise @ spread / np.sqrt(2.0 * (spread**2).sum())
+    score: np.ndarray = surprise @ scale / np.sqrt(2.0 * (scale**2).sum())
     return score
 
 
@@ -88,8 +90,8 @@ class _Pooled:
         profiles /= profiles.sum(1, keepdims=True).clip(1e-12)
         mean, power = (depth**i @ member @ profiles**i for i in (1, 2))
         product = ((x.T @ (depth[:, None] * member)).T * profiles).sum(0)
-        spread = np.asarray(x.multiply(x).sum(0)).ravel() - 2.0 * product + power
-        dispersion = ((spread - mean) / power.clip(1e-12)).clip(0.0)
+        square = np.asarray(x.multiply(x).sum(0)).ravel() - 2.0 * product + power
+        dispersion = ((square - mean) / power.clip(1e-12)).clip(0.0)
         trend = fit_depth_trend(x, depth, member=member, profiles=profiles, dispersion=dispersion)
         return cls(profiles.astype(np.float32), dispersion.astype(np.float32), trend)
 
@@ -171,30 +173,35 @@ class _Sums:
         return surprise
 
 
-def _sums(half: _Half, pooled: _Pooled, *, spread: np.ndarray) -> _Sums:
-    """Regress each gene's residuals on codes, in units of ``spread``, that have not seen it."""
+def _sums(half: _Half, pooled: _Pooled, *, scale: np.ndarray) -> _Sums:
+    """Regress each gene's residuals on codes, in units of ``scale``, that have not seen it."""
     cells, genes = half.counts.shape
-    z, axes, closure = ((part / spread).astype(np.float32) for part in (half.codes, half.axes, half.closure))
+    z, axes, closure = ((part / scale).astype(np.float32) for part in (half.codes, half.axes, half.closure))
     nuisance = half.nuisance.astype(np.float32)
-    gradient, information, cross = np.zeros((3, genes, len(spread)))
-    level, square, own = np.zeros((3, genes))
-    along = np.zeros((nuisance.shape[1], genes))
     depth, member = totals(half.counts), half.member.astype(np.float32)
     share = sparse.csr_matrix(sparse.diags(1.0 / depth) @ half.counts)
     size = max(1, ENTRIES // genes)
-    for part in (slice(start, start + size) for start in range(0, cells, size)):
+
+    def found(start: int) -> tuple[np.ndarray, ...]:
+        part = slice(start, start + size)
         counts = half.counts[part]
         mu = pooled.expected(depth[part], member[part])
         certainty = 1.0 / (1.0 + mu * pooled.dispersion)
         rest, weight = (counts.toarray() - mu) * certainty, mu * certainty
-        gradient += rest.T @ z[part]
-        information += weight.T @ z[part] ** 2
-        cross += weight.T @ z[part]
-        level, square = level + weight.sum(0), square + (rest**2).sum(0)
-        along += nuisance[part].T @ rest
         # Without the gene codes would lack its score, and the others' would be of a smaller library.
-        own += np.asarray(half.scores[part].multiply(rest).sum(0)).ravel()
-        gradient += share[part].multiply(rest).T @ closure[part]
+        own = np.asarray(half.scores[part].multiply(rest).sum(0)).ravel()
+        gradient = rest.T @ z[part] + share[part].multiply(rest).T @ closure[part]
+        information, cross = weight.T @ z[part] ** 2, weight.T @ z[part]
+        return gradient, information, cross, weight.sum(0), (rest**2).sum(0), own, nuisance[part].T @ rest
+
+    sums: list[np.ndarray] = []
+    for parts in spread(found, range(0, cells, size), on=torch.device("cpu")):
+        if not sums:
+            sums = [part.astype(np.float64) for part in parts]
+            continue
+        for total, part in zip(sums, parts, strict=True):
+            total += part
+    gradient, information, cross, level, square, own, along = sums
     own -= (along * (half.scores.T @ nuisance).T).sum(0)
     gradient -= axes * own[:, None]
     for column, rest_along in zip(nuisance.T, along, strict=True):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from scif.model._data import CountBatch
+from scif.core._cores import spread
+from scif.model._data import CountBatch, numbered
 from scif.model._mixture import like_codes
 from scif.model._regression import GeneRegressions
 from scif.model._shrinkage import second_moment, shrink
@@ -69,13 +70,13 @@ def refit_loadings(model: CountConsistency, cells: Callable[[], Iterable[CountBa
     network, dispersion = model.network, model.dispersion
     loadings = network.loadings @ at.unwhiten
     bias = network.bias + network.loadings @ at.centre
-    z, end = at.coordinates(), 0
+    z = at.coordinates()
     sums = GeneRegressions(loadings, z, at.group)
-    for cell in cells():
-        here = cell.to(model.device)
-        start, end = end, end + here.x.num_cells
+
+    def seen(cell: tuple[CountBatch, slice]) -> tuple[slice, Tensor, Tensor, Tensor]:
+        here, rows = cell
         totals, dense = here.x.totals(), here.x.dense()
-        logits = torch.addmm(bias, z[start:end], loadings.T)
+        logits = torch.addmm(bias, z[rows], loadings.T)
         offset = network.offset(here.batch, totals)
         if offset is not None:
             logits += offset
@@ -85,7 +86,10 @@ def refit_loadings(model: CountConsistency, cells: Callable[[], Iterable[CountBa
         scale = (network.depth / here.library)[:, None]
         # what a gene's surprise adds to the argument of its response in the code
         surprise = torch.log1p(dense * scale) - torch.log1p(mu * scale)
-        sums.add(slice(start, end), weight, rest, correction=(rest * surprise).sum(0)[:, None] * at.response)
+        return rows, weight, rest, (rest * surprise).sum(0)
+
+    for rows, weight, rest, surprise in spread(seen, numbered(cells(), model.device), on=model.device):
+        sums.add(rows, weight, rest, correction=surprise[:, None] * at.response)
     prior = sums.learn_prior(guess=second_moment(loadings))
     change = (sums.solved(shrink, prior=prior) - loadings).clamp(-1.0, 1.0)
     bias = bias + sums.bias_change(change)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from scif.core._cores import spread
 from scif.model._shrinkage import VectorPrior, learn_prior
 from scif.nn.code_likelihood import pairs, symmetric
 
@@ -82,11 +83,13 @@ class GeneRegressions:
         """Better loadings ``(genes, k)`` by :func:`~scif.model._shrinkage.shrink` or ``loosen``, a few at a time."""
         genes, k = self._loadings.shape
         size = max(1, NUMBERS // max(1, k**2))
-        found = []
-        for start in range(0, genes, size):
+
+        def best(start: int) -> Tensor:
             information, target = (part.cpu() for part in self.parabola(slice(start, start + size)))
-            found.append(how(information, target, prior=prior))
-        return torch.cat(found).to(self._loadings)
+            found: Tensor = how(information, target, prior=prior)
+            return found
+
+        return torch.cat(list(spread(best, range(0, genes, size), on=self._loadings.device))).to(self._loadings)
 
     def bias_change(self, change: Tensor) -> Tensor:
         """Change of the biases ``(genes,)`` that goes with a change of the loadings ``(genes, k)``."""

@@ -11,11 +11,13 @@ import torch
 from scipy.interpolate import CubicSpline
 from torch import Tensor
 
+from scif.core._cores import spread
 from scif.core.noise import NegativeBinomial
-from scif.model._data import CountBatch
+from scif.model._data import CountBatch, numbered
 from scif.nn import CountConsistency
 from scif.nn.code_prior import MAX_SHAPE
 from scif.nn.entry_sums import EntrySums
+from scif.nn.sparse_counts import Thinned
 
 __all__ = ["GeneVariation", "drawn_variation", "few", "fit_variation", "moment_variation", "passes"]
 
@@ -103,29 +105,39 @@ def fit_variation(
     loss = torch.zeros(len(GRID), model.network.num_genes, dtype=torch.float64)
     expression = torch.zeros(model.network.num_genes, dtype=torch.float64)
     follows = model.cell_scale.follows
-    for cell in [*cells] * times:
-        counts, batch, ratio = cell.x, cell.batch, cell.ratio
-        parts = counts.thin(torch.full((counts.num_cells,), 0.8, device=counts.device), generator=generator)
+
+    def parted() -> Iterable[tuple[CountBatch, Thinned]]:
+        """Drawn one after the other: random numbers are in the order of the cells."""
+        for cell in [*cells] * times:
+            yield cell, cell.x.thin(torch.full((cell.x.num_cells,), 0.8, device=cell.x.device), generator=generator)
+
+    def found(given: tuple[CountBatch, Thinned]) -> tuple[Tensor, Tensor]:
+        cell, parts = given
+        batch, ratio = cell.batch, cell.ratio
         seen, hidden = parts.a.totals().clamp_min(1e-6), parts.b.totals()
         library = seen if ratio is None else seen * ratio
         one = torch.ones_like(seen)
         mu = seen[:, None] * model.rates(parts.a, one, library=library, batch=batch)
         scale = model.scales(parts.a, model.at_depth(mu, one, library=library, batch=batch), one)
-        expression += mu.sum(0).cpu()
+        expected = mu.sum(0).cpu()
         # both parts store the same entries
         rate, rows, columns, visible = hidden / seen, parts.a.rows, parts.a.columns, parts.a.values
         inverse, share = mu.clamp_min(1e-20).reciprocal_().mul_(model.cell_scale.factors(scale)), mu
         at_scale = torch.where(follows[columns], scale[rows], 1.0)
         inverse_there, of_genes = inverse[rows, columns], EntrySums(rows, columns, mu.shape, axis=0)
-        found = []
+        losses = []
         for shape in GRID.tolist():
             # with the cell's shape the posterior mean is mu (visible + shape) / (mu + shape) = share (visible + shape)
             torch.mul(inverse, shape, out=share).add_(1.0).reciprocal_()
             at_entries = (inverse_there * shape).add_(1.0).reciprocal_()
             log_mean = (at_entries * (visible + shape * at_scale)).clamp_min(1e-12).log()
             here = shape * torch.where(follows, (rate * scale) @ share, rate @ share)
-            found.append(here + of_genes(at_entries * visible * rate[rows] - parts.b.values * log_mean))
-        loss += torch.stack(found).cpu()
+            losses.append(here + of_genes(at_entries * visible * rate[rows] - parts.b.values * log_mean))
+        return torch.stack(losses).cpu(), expected
+
+    for some, expected in spread(found, parted(), on=model.device):
+        loss += some
+        expression += expected
     return _divide(_posterior_mean(loss / times, expression), expression, technical)
 
 
@@ -177,23 +189,23 @@ def drawn_variation(
     """
     loss = torch.zeros(len(GRID), model.network.num_genes, dtype=torch.float64)
     expression = torch.zeros(model.network.num_genes, dtype=torch.float64)
-    end = 0
-    for cell in cells:
-        counts = cell.x
-        start, end = end, end + counts.num_cells
-        offset = model.network.offset(cell.batch, counts.totals())
-        mu = counts.totals()[:, None] * torch.softmax(
-            model.prior.logits(codes[start:end], offset=offset, loose=True), 1
-        )
-        expression += mu.sum(0).cpu()
+
+    def found(cell: tuple[CountBatch, slice]) -> tuple[Tensor, Tensor]:
+        counts = cell[0].x
+        offset = model.network.offset(cell[0].batch, counts.totals())
+        mu = counts.totals()[:, None] * torch.softmax(model.prior.logits(codes[cell[1]], offset=offset, loose=True), 1)
         at_entries = mu[counts.rows, counts.columns]
         of_genes = EntrySums(counts.rows, counts.columns, mu.shape, axis=0)
-        found = []
+        losses = []
         for shape in GRID.tolist():
             here = shape * torch.log1p(mu / shape).sum(0)
             ways = torch.lgamma(counts.values + shape) - math.lgamma(shape)
-            found.append(here + of_genes(counts.values * torch.log(at_entries + shape) - ways))
-        loss += torch.stack(found).cpu()
+            losses.append(here + of_genes(counts.values * torch.log(at_entries + shape) - ways))
+        return torch.stack(losses).cpu(), mu.sum(0).cpu()
+
+    for some, expected in spread(found, numbered(cells, model.device), on=model.device):
+        loss += some
+        expression += expected
     return _divide(_posterior_mean(loss, expression), expression, technical)
 
 

@@ -9,6 +9,7 @@ import torch
 from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
+from scif.core._cores import spread
 from scif.nn import CountStart
 
 __all__ = ["choose_width", "log_normalise", "svd_scores", "svd_start", "totals"]
@@ -54,14 +55,19 @@ def _best_width(seen: sparse.csr_matrix, hidden: sparse.csr_matrix, widths: list
     """The width whose reconstruction of the molecules ``seen`` best predicts those ``hidden``, in the cells judged."""
     left, singular, right = randomized_svd(log_normalise(seen, _depth(seen)), max(widths), n_iter=3, random_state=0)
     pooled = np.asarray(seen.sum(0)).ravel() / seen.sum()
-    losses = np.zeros(len(widths))
-    for chunk in np.array_split(judged, max(1, len(judged) * seen.shape[1] // 2_000_000)):
+
+    def found(chunk: np.ndarray) -> np.ndarray:
+        losses = np.zeros(len(widths))
         codes, target = (left[chunk] * singular).astype(np.float32), hidden[chunk].tocoo()
         for i, k in enumerate(widths):
             rates = np.expm1(codes[:, :k] @ right[:k]).clip(0.0)
             norm = rates.sum(1).clip(1e-12)[target.row]
             share = (1 - POOLED_SHARE) * rates[target.row, target.col] / norm + POOLED_SHARE * pooled[target.col]
-            losses[i] -= target.data @ np.log(share + 1e-9)
+            losses[i] = -(target.data @ np.log(share + 1e-9))
+        return losses
+
+    chunks = np.array_split(judged, max(1, len(judged) * seen.shape[1] // 1_000_000))
+    losses = sum(spread(found, chunks, on=torch.device("cpu")), np.zeros(len(widths)))
     return widths[int(losses.argmin())]
 
 

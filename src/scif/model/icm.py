@@ -18,6 +18,7 @@ from scvi.data.fields import CategoricalObsField, NumericalObsField
 from scvi.model.base import BaseModelClass, UnsupervisedTrainingMixin
 from torch import Tensor
 
+from scif.core._cores import cores
 from scif.core.monitor import collapse
 from scif.core.noise import NegativeBinomial, NoiseModel, Poisson
 from scif.model._arguments import check_model, check_training
@@ -175,6 +176,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         manager.register_fields(adata, **kwargs)
         cls.register_manager(manager)
 
+    @cores()
     def train(
         self,
         max_epochs: int | None = None,

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from scif.core._cores import spread
 from scif.nn.sparse_counts import SparseCounts
 
 __all__ = ["decoded_nll", "multinomial_nll"]
 
 #: Logits at a time on a processor, as many as stay in its cache, and cells at the least.
 AT_A_TIME, FEWEST = 500_000, 16
+#: Logits and cells of a piece for one core at the least, and pieces at the most: each has slopes of its own.
+PIECE, CELLS, MOST = 500_000, 48, 8
 
 
 def multinomial_nll(logits: Tensor, counts: SparseCounts) -> Tensor:
@@ -100,32 +105,56 @@ def decoded_nll(codes: Tensor, loadings: Tensor, bias: Tensor, counts: SparseCou
 class _DecodedNLL(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, codes: Tensor, loadings: Tensor, bias: Tensor, counts: SparseCounts) -> Tensor:
-        cells, genes = len(codes), len(bias)
-        size = min(max(AT_A_TIME // genes, FEWEST), cells) if codes.device.type == "cpu" else cells
-        totals, rows, starts = counts.totals(), counts.rows, [0, len(counts.values)]
-        if size < cells:
-            starts = counts.row_starts[[*range(0, cells, size), cells]].tolist()
+        cells, totals = len(codes), counts.totals()
+        if codes.device.type == "cpu":
+            pieces = min(cells * len(bias) // PIECE, cells // CELLS, MOST)
+            size, pieces = max(AT_A_TIME // len(bias), FEWEST), 1 << max(pieces.bit_length() - 1, 0)
+        else:
+            size, pieces = cells, 1
+        bounds = [cells * i // pieces for i in range(pieces + 1)]
+        tasks = [(codes, loadings, bias, counts, totals, range(*ends, size)) for ends in pairwise(bounds)]
+        # how many pieces there are does not depend on how many cores: nor do the sums
+        found = list(spread(_piece, tasks, on=codes.device)) if pieces > 1 else [_piece(tasks[0])]
+        losses, of_codes, of_loadings, of_bias = zip(*found, strict=True)
         molecules = totals.sum().clamp_min(1.0)
-        of_codes, of_loadings, of_bias = torch.empty_like(codes), torch.zeros_like(loadings), torch.zeros_like(bias)
-        work, loss = codes.new_empty(size, genes), codes.new_zeros(())
-        for first, start, end in zip(range(0, cells, size), starts[:-1], starts[1:], strict=True):
-            last = min(first + size, cells)
-            z, library = codes[first:last], totals[first:last].to(codes.dtype)
-            logits = torch.addmm(bias, z, loadings.T, out=work[: last - first])
-            at = (rows[start:end] - first) * genes + counts.columns[start:end]
-            values = counts.values[start:end].to(logits.dtype)
-            share = logits.softmax(1)
-            # of a row's largest logit the share is known best
-            normaliser = logits.amax(1) - share.amax(1).log()
-            loss += library @ normaliser - values @ logits.view(-1)[at]
-            gradient = share.mul_(library[:, None])
-            gradient.view(-1).scatter_add_(0, at, -values)
-            torch.mm(gradient, loadings, out=of_codes[first:last])
-            of_loadings.addmm_(gradient.T, z)
-            of_bias += gradient.sum(0)
-        ctx.save_for_backward(of_codes.div_(molecules), of_loadings.div_(molecules), of_bias.div_(molecules))
-        return loss / molecules
+        slopes = torch.cat(of_codes), _sum(of_loadings), _sum(of_bias)
+        ctx.save_for_backward(*(slope.div_(molecules) for slope in slopes))
+        return _sum(losses) / molecules
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         return *(grad_outputs[0] * part for part in ctx.saved_tensors), None
+
+
+def _piece(task: tuple[Tensor, Tensor, Tensor, SparseCounts, Tensor, range]) -> tuple[Tensor, ...]:
+    """Loss of some cells, a few at a time, and its slopes in codes, loadings and biases."""
+    codes, loadings, bias, counts, totals, firsts = task
+    genes, size = len(bias), min(firsts.step, firsts.stop - firsts.start)
+    ends = [*firsts, firsts.stop]
+    starts = counts.row_starts[ends].tolist()
+    of_codes = torch.empty_like(codes[firsts.start : firsts.stop])
+    of_loadings, of_bias = torch.zeros_like(loadings), torch.zeros_like(bias)
+    work, loss = codes.new_empty(size, genes), codes.new_zeros(())
+    for (first, last), (start, end) in zip(pairwise(ends), pairwise(starts), strict=True):
+        z, library = codes[first:last], totals[first:last].to(codes.dtype)
+        logits = torch.addmm(bias, z, loadings.T, out=work[: last - first])
+        at = (counts.rows[start:end] - first) * genes + counts.columns[start:end]
+        values = counts.values[start:end].to(logits.dtype)
+        share = logits.softmax(1)
+        # of a row's largest logit the share is known best
+        normaliser = logits.amax(1) - share.amax(1).log()
+        loss += library @ normaliser - values @ logits.view(-1)[at]
+        gradient = share.mul_(library[:, None])
+        gradient.view(-1).scatter_add_(0, at, -values)
+        torch.mm(gradient, loadings, out=of_codes[first - firsts.start : last - firsts.start])
+        of_loadings.addmm_(gradient.T, z)
+        of_bias += gradient.sum(0)
+    return loss, of_codes, of_loadings, of_bias
+
+
+def _sum(parts: Sequence[Tensor]) -> Tensor:
+    """Of the parts, in the first of them."""
+    total = parts[0]
+    for part in parts[1:]:
+        total += part
+    return total

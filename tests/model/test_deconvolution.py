@@ -10,7 +10,6 @@ import scif
 from scif.metrics import permute_genes, split_counts
 from scif.model import ICM
 from scif.model import _plan as plan
-from scif.model._deconvolution import TRUST, _within_trust
 from scif.model._mixture import Mixture
 from scif.nn.code_prior import posterior
 
@@ -112,16 +111,6 @@ def test_directions_that_fit_noise_are_dropped():
     model = ICM(adata, n_latent=14)
     model.train(enable_progress_bar=False)
     assert int(model.module.prior.loadings.any(0).sum()) == 9
-
-
-def test_no_rate_of_a_cell_changes_too_far_in_one_step():
-    generator = torch.Generator().manual_seed(0)
-    codes, change = torch.randn(300, 3, generator=generator), torch.randn(40, 3, generator=generator)
-    change[:10] *= 0.01
-    kept = _within_trust(change, codes)
-    torch.testing.assert_close(kept[:10], change[:10])
-    torch.testing.assert_close((codes @ kept[10:].T).abs().amax(0), torch.full((30,), TRUST))
-    torch.testing.assert_close(torch.nn.functional.cosine_similarity(kept, change), torch.ones(40))
 
 
 def test_transport_keeps_the_variance_of_every_direction_of_the_truth(simulation):

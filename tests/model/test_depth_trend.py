@@ -26,10 +26,17 @@ def drawn(*, cells: int = 800, genes: int = 300, mean: float = 2.0, seed: int = 
     return rng.poisson(rate).astype(np.float32), library
 
 
-def fitted(x: np.ndarray, library: np.ndarray, batch: np.ndarray | None = None) -> Trend:
+def fitted(x: np.ndarray, library: np.ndarray, batch: np.ndarray | None = None, *, technical: bool = False) -> Trend:
     member = np.ones((len(x), 1)) if batch is None else np.eye(batch.max() + 1)[batch]
     profiles = (member.T @ x) / (member.T @ library)[:, None]
-    return fit_depth_trend(sp.csr_matrix(x), library, member=member, profiles=profiles, dispersion=np.zeros(x.shape[1]))
+    return fit_depth_trend(
+        sp.csr_matrix(x),
+        library,
+        member=member,
+        profiles=profiles,
+        dispersion=np.zeros(x.shape[1]),
+        technical=technical,
+    )
 
 
 def test_slopes_are_found_and_noise_is_shrunk():
@@ -38,6 +45,18 @@ def test_slopes_are_found_and_noise_is_shrunk():
     np.testing.assert_allclose(trend.slope[: len(SLOPES)], SLOPES, atol=0.12)
     # a Poisson regression on 800 cells errs by 1 / sqrt(800 * 2 * 0.25 * 1.1) = 0.05 of itself
     assert trend.slope[len(SLOPES) :].std() < 0.02
+
+
+def test_a_share_that_grows_with_depth_is_not_taken_out():
+    """Measuring can make a gene's counts lag behind the depth of its cells, and no more than that."""
+    x, library = drawn()
+    trend, every = fitted(x, library, technical=True), fitted(x, library)
+    np.testing.assert_allclose(trend.slope[:3], [-1.0, -0.5, 0.0], atol=0.12)
+    assert trend.slope.min() >= -1.0
+    assert trend.slope.max() == 0.0
+    flat = every.slope > 0
+    assert trend.bias[flat].tolist() == [0.0] * int(flat.sum())
+    np.testing.assert_allclose(trend.bias[1], every.bias[1])
 
 
 def test_expectations_have_as_many_molecules_as_were_seen():
@@ -114,7 +133,7 @@ def test_trend_is_saved_and_follows_size_factors(tmp_path):
     x, library = drawn(cells=300, genes=60, mean=4.0)
     x = sp.csr_matrix(x)
     model, adata = trained(x, obs={"factor": library / library.mean()}, size_factor_key="factor")
-    np.testing.assert_allclose(model.depth_slope[:3], SLOPES, atol=0.3)
+    np.testing.assert_allclose(model.depth_slope[:3], np.minimum(SLOPES, 0.0), atol=0.3)
     model.save(tmp_path / "model")
     again = ICM.load(tmp_path / "model", adata=adata)
     np.testing.assert_array_equal(again.depth_slope, model.depth_slope)

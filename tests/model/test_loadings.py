@@ -75,6 +75,33 @@ def test_genes_solved_a_few_at_a_time_are_those_solved_at_once(monkeypatch):
         torch.testing.assert_close(sums.solved(how, prior=prior), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_no_rate_of_a_cell_changes_too_far_in_one_step():
+    generator = torch.Generator().manual_seed(0)
+    codes, change = torch.randn(300, 3, generator=generator), torch.randn(40, 3, generator=generator)
+    change[:10] *= 0.01
+    kept = _regression.within_trust(change, codes)
+    torch.testing.assert_close(kept[:10], change[:10])
+    torch.testing.assert_close((codes @ kept[10:].T).abs().amax(0), torch.full((30,), _regression.TRUST))
+    torch.testing.assert_close(torch.nn.functional.cosine_similarity(kept, change), torch.ones(40))
+
+
+def test_a_cell_far_from_all_others_does_not_lose_its_bounds():
+    """A gene of that cell alone: a group's curvature hardly knows of it, and a full step would multiply its rate."""
+    generator = torch.Generator().manual_seed(4)
+    codes = torch.randn(400, 3, generator=generator)
+    codes[0] = torch.tensor([20.0, 0.0, 0.0])
+    weight, rest = torch.ones(400, 50), torch.randn(400, 50, generator=generator)
+    weight[1:, 0], rest[1:, 0], rest[0, 0] = 0.01, 0.0, 60.0
+    loadings = torch.randn(50, 3, generator=generator)
+    sums = _regression.GeneRegressions(loadings, codes, torch.ones(400, 1))
+    sums.add(slice(0, 400), weight, rest)
+    prior = sums.learn_prior(guess=torch.eye(3))
+    full = codes @ (sums.solved(shrink, prior=prior) - loadings).T
+    assert float(full[0, 0]) > 5.0
+    change = codes @ sums.change(shrink, prior=prior).T
+    assert float(change.abs().max()) <= _regression.TRUST + 1e-5
+
+
 @pytest.mark.parametrize("alike", [False, True])
 def test_the_parabola_of_groups_is_that_of_the_cells(alike):
     """Exactly, where every cell is a group, or where cells of a group differ in depth alone."""

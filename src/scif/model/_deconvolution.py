@@ -24,8 +24,6 @@ __all__ = ["fit_code_prior"]
 ROUNDS, FIRST, LATER = 4, 20, 10
 #: Rounds of the loadings' prior at each of them: it goes on from where it was.
 PRIOR_ROUNDS = 2
-#: Largest change of a log-rate of any cell in one step.
-TRUST = 1.0
 #: Least information on a direction, whose prior has variance one, at the first round and later. The network's
 #: own loadings underrate a weak direction; after a round a real one has gained, one that fits noise has lost.
 INFORMED = (0.2, 0.5)
@@ -208,7 +206,7 @@ def _regressed(
     better = sums.learn_prior(guess=prior, rounds=PRIOR_ROUNDS)
     found = []
     for how in (shrink, loosen) if both else (loosen,):
-        change = _within_trust(sums.solved(how, prior=better) - loadings, drawn)
+        change = sums.change(how, prior=better)
         found.append(Decoder(loadings + change, bias + sums.bias_change(change)))
     return found[0], found[-1], better.covariance.double()
 
@@ -218,16 +216,6 @@ def _look(model: CountConsistency, cell: CountBatch, codes: Tensor, decoder: Dec
     offset = model.network.offset(cell.batch, codes)
     counts, dispersion = cell.x.dense(), model.dispersion
     return look(counts, codes, decoder.loadings, decoder.bias, dispersion=dispersion, offset=offset)
-
-
-def _within_trust(change: Tensor, codes: Tensor) -> Tensor:
-    """Changes of loadings ``(genes, k)``, shortened where they would change a cell's log-rate by more than `TRUST`."""
-    far = change.norm(dim=1) * codes.norm(dim=1).max() > TRUST  # the others cannot
-    some = change[far]
-    reach = torch.stack([(part @ some.T).abs().amax(0) for part in codes.split(64)]).amax(0)
-    change = change.clone()
-    change[far] = some * (TRUST / reach.clamp_min(TRUST))[:, None]
-    return change
 
 
 def _store(

@@ -53,7 +53,13 @@ class Trend:
 
 
 def fit_depth_trend(
-    x: sparse.csr_matrix, depth: np.ndarray, *, member: np.ndarray, profiles: np.ndarray, dispersion: np.ndarray
+    x: sparse.csr_matrix,
+    depth: np.ndarray,
+    *,
+    member: np.ndarray,
+    profiles: np.ndarray,
+    dispersion: np.ndarray,
+    technical: bool = False,
 ) -> Trend:
     r"""Fit :math:`E[x_{cg}] = L_c p_g \exp(a_g + b_g \ell_c)` by the quasi-likelihood of negative binomial counts.
 
@@ -69,6 +75,9 @@ def fit_depth_trend(
         Pooled composition of each batch, ``(batches, genes)``.
     dispersion
         Of each gene beyond Poisson noise, ``(genes,)``.
+    technical
+        Whether to keep only what measuring can cause, slopes from -1, as many counts at every depth, to 0. A share
+        that grows with depth is that of a gene of deep cells.
     """
     molecules, overall = depth @ member, (depth @ np.log(depth)) / depth.sum()
     # a batch of which there is no cell here has the level of the others
@@ -98,8 +107,12 @@ def fit_depth_trend(
         step = np.stack([c * gradient[0] - b * gradient[1], a * gradient[1] - b * gradient[0]]) / (a * c - b**2)
         trend += step.clip(-1.0, 1.0)
     slope = _shrunk(trend[1], c - b**2 / a)
+    if technical:
+        slope = slope.clip(-1.0, 0.0)
     mu, weight = expected(np.zeros_like(slope), slope)
     bias = np.log(((observed * weight).sum(0) + 1e-9) / ((mu * weight).sum(0) + 1e-9))
+    if technical:
+        bias = np.where(slope < 0.0, bias, 0.0)
     return Trend(bias, slope, level, (float(centred.min()), float(centred.max())))
 
 
@@ -134,6 +147,7 @@ def trend_of_the_rest(model: CountConsistency, gathered: GatheredCounts) -> Tren
         member=np.eye(batches)[gathered.batch],
         profiles=profiles.double().cpu().numpy()[:, rest],
         dispersion=model.dispersion.cpu().numpy()[rest],
+        technical=True,
     )
     bias, slope = np.zeros((2, genes))
     bias[rest], slope[rest] = trend.bias, trend.slope

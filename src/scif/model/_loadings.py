@@ -91,7 +91,7 @@ def refit_loadings(model: CountConsistency, cells: Callable[[], Iterable[CountBa
     for rows, weight, rest, surprise in spread(seen, numbered(cells(), model.device), on=model.device):
         sums.add(rows, weight, rest, correction=surprise[:, None] * at.response)
     prior = sums.learn_prior(guess=second_moment(loadings))
-    change = (sums.solved(shrink, prior=prior) - loadings).clamp(-1.0, 1.0)
+    change = sums.change(shrink, prior=prior)
     bias = bias + sums.bias_change(change)
     loadings = (loadings + change) @ at.whiten.T
     network.loadings.copy_(loadings)

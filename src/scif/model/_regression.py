@@ -11,10 +11,12 @@ from scif.core._cores import spread
 from scif.model._shrinkage import VectorPrior, learn_prior
 from scif.nn.code_likelihood import pairs, symmetric
 
-__all__ = ["GeneRegressions"]
+__all__ = ["TRUST", "GeneRegressions", "within_trust"]
 
 #: Genes that the prior of the loadings is learned from, and numbers in the matrices of as many as are solved at a time.
 GENES, NUMBERS = 2000, 1_000_000
+#: Largest change of a log-rate of any cell in one step.
+TRUST = 1.0
 
 
 class GeneRegressions:
@@ -79,6 +81,10 @@ class GeneRegressions:
         information, target = (part.cpu() for part in self.parabola(some))
         return learn_prior(information, target, guess=guess.to(information), rounds=rounds)
 
+    def change(self, how: Callable[..., Tensor], *, prior: VectorPrior) -> Tensor:
+        """What to add to the loadings, ``(genes, k)``, for better ones that :func:`within_trust` allows."""
+        return within_trust(self.solved(how, prior=prior) - self._loadings, self._codes)
+
     def solved(self, how: Callable[..., Tensor], *, prior: VectorPrior) -> Tensor:
         """Better loadings ``(genes, k)`` by :func:`~scif.model._shrinkage.shrink` or ``loosen``, a few at a time."""
         genes, k = self._loadings.shape
@@ -101,3 +107,17 @@ class GeneRegressions:
         weight, k = self._weight[:, genes], self._loadings.shape[1]
         means = self._moments[:, 1 : 1 + k] / self._moments[:, :1].clamp_min(1e-6)
         return (weight.T @ means) / weight.sum(0)[:, None].clamp_min(1e-6)
+
+
+def within_trust(change: Tensor, codes: Tensor) -> Tensor:
+    """Changes of loadings ``(genes, k)``, shortened where they would change a cell's log-rate by more than `TRUST`.
+
+    Of a cell far from those of its group the curvature says next to nothing, and the rates of a few cells of a rare
+    type would leave all bounds otherwise.
+    """
+    far = change.norm(dim=1) * codes.norm(dim=1).max() > TRUST  # the others cannot
+    some = change[far]
+    reach = torch.stack([(part @ some.T).abs().amax(0) for part in codes.split(64)]).amax(0)
+    change = change.clone()
+    change[far] = some * (TRUST / reach.clamp_min(TRUST))[:, None]
+    return change

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from scif.core._check import batch_times
 from scif.nn.cell_scale import CellScale
 from scif.nn.code_prior import MAX_SHAPE, CodePosterior, CodePrior
+from scif.nn.composition import mean_composition
 from scif.nn.count_network import CountNetwork
 from scif.nn.depth_trend import DepthTrend
 from scif.nn.sparse_counts import SparseCounts
@@ -45,7 +46,8 @@ class CountConsistency(nn.Module):
 
     Once ``prior`` is fitted, :math:`\rho` is the mean of the network's and of that of the posterior mean of the
     code, the latter with weight ``prior_share``, and ``"transport"`` decodes codes that are distributed as the
-    prior.
+    prior. Where one of the two has gone astray, as for a cell unlike all others, the other has all of the weight
+    (:func:`~scif.nn.composition.mean_composition`).
 
     Parameters
     ----------
@@ -115,7 +117,8 @@ class CountConsistency(nn.Module):
         share = float(self.prior_share)
         if share > 0.0:
             codes = self._codes(x, t, latent, batch).mean()
-            rho = torch.lerp(rho, torch.softmax(self.prior.logits(codes, offset=offset, loose=False), 1), share)
+            other = torch.softmax(self.prior.logits(codes, offset=offset, loose=False), 1)
+            rho = mean_composition(x, rho, other, share=share, dispersion=self.dispersion)
         constant = self.constant(to)
         if constant is None:
             return rho

@@ -129,7 +129,7 @@ def _shrunk(modes: np.ndarray, curvature: np.ndarray) -> np.ndarray:
 
 @torch.no_grad()
 def trend_of_the_rest(model: CountConsistency, gathered: GatheredCounts) -> Trend:
-    """Trend of the genes that are not believed to follow others; none of those that are.
+    """Technical trend of the genes that are not believed to follow others; none of those that are.
 
     Parameters
     ----------

@@ -36,8 +36,7 @@ __all__ = ["ICM"]
 
 #: Cells from which the start is made, from which held-out molecules are taken, and on which collapse is judged.
 START_CELLS, VALIDATION_CELLS, MONITOR_CELLS = 10_000, 2_000, 512
-#: Most entries (cells x genes) of the cells that have held-out molecules, times they are looked at in a
-#: training, and looks after which it stops if none was better.
+#: Most entries (cells x genes) of cells with held-out molecules, looks at these, and looks in vain before it stops.
 VALIDATION_ENTRIES, VALIDATIONS, PATIENCE = 10_000_000, 9, 3
 #: Optimiser steps that training aims at.
 STEPS = 450
@@ -76,7 +75,8 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
     start
         Where training starts: ``"svd"``, or ``"pooled"``, the pooled profile.
     seed
-        Seed of everything that is drawn. The global random state is not used.
+        Seed of everything that is drawn; the global random state is not used. On a processor the numbers are the
+        same for any number of threads (``torch.set_num_threads``); another machine may round differently.
     registry
         Registry of a saved model; passed by :meth:`load`.
 
@@ -288,8 +288,8 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
     def depth_slope(self) -> pd.Series:
         """How the share of a gene that is not believed grows with depth, aligned to the genes; zero for the others.
 
-        The slope of its logarithm in the log library size: -1 for one with as many counts in deep as in shallow
-        cells, such as a spike-in. It is taken out of what is denoised.
+        The slope of its logarithm in the log library size, from -1, for one with as many counts in deep as in
+        shallow cells, such as a spike-in, to 0. It is taken out of what is denoised.
         """
         return self._per_gene(self.module.trend.slope, "depth_slope")
 

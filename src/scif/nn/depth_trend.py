@@ -12,9 +12,9 @@ class DepthTrend(nn.Module):
     r"""Factor :math:`\exp(a_g + b_g \ell)` on the expected count of a gene in cells of library size ``L``.
 
     :math:`\ell` is :math:`\log L` less the batch's average. A gene with the slope :math:`b_g = 0` has a share of each
-    library, one with -1 the same count in deep and shallow cells. For a gene that follows no other gene such a trend
-    is no biology but how it was measured (:cite:t:`hafemeister2019normalization`): observations are compared with
-    the expectation at their depth, and the result is expressed at none.
+    library, one with -1 the same count in deep and shallow cells. For a gene that follows no other gene a trend
+    between these is no biology but how it was measured (:cite:t:`hafemeister2019normalization`): observations are
+    compared with the expectation at their depth, and the result is expressed at none.
 
     Parameters
     ----------

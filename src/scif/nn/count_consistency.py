@@ -46,8 +46,8 @@ class CountConsistency(nn.Module):
 
     Once ``prior`` is fitted, :math:`\rho` is the mean of the network's and of that of the posterior mean of the
     code, the latter with weight ``prior_share``, and ``"transport"`` decodes codes that are distributed as the
-    prior. Where one of the two has gone astray, as for a cell unlike all others, the other has all of the weight
-    (:func:`~scif.nn.composition.mean_composition`).
+    prior. Where the counts leave no doubt that one of the two has gone astray, as it may for a cell unlike all
+    others, the other has all of the weight.
 
     Parameters
     ----------

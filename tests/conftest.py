@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import matplotlib as mpl
 import pytest
+import torch
 from anndata import AnnData
 from lightning.pytorch.trainer.connectors.accelerator_connector import _AcceleratorConnector
 
@@ -18,6 +19,15 @@ def _processor() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_AcceleratorConnector, "_choose_auto_accelerator", staticmethod(lambda: "cpu"))
         yield
+
+
+@pytest.fixture
+def threads() -> Iterator[int]:
+    """torch has three threads, whatever the machine has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield 3
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

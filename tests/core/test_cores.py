@@ -14,14 +14,6 @@ from scif.core._cores import MOST, cores, spread
 CPU = torch.device("cpu")
 
 
-@pytest.fixture
-def threads() -> Iterator[int]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    yield 3
-    torch.set_num_threads(before)
-
-
 def test_results_are_in_order_and_made_in_several_threads(threads: int) -> None:
     together = threading.Barrier(threads)  # passed only by work in as many threads at once
 

@@ -16,14 +16,6 @@ from scif.model._ahead import ahead
 from scif.model._eigen import eigen
 
 
-@pytest.fixture
-def threads() -> Iterator[int]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    yield 3
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize(("n", "k"), [(0, 4), (1, 3), (7, 200), (1001, 20)])
 def test_matrices_are_decomposed_alike_on_several_threads(threads: int, n: int, k: int) -> None:
     matrices = torch.randn(n, k, k, generator=torch.Generator().manual_seed(0))

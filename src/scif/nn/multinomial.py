@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import reduce
 from itertools import pairwise
 from typing import Any
 
@@ -117,9 +117,9 @@ class _DecodedNLL(torch.autograd.Function):
         found = list(spread(_piece, tasks, on=codes.device)) if pieces > 1 else [_piece(tasks[0])]
         losses, of_codes, of_loadings, of_bias = zip(*found, strict=True)
         molecules = totals.sum().clamp_min(1.0)
-        slopes = torch.cat(of_codes), _sum(of_loadings), _sum(of_bias)
-        ctx.save_for_backward(*(slope.div_(molecules) for slope in slopes))
-        return _sum(losses) / molecules
+        loss, *slopes = (reduce(Tensor.add_, parts) for parts in (losses, of_loadings, of_bias))
+        ctx.save_for_backward(*(slope.div_(molecules) for slope in (torch.cat(of_codes), *slopes)))
+        return loss / molecules
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
@@ -131,7 +131,8 @@ def _piece(task: tuple[Tensor, Tensor, Tensor, SparseCounts, Tensor, range]) -> 
     codes, loadings, bias, counts, totals, firsts = task
     genes, size = len(bias), min(firsts.step, firsts.stop - firsts.start)
     ends = [*firsts, firsts.stop]
-    starts = counts.row_starts[ends].tolist()
+    # all of the cells at once, as on a GPU, need no look at where they begin, for which it would have to stop
+    starts = [0, len(counts.values)] if size == counts.num_cells else counts.row_starts[ends].tolist()
     of_codes = torch.empty_like(codes[firsts.start : firsts.stop])
     of_loadings, of_bias = torch.zeros_like(loadings), torch.zeros_like(bias)
     work, loss = codes.new_empty(size, genes), codes.new_zeros(())
@@ -150,11 +151,3 @@ def _piece(task: tuple[Tensor, Tensor, Tensor, SparseCounts, Tensor, range]) -> 
         of_loadings.addmm_(gradient.T, z)
         of_bias += gradient.sum(0)
     return loss, of_codes, of_loadings, of_bias
-
-
-def _sum(parts: Sequence[Tensor]) -> Tensor:
-    """Of the parts, in the first of them."""
-    total = parts[0]
-    for part in parts[1:]:
-        total += part
-    return total

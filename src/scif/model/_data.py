@@ -24,6 +24,8 @@ __all__ = ["CountBatch", "CountDataModule", "CountDataset", "GatheredCounts", "c
 
 #: Entries (cells x genes) of a dense array that stays in the processor's cache.
 CACHED = 1_000_000
+#: Cells that are read at a time where all are gone through.
+BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,14 @@ class CountDataset(Dataset[CountBatch]):
         # the held-out matrix stores the entries of the counts that it was taken from, zeros included
         values[np.repeat(slots >= 0, np.diff(x.indptr))] = self.held_out[1][slots[slots >= 0]].data
         return values
+
+    def gene_totals(self) -> np.ndarray:
+        """Counts of each gene over all cells, with the molecules that are held out, ``(genes,)``."""
+        totals = np.zeros(self.num_genes)
+        for start in range(0, self.num_cells, BLOCK):
+            rows = np.arange(start, min(start + BLOCK, self.num_cells))
+            totals += np.asarray(self.counts(rows).sum(0, dtype=np.float64)).ravel()
+        return totals
 
     @contextmanager
     def held(self, rows: np.ndarray) -> Iterator[None]:

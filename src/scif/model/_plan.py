@@ -20,6 +20,7 @@ from scif.model._credibility import fit_credibility
 from scif.model._data import CountBatch, GatheredCounts
 from scif.model._deconvolution import fit_code_prior
 from scif.model._depth_trend import trend_of_the_rest
+from scif.model._level import keep_totals
 from scif.model._loadings import WhitenedCodes, refit_loadings, whiten_codes
 from scif.model._objective import CountAnchor, CountICM
 from scif.model._residual import drawn_variation, few, fit_variation, passes
@@ -170,6 +171,7 @@ class CountPlan(Engine):
             self._fit_prior(at)
         self.ema.module.load_state_dict(self.model.state_dict())
         self.refit(last=True)
+        keep_totals(self.model, GatheredCounts.of(self._whole_cells()))
 
     def _fit_prior(self, at: WhitenedCodes) -> None:
         """Fit the prior of the codes, and each gene's own variation around draws from it."""

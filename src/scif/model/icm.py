@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -328,8 +329,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         """The data, with molecules held out of some cells."""
         manager = self.adata_manager
         if REGISTRY_KEYS.SIZE_FACTOR_KEY in manager.data_registry and self.factor_unit_ is None:
-            plain = CountDataset(manager)
-            total = sum(float(plain.counts(rows).sum()) for rows in _blocks(len(plain)))
+            total = float(CountDataset(manager).gene_totals().sum())
             self.factor_unit_ = total / float(manager.get_from_registry(REGISTRY_KEYS.SIZE_FACTOR_KEY).sum())
         dataset = CountDataset(manager, factor_unit=self.factor_unit_)
         if share == 0.0:
@@ -366,8 +366,11 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         self.module = self._build(min(width, most))
         self.init_params_["non_kwargs"]["n_latent"] = self.module.network.width  # a saved model knows its shape
         network = self.module.network
-        start = svd_start(x, network.width, rng=rng)
-        self.module.profile.copy_(start.profile)
+        # cells may be more than those of the start, and a gene may have all its molecules in the others
+        every = dataset.gene_totals()
+        self.module.profile.copy_(torch.from_numpy(every / every.sum()))
+        seen = every if dataset.held_out is None else every - np.asarray(dataset.held_out[1].sum(0)).ravel()
+        start = replace(svd_start(x, network.width, rng=rng), profile=torch.from_numpy(seen / seen.sum()).float())
         network.start_from(start)
         if dataset.batch is not None:
             batches = batch_start(x, svd_scores(x, start), dataset.batch[rows], network.num_batches)
@@ -394,7 +397,3 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
             "survival": result.survival.tolist(),
             "ratio": result.ratio.tolist(),
         }
-
-
-def _blocks(num_cells: int, size: int = 4096) -> list[np.ndarray]:
-    return [np.arange(start, min(start + size, num_cells)) for start in range(0, num_cells, size)]

@@ -10,6 +10,7 @@ from scif.nn.depth_trend import DepthTrend
 from scif.nn.fno import FNO
 from scif.nn.mlp import TimeMLP
 from scif.nn.multinomial import decoded_nll, multinomial_nll
+from scif.nn.outlying import Outlying, outlying
 from scif.nn.sparse_counts import SparseCounts, Thinned
 from scif.nn.time import TimeEmbedding
 from scif.nn.unet import UNet
@@ -23,6 +24,7 @@ __all__ = [
     "CountNetwork",
     "CountStart",
     "DepthTrend",
+    "Outlying",
     "SparseCounts",
     "Thinned",
     "TimeEmbedding",
@@ -30,4 +32,5 @@ __all__ = [
     "UNet",
     "decoded_nll",
     "multinomial_nll",
+    "outlying",
 ]

@@ -129,7 +129,7 @@ class CellScale(nn.Module):
         varies = shape < STEADY
         rows, columns, values = _entries(x, varies)
         # likelihoods are small differences of large sums, which single precision rounds otherwise in each minibatch
-        mu, shape = mu[:, varies].to(_wide(mu)), shape[varies].to(_wide(mu))
+        mu, shape = mu[:, varies].to(wide(mu)), shape[varies].to(wide(mu))
         values = values.to(mu)
         technical = None if inverse_dispersion is None else inverse_dispersion[varies].to(mu)
         if bool((t < 1).any()):
@@ -148,7 +148,7 @@ class CellScale(nn.Module):
         )
         found, work, stored = [], torch.empty_like(mu), rows * len(shape) + columns
         for factor in (2.0**POINTS).tolist():
-            total = _total(shape * factor, technical)
+            total = combined_shape(shape * factor, technical)
             torch.div(mu, total, out=work).log1p_()
             here = work @ total if total.dim() == 1 else (work * total).sum(1)
             here = -(here + every(values * work.view(-1).index_select(0, stored)))
@@ -190,11 +190,11 @@ class CellScale(nn.Module):
         rows, columns, values = _entries(x, genes)
         mu, shape = mu[:, genes], shape[..., genes]
         technical = None if inverse_dispersion is None else inverse_dispersion[genes]
-        total = _total(shape, technical).expand_as(mu)
+        total = combined_shape(shape, technical).expand_as(mu)
         ratio = mu / total
         absent = torch.log1p(ratio)
         likelihood, slope = -total * absent, total * (ratio / (1.0 + ratio) - absent)
-        at, values = total[rows, columns].to(_wide(mu)), values.to(_wide(mu))
+        at, values = total[rows, columns].to(wide(mu)), values.to(wide(mu))
         there = mu[rows, columns].to(at) + at
         likelihood[rows, columns] += (torch.lgamma(values + at) - torch.lgamma(at) - values * there.log()).to(mu)
         slope[rows, columns] += (at * (torch.digamma(values + at) - torch.digamma(at) - values / there)).to(mu)
@@ -203,8 +203,8 @@ class CellScale(nn.Module):
         return likelihood, slope
 
 
-def _total(shape: Tensor, technical: Tensor | None) -> Tensor:
-    """Shape of own and technical variation together."""
+def combined_shape(shape: Tensor, technical: Tensor | None) -> Tensor:
+    """Gamma shape of own and technical variation together."""
     return shape if technical is None else 1.0 / (1.0 / shape + 1.0 / technical + 1.0 / (shape * technical))
 
 
@@ -221,6 +221,6 @@ def _entries(x: SparseCounts | Tensor, kept: Tensor) -> tuple[Tensor, Tensor, Te
     return rows[told], (kept.cumsum(0) - 1)[columns[told]], values[told]
 
 
-def _wide(like: Tensor) -> torch.dtype:
+def wide(like: Tensor) -> torch.dtype:
     """Type for differences of large numbers."""
     return torch.float32 if like.device.type == "mps" else torch.float64

@@ -13,9 +13,15 @@ from scif.nn.code_prior import MAX_SHAPE, CodePosterior, CodePrior
 from scif.nn.composition import mean_composition
 from scif.nn.count_network import CountNetwork
 from scif.nn.depth_trend import DepthTrend
+from scif.nn.outlying import outlying
 from scif.nn.sparse_counts import SparseCounts
 
 __all__ = ["CountConsistency"]
+
+#: Least and greatest factor on what is expected of a cell's genes, for its counts to add up to the library size.
+FILL = (0.2, 5.0)
+#: How many molecules' worth is known of that factor: it is one, give or take a tenth.
+LEVEL = 100.0
 
 
 class CountConsistency(nn.Module):
@@ -39,6 +45,10 @@ class CountConsistency(nn.Module):
     What is not credible is constant, and no rescaling touches it: genes without a common signal stay uncorrelated.
     Nor does depth: such a gene's counts are compared with the expectation at their depth (``trend``), and what they
     have beyond it is expressed at none.
+
+    Gamma distributions have light tails. A count that is so far beyond its expectation that this cannot be its
+    variation, a marker of a handful of cells, is its own estimate (:func:`scif.nn.outlying`); the other genes share
+    what is left of the cell's library.
 
     Cells are not alike either: in some, genes vary more on their own than in others. Once ``cell_scale`` is fitted,
     the shapes of a cell are :math:`s_i \alpha_g` for genes that go along with it. ``"transport"`` takes all cells to
@@ -149,13 +159,13 @@ class CountConsistency(nn.Module):
     def signal_share(self, mu: Tensor, t: Tensor, *, shape: Tensor | None = None) -> Tensor:
         """Share ``k_t`` of a deviation from ``mu`` that is signal, ``(cells, genes)``."""
         against = self.residual_shape if shape is None else shape
-        if self._technical is not None:
+        if self.technical is not None:
             against = against + mu * ((against + 1.0) / self.inverse_dispersion)
         mu = mu.clamp_min(1e-30)
         return mu / (mu + t[:, None].square() * against)
 
     @property
-    def _technical(self) -> Tensor | None:
+    def technical(self) -> Tensor | None:
         """Technical inverse dispersion, None for Poisson noise."""
         return self.inverse_dispersion if float(self.inverse_dispersion.min()) < MAX_SHAPE else None
 
@@ -195,13 +205,13 @@ class CountConsistency(nn.Module):
         totals = _totals(x)
         expected = expected * (totals / expected.sum(1).clamp_min(1e-12))[:, None]
         shape = torch.where(self.credibility > 0, self.residual_shape, MAX_SHAPE)
-        return self.cell_scale.evidence(x, expected, shape, t, inverse_dispersion=self._technical)
+        return self.cell_scale.evidence(x, expected, shape, t, inverse_dispersion=self.technical)
 
     def own_likelihood(
         self, x: SparseCounts | Tensor, expected: Tensor, shape: Tensor, *, genes: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Log-likelihood of each count, and its slope in the shape: see :meth:`scif.nn.CellScale.likelihood`."""
-        return self.cell_scale.likelihood(x, expected, shape, genes=genes, inverse_dispersion=self._technical)
+        return self.cell_scale.likelihood(x, expected, shape, genes=genes, inverse_dispersion=self.technical)
 
     def posterior_shape(self, x: SparseCounts, *, library: Tensor, batch: Tensor | None = None) -> Tensor:
         """Gamma shape of each gene's posterior ``(cells, genes)``: ``x + s alpha`` for Poisson noise."""
@@ -209,9 +219,9 @@ class CountConsistency(nn.Module):
         mu = library[:, None] * self.rates(x, one, library=library, batch=batch)
         mu = self.at_depth(mu, one, library=library, batch=batch)
         own = self._own_shapes(x, mu, one)
-        if self._technical is None:
+        if self.technical is None:
             return x.dense() + own
-        return x.dense() / (1.0 + mu * (1.0 + 1.0 / own) / self._technical) + own
+        return x.dense() / (1.0 + mu * (1.0 + 1.0 / own) / self.technical) + own
 
     def combine(
         self,
@@ -239,17 +249,16 @@ class CountConsistency(nn.Module):
         share = self.signal_share(expected, t, shape=shape)
         if kind == "transport":
             share = share.sqrt()
-        out = torch.lerp(expected, _dense(x), share)
         moved = mu if moved is None else moved
+        kept = _dense(x) * share
         if moved is not expected:
-            out = out * moved / expected.clamp_min(1e-20)
+            kept *= moved / expected.clamp_min(1e-20)
         constant = None if fitted else self.constant(batch if target_batch is None else target_batch)
-        if constant is None:
-            return out * (library / out.sum(1).clamp_min(1e-12))[:, None]
-        fixed = library[:, None] * constant * (1.0 - share)
-        varying = (out - fixed).clamp_min_(0.0)
-        scale = (library - fixed.sum(1)) / varying.sum(1).clamp_min(1e-12)
-        return torch.addcmul(fixed, varying, scale[:, None])
+        out = _filled(kept, moved, share, library=library, constant=constant)
+        if not self.residual:
+            return out
+        ratio = library / _totals(x).clamp_min(1e-12)
+        return outlying(x, expected, shape, t, ratio=ratio, inverse_dispersion=self.technical).keep(out)
 
     def forward(
         self,
@@ -293,6 +302,26 @@ class CountConsistency(nn.Module):
             return out
         # an exact identity at t = 0, beyond what rounding of the rescaling leaves
         return torch.where(times[:, None] > 0, out, _dense(x))
+
+
+def _filled(kept: Tensor, mu: Tensor, share: Tensor, *, library: Tensor, constant: Tensor | None) -> Tensor:
+    """What is kept of the counts, filled up to the library size with the expectation, ``(1 - share) mu``.
+
+    Its constant part stays as it is. What genes share takes the rest, so that a gene that has most of its counts from
+    the observation does not make room for what others were expected to have.
+    """
+    if constant is None:
+        room, varying = library, (1.0 - share) * mu
+    else:
+        fixed = library[:, None] * constant
+        varying = (mu - fixed).clamp_min_(0.0).mul_(1.0 - share)
+        fixed *= 1.0 - share
+        room = library - fixed.sum(1)
+    have, free = kept.sum(1), varying.sum(1)
+    scale = ((room - have + LEVEL) / (free + LEVEL)).clamp(*FILL)
+    out = torch.addcmul(kept, varying, scale[:, None])
+    out *= (room / (have + scale * free).clamp_min(1e-12))[:, None]
+    return out if constant is None else out.add_(fixed)
 
 
 def _dense(x: SparseCounts | Tensor) -> Tensor:

@@ -1,0 +1,85 @@
+"""Level of the genes that follow no others: their totals over cells are to stay what they were."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scif.core._cores import spread
+from scif.model._data import GatheredCounts, cached_cells
+from scif.nn import CountConsistency, outlying
+
+__all__ = ["keep_totals"]
+
+#: Molecules added to both totals of a gene, and most that their ratio is made up for.
+PSEUDO, MOST = 1.0, 20.0
+
+
+@torch.no_grad()
+def keep_totals(model: CountConsistency, gathered: GatheredCounts) -> None:
+    """Set the level of each gene that is not believed such that its total over cells is kept by denoising.
+
+    Two things change it. A count that is its own estimate (:func:`scif.nn.outlying`) is no longer a part of what is
+    expected of all cells. And where counts are not quite log-linear in depth, what they have beyond the trend is not
+    one on average over the molecules, so that estimates, that ratio times the pooled profile, would add up to less or
+    more.
+
+    Parameters
+    ----------
+    model
+        The denoiser, with its trend and with the variation of its genes.
+    gathered
+        Counts of cells.
+    """
+    rest = (model.credibility == 0.0).nonzero()[:, 0]
+    if len(rest) == 0 or not model.residual:
+        return
+    usual, _, _ = _totals(model, gathered, rest, torch.ones_like(model.profile[rest]))
+    total = torch.from_numpy(np.asarray(gathered.x.sum(0)).ravel()).to(usual)[rest]
+    expected = _ratio(usual, total)
+    usual, own, estimated = _totals(model, gathered, rest, expected)
+    level = _ratio(total - own, estimated)
+    model.profile[rest] *= expected * level
+    over = (model.profile @ (1.0 - model.credibility)).clamp_min(1.0)  # constants may not be more than all there is
+    model.profile /= over
+    model.trend.bias[rest] -= (level / over).log()
+
+
+def _ratio(wanted: Tensor, found: Tensor) -> Tensor:
+    """Factor on a level, ``(genes,)``."""
+    return ((wanted.clamp_min(0.0) + PSEUDO) / (found + PSEUDO)).clamp(1.0 / MOST, MOST)
+
+
+def _totals(
+    model: CountConsistency, gathered: GatheredCounts, genes: Tensor, factor: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Of genes over cells, ``(genes,)`` each, with ``factor`` on what is expected of them.
+
+    Counts that are not outlying, what is estimated of those that are, and what is estimated of all others.
+    """
+    columns, device = genes.cpu().numpy(), model.device
+    own = model.residual_shape[genes]
+    technical = None if model.technical is None else model.technical[genes]
+
+    def summed(rows: np.ndarray) -> Tensor:
+        x = torch.from_numpy(gathered.x[rows][:, columns].toarray()).to(device)
+        library = torch.from_numpy(gathered.library[rows]).to(device)
+        batch, one = torch.from_numpy(gathered.batch[rows]).to(device), torch.ones_like(library)
+        level = library[:, None] * (model.baseline(batch).expand(len(rows), -1)[:, genes] * factor)
+        trend = one[:, None] if model.trend.flat else model.trend(library, one, batch=batch)[:, genes]
+        expected = level * trend
+        against = own if technical is None else own + expected * (own + 1.0) / technical
+        share = expected / (expected + against).clamp_min(1e-30)
+        out = level * (1.0 - share) + x * share / trend
+        found = outlying(x, expected, own, one, ratio=one, inverse_dispersion=technical)
+        at, usual, kept = (found.rows, found.columns), x.clone(), torch.zeros_like(x)
+        usual[at] *= 1.0 - found.weight
+        out[at] *= 1.0 - found.weight
+        kept[at] = found.weight * found.value
+        return torch.stack([usual.sum(0), kept.sum(0), out.sum(0)])
+
+    cells = gathered.x.shape[0]
+    pieces = np.array_split(np.arange(cells), -(-cells // cached_cells(len(columns))))
+    usual, kept, out = torch.stack(list(spread(summed, pieces, on=device))).sum(0)
+    return usual, kept, out

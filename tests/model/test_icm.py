@@ -282,8 +282,12 @@ def test_without_residual_the_result_is_what_genes_share(adata):
     counts = torch.from_numpy(np.asarray(adata.X.todense(), dtype=np.float32))
     library = counts.sum(1)
     with torch.no_grad():
-        rates = whole.module.rates(counts, torch.ones_like(library), library=library)
+        rates, others = (m.module.rates(counts, torch.ones_like(library), library=library) for m in (shared, whole))
     np.testing.assert_allclose(shared.get_denoised(), library[:, None] * rates, rtol=1e-3, atol=1e-4)
+    believed = torch.from_numpy(whole.credibility.to_numpy() > 0)
+    assert believed.any()
+    rates, others = (part[:, believed] / part[:, believed].sum(1, keepdim=True) for part in (rates, others))
+    np.testing.assert_allclose(rates, others, rtol=1e-4, atol=1e-7)
     assert np.abs(whole.get_denoised() - shared.get_denoised()).max() > 0.5
     drawn = shared.get_denoised(estimator="sample", n_samples=3)
     np.testing.assert_allclose(drawn, shared.get_denoised(), rtol=0.05)

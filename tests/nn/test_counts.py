@@ -9,6 +9,7 @@ from scipy import sparse, stats
 from torch import Tensor
 
 from scif.nn import CountConsistency, CountNetwork, SparseCounts, multinomial_nll
+from scif.nn.count_consistency import LEVEL
 from scif.nn.entry_sums import EntrySums
 
 
@@ -206,7 +207,10 @@ def test_what_comes_with_depth_is_compared_there_and_expressed_at_none(batches):
 def test_posterior_mean_is_the_conjugate_one_under_poisson_noise():
     model, x = consistency(alpha=4.0), counts().dense()
     mu, library, _ = _parts(model, x)
-    expected = mu * (x + 4.0) / (mu + 4.0)
+    k = mu / (mu + 4.0)
+    level = ((1.0 - k) * x).sum(1) + LEVEL, ((1.0 - k) * mu).sum(1) + LEVEL  # of what a cell's counts leave open
+    expected = k * x + (1.0 - k) * mu * (level[0] / level[1])[:, None]
+    assert float((expected / (mu * (x + 4.0) / (mu + 4.0)) - 1.0).abs().max()) < 0.05
     expected = expected * (library / expected.sum(1))[:, None]
     torch.testing.assert_close(model(x, 1.0), expected)
     torch.testing.assert_close(model.posterior_shape(counts(), library=library), x + 4.0)

@@ -18,6 +18,8 @@ __all__ = ["Trend", "fit_depth_trend", "trend_of_the_rest"]
 BINS, STEPS = 64, 8
 #: Precision of the slopes' normal prior, whose mean is zero: a slope of -1 is a gene that depth does nothing to.
 RIDGE = 1.0
+#: Molecules added to what is observed and to what is expected of a gene, of which there may be none in these cells.
+PSEUDO = 1.0
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def fit_depth_trend(
     if technical:
         slope = slope.clip(-1.0, 0.0)
     mu, weight = expected(np.zeros_like(slope), slope)
-    bias = np.log(((observed * weight).sum(0) + 1e-9) / ((mu * weight).sum(0) + 1e-9))
+    bias = np.log(((observed * weight).sum(0) + PSEUDO) / ((mu * weight).sum(0) + PSEUDO))
     if technical:
         bias = np.where(slope < 0.0, bias, 0.0)
     return Trend(bias, slope, level, (float(centred.min()), float(centred.max())))

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from scif.core._cores import spread
 from scif.model._data import GatheredCounts, cached_cells
-from scif.nn import CountConsistency, outlying
+from scif.nn import CountConsistency, find_outlying
 
 __all__ = ["keep_totals"]
 
 #: Molecules added to both totals of a gene, and most that their ratio is made up for.
-PSEUDO, MOST = 1.0, 20.0
+PSEUDO, MOST = 1.0, 100.0
+#: How often it is asked which counts are outlying: the less is expected, the more are.
+ROUNDS = 4
 
 
 @torch.no_grad()
 def keep_totals(model: CountConsistency, gathered: GatheredCounts) -> None:
     """Set the level of each gene that is not believed such that its total over cells is kept by denoising.
 
-    Two things change it. A count that is its own estimate (:func:`scif.nn.outlying`) is no longer a part of what is
+    Two things change it. A count that is its own estimate (:func:`scif.nn.find_outlying`) is no longer a part of what is
     expected of all cells. And where counts are not quite log-linear in depth, what they have beyond the trend is not
     one on average over the molecules, so that estimates, that ratio times the pooled profile, would add up to less or
     more.
@@ -35,11 +39,15 @@ def keep_totals(model: CountConsistency, gathered: GatheredCounts) -> None:
     rest = (model.credibility == 0.0).nonzero()[:, 0]
     if len(rest) == 0 or not model.residual:
         return
-    usual, _, _ = _totals(model, gathered, rest, torch.ones_like(model.profile[rest]))
-    total = torch.from_numpy(np.asarray(gathered.x.sum(0)).ravel()).to(usual)[rest]
-    expected = _ratio(usual, total)
-    usual, own, estimated = _totals(model, gathered, rest, expected)
-    level = _ratio(total - own, estimated)
+    expected, some = torch.ones_like(model.profile[rest]), torch.arange(len(rest), device=rest.device)
+    for _ in range(ROUNDS):
+        counted, usual, _, _ = _totals(model, gathered, rest[some], expected[some])
+        expected[some] = _ratio(usual, counted)
+        some = some[usual < counted]
+        if len(some) == 0:
+            break
+    _, _, wanted, found = _totals(model, gathered, rest, expected)
+    level = torch.where(model.trend.slope[rest] < 0.0, _ratio(wanted, found), 1.0)
     model.profile[rest] *= expected * level
     over = (model.profile @ (1.0 - model.credibility)).clamp_min(1.0)  # constants may not be more than all there is
     model.profile /= over
@@ -48,15 +56,14 @@ def keep_totals(model: CountConsistency, gathered: GatheredCounts) -> None:
 
 def _ratio(wanted: Tensor, found: Tensor) -> Tensor:
     """Factor on a level, ``(genes,)``."""
-    return ((wanted.clamp_min(0.0) + PSEUDO) / (found + PSEUDO)).clamp(1.0 / MOST, MOST)
+    return ((wanted + PSEUDO) / (found + PSEUDO)).clamp(1.0 / MOST, MOST)
 
 
-def _totals(
-    model: CountConsistency, gathered: GatheredCounts, genes: Tensor, factor: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
+def _totals(model: CountConsistency, gathered: GatheredCounts, genes: Tensor, factor: Tensor) -> Iterable[Tensor]:
     """Of genes over cells, ``(genes,)`` each, with ``factor`` on what is expected of them.
 
-    Counts that are not outlying, what is estimated of those that are, and what is estimated of all others.
+    Counts; those that are not outlying; what is expected at no depth; and what is estimated where nothing is outlying.
+    Cells may be a part of those of the pooled profile, so that the first and the third are not the same.
     """
     columns, device = genes.cpu().numpy(), model.device
     own = model.residual_shape[genes]
@@ -71,15 +78,12 @@ def _totals(
         expected = level * trend
         against = own if technical is None else own + expected * (own + 1.0) / technical
         share = expected / (expected + against).clamp_min(1e-30)
-        out = level * (1.0 - share) + x * share / trend
-        found = outlying(x, expected, own, one, ratio=one, inverse_dispersion=technical)
-        at, usual, kept = (found.rows, found.columns), x.clone(), torch.zeros_like(x)
-        usual[at] *= 1.0 - found.weight
-        out[at] *= 1.0 - found.weight
-        kept[at] = found.weight * found.value
-        return torch.stack([usual.sum(0), kept.sum(0), out.sum(0)])
+        outlying = find_outlying(x, expected, own, one, ratio=one, inverse_dispersion=technical)
+        at, usual, out = (outlying.rows, outlying.columns), x.clone(), level * (1.0 - share) + x * share / trend
+        for part in (usual, out):
+            part[at] *= 1.0 - outlying.weight
+        return torch.stack([x.sum(0), usual.sum(0), level.sum(0), out.sum(0)])
 
     cells = gathered.x.shape[0]
     pieces = np.array_split(np.arange(cells), -(-cells // cached_cells(len(columns))))
-    usual, kept, out = torch.stack(list(spread(summed, pieces, on=device))).sum(0)
-    return usual, kept, out
+    return torch.stack(list(spread(summed, pieces, on=device))).sum(0)

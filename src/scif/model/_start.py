@@ -18,10 +18,13 @@ __all__ = ["choose_width", "log_normalise", "svd_scores", "svd_start", "totals"]
 WIDTHS, WIDE = (2, 3, 4, 6, 8, 12, 16, 24, 32), (32, 48, 64)
 #: Share of the pooled profile in a reconstruction, so that a clipped zero costs much and not everything.
 POOLED_SHARE = 0.05
+#: Share of the best width's gain by which a wider one may be worse, and cells from which on: with many of them training
+#: shrinks what is noise in it, and what is not would be lost.
+TOLERANCE, ENOUGH = 0.01, 4_000
 
 
 def choose_width(x: sparse.csr_matrix, *, rng: np.random.Generator, entries: int = 5_000_000) -> int:
-    """Number of components that best predicts one part of the molecules from the other.
+    """Number of components that best predicts one part of the molecules from the other; of those as good, the most.
 
     Parameters
     ----------
@@ -43,32 +46,36 @@ def choose_width(x: sparse.csr_matrix, *, rng: np.random.Generator, entries: int
         return 1
     seen, hidden = seen[keep], hidden[keep]
     judged = rng.permutation(len(keep))[: int(np.clip(entries // x.shape[1], 100, 1000))]
-    best = 0
+    gains: dict[int, float] = {}
     for widths in (WIDTHS, WIDE):
-        best = _best_width(seen, hidden, [k for k in widths if k <= limit], judged)
-        if best < WIDE[0]:
+        gains |= _gains(seen, hidden, [k for k in widths if k <= limit], judged)
+        if max(gains, key=gains.__getitem__) < WIDE[0]:
             break
-    return best
+    most, tolerance = max(gains.values()), TOLERANCE if len(keep) >= ENOUGH else 0.0
+    return max(k for k, gain in gains.items() if gain >= most - tolerance * abs(most))
 
 
-def _best_width(seen: sparse.csr_matrix, hidden: sparse.csr_matrix, widths: list[int], judged: np.ndarray) -> int:
-    """The width whose reconstruction of the molecules ``seen`` best predicts those ``hidden``, in the cells judged."""
+def _gains(
+    seen: sparse.csr_matrix, hidden: sparse.csr_matrix, widths: list[int], judged: np.ndarray
+) -> dict[int, float]:
+    """How much better than the pooled profile each width predicts, from the molecules ``seen``, those ``hidden``."""
     left, singular, right = randomized_svd(log_normalise(seen, _depth(seen)), max(widths), n_iter=3, random_state=0)
     pooled = np.asarray(seen.sum(0)).ravel() / seen.sum()
 
     def found(chunk: np.ndarray) -> np.ndarray:
-        losses = np.zeros(len(widths))
+        gains = np.zeros(len(widths))
         codes, target = (left[chunk] * singular).astype(np.float32), hidden[chunk].tocoo()
+        usual = np.log(pooled[target.col] + 1e-9)
         for i, k in enumerate(widths):
             rates = np.expm1(codes[:, :k] @ right[:k]).clip(0.0)
             norm = rates.sum(1).clip(1e-12)[target.row]
             share = (1 - POOLED_SHARE) * rates[target.row, target.col] / norm + POOLED_SHARE * pooled[target.col]
-            losses[i] = -(target.data @ np.log(share + 1e-9))
-        return losses
+            gains[i] = target.data @ (np.log(share + 1e-9) - usual)
+        return gains
 
     chunks = np.array_split(judged, max(1, len(judged) * seen.shape[1] // 1_000_000))
-    losses = sum(spread(found, chunks, on=torch.device("cpu")), np.zeros(len(widths)))
-    return widths[int(losses.argmin())]
+    gains = sum(spread(found, chunks, on=torch.device("cpu")), np.zeros(len(widths)))
+    return dict(zip(widths, gains.tolist(), strict=True))
 
 
 def svd_start(x: sparse.csr_matrix, width: int, *, rng: np.random.Generator) -> CountStart:

@@ -10,7 +10,7 @@ from scif.nn.depth_trend import DepthTrend
 from scif.nn.fno import FNO
 from scif.nn.mlp import TimeMLP
 from scif.nn.multinomial import decoded_nll, multinomial_nll
-from scif.nn.outlying import Outlying, outlying
+from scif.nn.outlying import Outlying, find_outlying
 from scif.nn.sparse_counts import SparseCounts, Thinned
 from scif.nn.time import TimeEmbedding
 from scif.nn.unet import UNet
@@ -32,5 +32,5 @@ __all__ = [
     "UNet",
     "decoded_nll",
     "multinomial_nll",
-    "outlying",
+    "find_outlying",
 ]

@@ -13,7 +13,7 @@ from scif.nn.code_prior import MAX_SHAPE, CodePosterior, CodePrior
 from scif.nn.composition import mean_composition
 from scif.nn.count_network import CountNetwork
 from scif.nn.depth_trend import DepthTrend
-from scif.nn.outlying import outlying
+from scif.nn.outlying import find_outlying
 from scif.nn.sparse_counts import SparseCounts
 
 __all__ = ["CountConsistency"]
@@ -47,7 +47,7 @@ class CountConsistency(nn.Module):
     have beyond it is expressed at none.
 
     Gamma distributions have light tails. A count that is so far beyond its expectation that this cannot be its
-    variation, a marker of a handful of cells, is its own estimate (:func:`scif.nn.outlying`); the other genes share
+    variation, a marker of a handful of cells, is its own estimate (:func:`scif.nn.find_outlying`); the other genes share
     what is left of the cell's library.
 
     Cells are not alike either: in some, genes vary more on their own than in others. Once ``cell_scale`` is fitted,
@@ -253,12 +253,12 @@ class CountConsistency(nn.Module):
         kept = _dense(x) * share
         if moved is not expected:
             kept *= moved / expected.clamp_min(1e-20)
-        constant = None if fitted else self.constant(batch if target_batch is None else target_batch)
-        out = _filled(kept, moved, share, library=library, constant=constant)
+        varies = None if fitted or float(self.credibility.min()) == 1.0 else self.credibility
+        out = _filled(kept, moved, share, library=library, varies=varies)
         if not self.residual:
             return out
         ratio = library / _totals(x).clamp_min(1e-12)
-        return outlying(x, expected, shape, t, ratio=ratio, inverse_dispersion=self.technical).keep(out)
+        return find_outlying(x, expected, shape, t, ratio=ratio, inverse_dispersion=self.technical).keep(out)
 
     def forward(
         self,
@@ -304,24 +304,21 @@ class CountConsistency(nn.Module):
         return torch.where(times[:, None] > 0, out, _dense(x))
 
 
-def _filled(kept: Tensor, mu: Tensor, share: Tensor, *, library: Tensor, constant: Tensor | None) -> Tensor:
+def _filled(kept: Tensor, mu: Tensor, share: Tensor, *, library: Tensor, varies: Tensor | None) -> Tensor:
     """What is kept of the counts, filled up to the library size with the expectation, ``(1 - share) mu``.
 
-    Its constant part stays as it is. What genes share takes the rest, so that a gene that has most of its counts from
-    the observation does not make room for what others were expected to have.
+    Genes that do not vary with others stay as they are. The rest takes what is left, so that a gene that has most of
+    its counts from the observation does not make room for what others were expected to have.
     """
-    if constant is None:
-        room, varying = library, (1.0 - share) * mu
-    else:
-        fixed = library[:, None] * constant
-        varying = (mu - fixed).clamp_min_(0.0).mul_(1.0 - share)
-        fixed *= 1.0 - share
-        room = library - fixed.sum(1)
-    have, free = kept.sum(1), varying.sum(1)
+    expected = torch.addcmul(mu, mu, share, value=-1.0)
+    have, total = kept.sum(1), expected.sum(1)
+    free = total if varies is None else expected @ varies
+    room = library - (total - free)
     scale = ((room - have + LEVEL) / (free + LEVEL)).clamp(*FILL)
-    out = torch.addcmul(kept, varying, scale[:, None])
-    out *= (room / (have + scale * free).clamp_min(1e-12))[:, None]
-    return out if constant is None else out.add_(fixed)
+    level = (room / (have + scale * free).clamp_min(1e-12))[:, None]
+    scale = scale[:, None] * level
+    factor = scale if varies is None else torch.where(varies > 0, scale, 1.0)
+    return kept.mul_(level).addcmul_(expected, factor)
 
 
 def _dense(x: SparseCounts | Tensor) -> Tensor:

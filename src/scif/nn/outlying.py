@@ -12,12 +12,13 @@ from scif.nn.code_prior import MIN_TIME
 from scif.nn.entry_sums import EntrySums
 from scif.nn.sparse_counts import SparseCounts
 
-__all__ = ["Outlying", "outlying"]
+__all__ = ["Outlying", "find_outlying"]
 
 #: Chance that an expectation says nothing of a count, and gamma shape of what it then says, as a share of itself.
 CHANCE, SHAPE = 1e-4, 0.05
-#: Least count that is looked at, and least log odds that are not taken for none.
-LEAST, NEGLIGIBLE = 2.0, -7.0
+#: Least count that is looked at, and least distance from its expectation in standard deviations, without technical
+#: noise: others do not have the least log odds that are not taken for none.
+LEAST, FAR, NEGLIGIBLE = 2.0, 4.0, -3.0
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Outlying:
         return out
 
 
-def outlying(
+def find_outlying(
     x: SparseCounts | Tensor,
     mu: Tensor,
     shape: Tensor,
@@ -94,8 +95,8 @@ def outlying(
     --------
     >>> import torch
     >>> x, mu = torch.tensor([[40.0, 1.0], [3.0, 0.0]]), torch.tensor([[0.003, 1.0], [2.0, 1.0]])
-    >>> found = outlying(x, mu, torch.tensor([0.02, 5.0]), torch.ones(2), ratio=torch.ones(2))
-    >>> found.rows.tolist(), found.columns.tolist(), found.[round(float(v), 1) for v in found.value]
+    >>> found = find_outlying(x, mu, torch.tensor([0.02, 5.0]), torch.ones(2), ratio=torch.ones(2))
+    >>> found.rows.tolist(), found.columns.tolist(), [round(float(v), 1) for v in found.value]
     ([0], [0], [38.1])
     """
     if isinstance(x, SparseCounts):
@@ -104,16 +105,20 @@ def outlying(
         rows, columns = x.nonzero(as_tuple=True)
         values = x[rows, columns]
     some = (values >= LEAST).nonzero()[:, 0]
-    some = some[values[some] > mu[rows[some], columns[some]]]
-    rows, columns = rows[some], columns[some]
+    rows, columns, values = rows[some], columns[some], values[some]
+    at_some, own = mu[rows, columns], shape[rows, columns] if shape.dim() == 2 else shape[columns]
     # at t there is t^2 times the variance of the noise, so that x / t^2 varies as counts do
-    noise = t.to(wide(mu)).clamp_min(MIN_TIME).square()[rows]
-    counted, expected = values[some].to(noise) / noise, mu[rows, columns].to(noise).clamp_min(1e-30) / noise
+    noise, beyond = t.clamp_min(MIN_TIME).square()[rows], values - at_some
+    far = beyond.square() > FAR**2 * at_some * (noise + at_some / own)
+    some = (far & (beyond > 0)).nonzero()[:, 0]
+    rows, columns, values, at_some, own = (part[some] for part in (rows, columns, values, at_some, own))
+    noise = noise[some].to(wide(mu))
+    counted, expected = values.to(noise) / noise, at_some.to(noise).clamp_min(1e-30) / noise
     technical = None if inverse_dispersion is None else inverse_dispersion[columns].to(noise) / noise
-    usual, loose = (shape[rows, columns] if shape.dim() == 2 else shape[columns]).to(noise), SHAPE * expected * noise
+    usual, loose = own.to(noise), SHAPE * expected * noise
     odds = torch.full_like(expected, CHANCE).logit()
-    for sign, own in ((1.0, loose), (-1.0, usual)):
-        odds += sign * _log_likelihood(counted, expected, combined_shape(own, technical))
+    for sign, against in ((1.0, loose), (-1.0, usual)):
+        odds += sign * _log_likelihood(counted, expected, combined_shape(against, technical))
     against = loose if technical is None else loose + expected * (loose + 1.0) / technical
     value = torch.lerp(expected, counted, expected / (expected + against)) * noise * ratio[rows]
     told = ((odds > NEGLIGIBLE) & (loose < usual)).nonzero()[:, 0]

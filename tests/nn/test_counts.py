@@ -239,6 +239,38 @@ def test_transport_restores_each_genes_variance():
     assert abs(variance["mean"] / x0.var() - mu / (mu + alpha)) < 0.02
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_a_transported_composition_that_counts_are_against_has_no_weight(many):
+    """Codes of zero whose decoder puts nearly all into the last gene, of which there is nothing."""
+    model = consistency(alpha=1e6)
+    prior = model.prior
+    prior.is_fitted.fill_(True)
+    prior.log_weights[0] = 0.0
+    prior.bias[-1], prior.loose_bias[-1] = 9.0, 9.0
+    x = counts().dense()
+    x[:, -1] = 0.0
+    x = x * 50.0 if many else x
+    library, one = x.sum(1), torch.ones(len(x))
+    rho = torch.softmax(model.network(x, one, library=library), 1)
+    found = model.rates(x, one, library=library, kind="transport")
+    if many:
+        torch.testing.assert_close(found, rho, rtol=1e-3, atol=1e-4)
+    else:
+        assert float(found[:, -1].min()) > 0.5
+
+
+def test_a_gene_that_keeps_its_counts_makes_no_room_for_others():
+    """A marker with a shape of its own of next to nothing: its counts stay, the other genes share what is left."""
+    model = consistency(alpha=1e5)
+    model.network.loadings.data.mul_(0.05)  # about the same of each gene is expected of all cells
+    model.residual_shape[0] = 1e-4
+    x = counts().dense() * 500.0
+    x[:, 0] = x.sum(1)  # half of the molecules
+    out = model(x, 1.0)
+    torch.testing.assert_close(out.sum(1), x.sum(1))
+    assert float((out[:, 0] / x[:, 0] - 1.0).abs().max()) < 0.02
+
+
 def test_own_batch_as_target_changes_nothing():
     model, x = consistency(batches=2), counts()
     batch = torch.tensor([0, 1, 0, 1, 0, 1])

@@ -1,4 +1,4 @@
-"""Counts beyond belief: Bayes' rule says which, and each cell's sum stays."""
+"""Counts beyond belief: Bayes' rule says which."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ def found(
     """Of one cell."""
     technical = None if theta is None else torch.full((len(x),), theta, dtype=torch.float64)
     parts = (torch.tensor([part], dtype=torch.float64) for part in (x, mu, shape))
-    time, ratio = torch.tensor([t], dtype=torch.float64), torch.ones(1, dtype=torch.float64)
-    return find_outlying(*parts, time, ratio=ratio, inverse_dispersion=technical)
+    return find_outlying(*parts, torch.tensor([t], dtype=torch.float64), inverse_dispersion=technical)
 
 
 @pytest.mark.parametrize(("x", "mu", "shape"), [(40.0, 0.003, 0.02), (12.0, 0.4, 2.0), (300.0, 20.0, 5.0)])
-def test_weight_and_value_are_those_of_two_gamma_distributions_by_quadrature(x: float, mu: float, shape: float) -> None:
+def test_weight_and_mean_are_those_of_two_gamma_distributions_by_quadrature(x: float, mu: float, shape: float) -> None:
     def moments(own: float) -> tuple[float, float]:
         """Evidence and posterior mean of the clean signal, by a sum over its logarithm."""
         logs = np.linspace(-80.0, 10.0, 400_001)
@@ -35,7 +34,7 @@ def test_weight_and_value_are_those_of_two_gamma_distributions_by_quadrature(x: 
     odds = np.log(CHANCE / (1.0 - CHANCE)) + loose - usual
     seen = found([x], [mu], [shape])
     assert seen.weight.item() == pytest.approx(special.expit(odds), rel=1e-3)
-    assert seen.value.item() == pytest.approx(value, rel=1e-6)
+    assert mu + seen.share.item() * (x - mu) == pytest.approx(value, rel=1e-6)
 
 
 def test_what_belief_covers_is_not_outlying() -> None:
@@ -65,7 +64,7 @@ def test_technical_noise_explains_more() -> None:
 
 def test_with_less_noise_more_is_left_to_the_count() -> None:
     early, late = (found([40.0], [0.003], [0.02], t=t) for t in (0.2, 1.0))
-    assert late.value.item() < early.value.item() < 40.0
+    assert late.share.item() < early.share.item() < 1.0
 
 
 def test_sparse_and_dense_counts_say_the_same() -> None:
@@ -73,33 +72,19 @@ def test_sparse_and_dense_counts_say_the_same() -> None:
     x[3, 4], x[7, 8] = 60.0, 90.0
     mu, shape, one = torch.full((20, 50), 0.3), torch.full((50,), 3.0), torch.ones(20)
     stored = SparseCounts.from_scipy(sparse.csr_matrix(x))
-    dense, kept = (find_outlying(counts, mu, shape, one, ratio=one) for counts in (torch.from_numpy(x), stored))
+    dense, kept = (find_outlying(counts, mu, shape, one) for counts in (torch.from_numpy(x), stored))
     assert dense.rows.tolist() == [3, 7]
-    for name in ("rows", "columns", "weight", "value"):
+    for name in ("rows", "columns", "weight", "share"):
         torch.testing.assert_close(getattr(kept, name), getattr(dense, name))
 
 
-def test_values_are_in_the_scale_of_the_library() -> None:
-    x, mu = torch.tensor([[40.0, 10.0]]), torch.tensor([[0.003, 10.0]])
-    one, twice = (
-        find_outlying(x, mu, torch.tensor([0.02, 9.0]), torch.ones(1), ratio=torch.tensor([r])) for r in (1.0, 2.0)
-    )
-    torch.testing.assert_close(twice.value, 2.0 * one.value)
+def test_entries_are_put_in_by_their_weight() -> None:
+    usual = torch.tensor([[0.1, 40.0], [5.0, 90.0]])
+    seen = Outlying(torch.tensor([0, 1]), torch.tensor([0, 1]), torch.tensor([1.0, 0.5]), torch.zeros(2))
+    torch.testing.assert_close(seen.into(usual, torch.tensor([30.0, 10.0])), torch.tensor([[30.0, 40.0], [5.0, 50.0]]))
+    assert usual[0, 0] == 0.1
 
 
-@pytest.mark.parametrize("value", [30.0, 1e6])
-def test_estimates_keep_their_sum_and_share_what_is_left(value: float) -> None:
-    """Even if more is outlying than the cell has in all."""
-    estimates = torch.tensor([[0.1, 40.0, 59.9], [5.0, 5.0, 90.0]])
-    seen = Outlying(torch.tensor([0]), torch.tensor([0]), torch.tensor([1.0]), torch.tensor([value]))
-    out = seen.keep(estimates)
-    torch.testing.assert_close(out.sum(1), estimates.sum(1))
-    torch.testing.assert_close(out[1], estimates[1])
-    torch.testing.assert_close(out[0, 0], torch.tensor(min(value, 100.0)))
-    torch.testing.assert_close(out[0, 1] * estimates[0, 2], out[0, 2] * estimates[0, 1])
-    assert (out >= 0).all()
-
-
-def test_without_outlying_counts_estimates_stay() -> None:
-    estimates = torch.rand(3, 4)
-    assert found([1.0], [1.0], [1.0]).keep(estimates) is estimates
+def test_without_outlying_counts_an_array_stays() -> None:
+    usual, none = torch.rand(1, 1), found([1.0], [1.0], [1.0])
+    assert none.into(usual, none.share) is usual

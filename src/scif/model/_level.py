@@ -24,8 +24,8 @@ ROUNDS = 4
 def keep_totals(model: CountConsistency, gathered: GatheredCounts) -> None:
     """Set the level of each gene that is not believed such that its total over cells is kept by denoising.
 
-    Two things change it. A count that is its own estimate (:func:`scif.nn.find_outlying`) is no longer a part of what is
-    expected of all cells. And where counts are not quite log-linear in depth, what they have beyond the trend is not
+    Two things change it. A count that is its own estimate (:func:`scif.nn.find_outlying`) is no longer a part of what
+    is expected of all cells. And where counts are not quite log-linear in depth, what they have beyond the trend is not
     one on average over the molecules, so that estimates, that ratio times the pooled profile, would add up to less or
     more.
 
@@ -78,10 +78,9 @@ def _totals(model: CountConsistency, gathered: GatheredCounts, genes: Tensor, fa
         expected = level * trend
         against = own if technical is None else own + expected * (own + 1.0) / technical
         share = expected / (expected + against).clamp_min(1e-30)
-        outlying = find_outlying(x, expected, own, one, ratio=one, inverse_dispersion=technical)
-        at, usual, out = (outlying.rows, outlying.columns), x.clone(), level * (1.0 - share) + x * share / trend
-        for part in (usual, out):
-            part[at] *= 1.0 - outlying.weight
+        outlying = find_outlying(x, expected, own, one, inverse_dispersion=technical)
+        out, none = level * (1.0 - share) + x * share / trend, torch.zeros_like(outlying.weight)
+        usual, out = (outlying.into(part, none) for part in (x, out))
         return torch.stack([x.sum(0), usual.sum(0), level.sum(0), out.sum(0)])
 
     cells = gathered.x.shape[0]

@@ -39,8 +39,7 @@ __all__ = ["ICM"]
 START_CELLS, VALIDATION_CELLS, MONITOR_CELLS = 10_000, 2_000, 512
 #: Most entries (cells x genes) of cells with held-out molecules, looks at these, and looks in vain before it stops.
 VALIDATION_ENTRIES, VALIDATIONS, PATIENCE = 10_000_000, 9, 3
-#: Optimiser steps that training aims at for up to so many cells; for more it grows with the root of their number, up to
-#: twice as many.
+#: Optimiser steps for up to so many cells; for more they grow with the root of their number, to twice as many.
 STEPS, STEP_CELLS = 450, 4_000
 
 
@@ -199,7 +198,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         Parameters
         ----------
         max_epochs
-            Passes over the cells; if not given 450 (up to 4,000 cells) to 900 steps' worth (from 16,000), from 4 to 100.
+            Passes over the cells, 4 to 100; if not given 450 steps' worth for up to 4,000 cells, 900 from 16,000 on.
         early_stopping
             Look at the Poisson loss of held-out molecules about nine times, stop when it has not fallen for three, and
             keep the best weights. Molecules are held out, not cells: every cell trains. Without it none is held out.
@@ -372,7 +371,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         every = dataset.gene_totals()
         self.module.profile.copy_(torch.from_numpy(every / every.sum()))
         seen = every if dataset.held_out is None else every - np.asarray(dataset.held_out[1].sum(0)).ravel()
-        seen = np.where(every > 0, seen.clip(0.5), 0.0)
+        seen = np.where(every > 0, seen.clip(0.5), 0.0)  # the network could not come back from nothing
         start = replace(svd_start(x, network.width, rng=rng), profile=torch.from_numpy(seen / seen.sum()).float())
         network.start_from(start)
         if dataset.batch is not None:

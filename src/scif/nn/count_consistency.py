@@ -19,9 +19,11 @@ from scif.nn.sparse_counts import SparseCounts
 __all__ = ["CountConsistency"]
 
 #: Least and greatest factor on what is expected of a cell's genes, for its counts to add up to the library size.
-FILL = (0.2, 5.0)
+FILL = (0.05, 20.0)
 #: How many molecules' worth is known of that factor: it is one, give or take a tenth.
 LEVEL = 100.0
+#: Weight of a transported composition, unless a cell's counts are all against it.
+TRANSPORTED = 0.9999
 
 
 class CountConsistency(nn.Module):
@@ -46,9 +48,10 @@ class CountConsistency(nn.Module):
     Nor does depth: such a gene's counts are compared with the expectation at their depth (``trend``), and what they
     have beyond it is expressed at none.
 
-    Gamma distributions have light tails. A count that is so far beyond its expectation that this cannot be its
-    variation, a marker of a handful of cells, is its own estimate (:func:`scif.nn.find_outlying`); the other genes share
-    what is left of the cell's library.
+    Gamma distributions have light tails. A count so far from its expectation that this cannot be its variation, a
+    marker of a handful of cells, is its own estimate (:func:`scif.nn.find_outlying`). The library size is kept by the
+    level of what is expected: what estimates have of the counts themselves stays, and the genes that follow others
+    take the rest, by a factor that is one give or take a tenth unless the cell's counts say otherwise.
 
     Cells are not alike either: in some, genes vary more on their own than in others. Once ``cell_scale`` is fitted,
     the shapes of a cell are :math:`s_i \alpha_g` for genes that go along with it. ``"transport"`` takes all cells to
@@ -120,10 +123,11 @@ class CountConsistency(nn.Module):
         network, to = self.network, batch if target_batch is None else target_batch
         latent = network.latent(x, t, library=library, batch=batch)
         offset = network.offset(to, latent)
+        rho = torch.softmax(network.decode(latent, offset), 1)
         if kind == "transport" and self.prior.fitted:
             codes = self.prior.transported(self._codes(x, t, latent, batch, own=True))
-            return torch.softmax(self.prior.logits(codes, offset=offset, loose=True), 1)
-        rho = torch.softmax(network.decode(latent, offset), 1)
+            other = torch.softmax(self.prior.logits(codes, offset=offset, loose=True), 1)
+            return mean_composition(x, rho, other, share=TRANSPORTED, dispersion=self.dispersion)
         share = float(self.prior_share)
         if share > 0.0:
             codes = self._codes(x, t, latent, batch).mean()
@@ -250,15 +254,17 @@ class CountConsistency(nn.Module):
         if kind == "transport":
             share = share.sqrt()
         moved = mu if moved is None else moved
+        ratio = None if moved is expected else moved / expected.clamp_min(1e-20)
+        if self.residual:
+            far = find_outlying(x, expected, shape, t, inverse_dispersion=self.technical)
+            share = far.into(share, far.share)
+            if ratio is not None:  # a trend of counts that are not of its kind is none of theirs
+                ratio = far.into(ratio, (moved / mu.clamp_min(1e-20))[far.rows, far.columns])
         kept = _dense(x) * share
-        if moved is not expected:
-            kept *= moved / expected.clamp_min(1e-20)
+        if ratio is not None:
+            kept *= ratio
         varies = None if fitted or float(self.credibility.min()) == 1.0 else self.credibility
-        out = _filled(kept, moved, share, library=library, varies=varies)
-        if not self.residual:
-            return out
-        ratio = library / _totals(x).clamp_min(1e-12)
-        return find_outlying(x, expected, shape, t, ratio=ratio, inverse_dispersion=self.technical).keep(out)
+        return _filled(kept, moved, share, library=library, varies=varies)
 
     def forward(
         self,

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from scif.nn.cell_scale import combined_shape, wide
 from scif.nn.code_prior import MIN_TIME
-from scif.nn.entry_sums import EntrySums
 from scif.nn.sparse_counts import SparseCounts
 
 __all__ = ["Outlying", "find_outlying"]
@@ -31,31 +30,21 @@ class Outlying:
         Where they are, ``(entries,)``.
     weight
         Chance that they are, ``(entries,)``.
-    value
-        Expected counts if they are, ``(entries,)``.
+    share
+        Share of what they have beyond their expectation that is signal if they are, ``(entries,)``.
     """
 
     rows: Tensor
     columns: Tensor
     weight: Tensor
-    value: Tensor
+    share: Tensor
 
-    def keep(self, estimates: Tensor) -> Tensor:
-        """Estimates ``(cells, genes)`` in which these entries have their value; each cell's sum stays.
-
-        What a cell has left for its other genes is distributed over them as before.
-        """
+    def into(self, usual: Tensor, outlying: Tensor) -> Tensor:
+        """An array ``(cells, genes)`` of what is usual, with what these entries ``(entries,)`` are by their weight."""
         if len(self.rows) == 0:
-            return estimates
-        sums = EntrySums(self.rows, self.columns, estimates.shape, axis=1)
+            return usual
         at = self.rows, self.columns
-        total, here = estimates.sum(1), estimates[at]
-        gone, own = sums(self.weight * here), self.weight * self.value
-        own = own * (total / sums(own).clamp_min(1e-30)).clamp_max(1.0)[self.rows]
-        factor = (total - sums(own)).clamp_min(0.0) / (total - gone).clamp_min(1e-12)
-        out = estimates * factor[:, None]
-        out[at] = here * (1.0 - self.weight) * factor[self.rows] + own
-        return out
+        return usual.index_put(at, torch.lerp(usual[at], outlying.to(usual), self.weight))
 
 
 def find_outlying(
@@ -64,7 +53,6 @@ def find_outlying(
     shape: Tensor,
     t: Tensor,
     *,
-    ratio: Tensor,
     inverse_dispersion: Tensor | None = None,
 ) -> Outlying:
     r"""Counts for which the shape of the variation around their expectation is not to be believed.
@@ -86,8 +74,6 @@ def find_outlying(
         Gamma shapes of the variation around these, ``(genes,)`` or ``(cells, genes)``.
     t
         Times in [0, 1], ``(cells,)``.
-    ratio
-        Library size over the sum of counts, ``(cells,)``, in which the values are given.
     inverse_dispersion
         Technical inverse dispersion of each gene, ``(genes,)``; none beyond Poisson noise if not given.
 
@@ -95,9 +81,9 @@ def find_outlying(
     --------
     >>> import torch
     >>> x, mu = torch.tensor([[40.0, 1.0], [3.0, 0.0]]), torch.tensor([[0.003, 1.0], [2.0, 1.0]])
-    >>> found = find_outlying(x, mu, torch.tensor([0.02, 5.0]), torch.ones(2), ratio=torch.ones(2))
-    >>> found.rows.tolist(), found.columns.tolist(), [round(float(v), 1) for v in found.value]
-    ([0], [0], [38.1])
+    >>> found = find_outlying(x, mu, torch.tensor([0.02, 5.0]), torch.ones(2))
+    >>> found.rows.tolist(), found.columns.tolist(), [round(float(share), 2) for share in found.share]
+    ([0], [0], [0.95])
     """
     if isinstance(x, SparseCounts):
         rows, columns, values = x.rows, x.columns, x.values
@@ -120,9 +106,9 @@ def find_outlying(
     for sign, against in ((1.0, loose), (-1.0, usual)):
         odds += sign * _log_likelihood(counted, expected, combined_shape(against, technical))
     against = loose if technical is None else loose + expected * (loose + 1.0) / technical
-    value = torch.lerp(expected, counted, expected / (expected + against)) * noise * ratio[rows]
+    share = expected / (expected + against)
     told = ((odds > NEGLIGIBLE) & (loose < usual)).nonzero()[:, 0]
-    return Outlying(rows[told], columns[told], odds[told].sigmoid().to(mu), value[told].to(mu))
+    return Outlying(rows[told], columns[told], odds[told].sigmoid().to(mu), share[told].to(mu))
 
 
 def _log_likelihood(x: Tensor, mu: Tensor, shape: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ __all__ = ["ICM"]
 START_CELLS, VALIDATION_CELLS, MONITOR_CELLS = 10_000, 2_000, 512
 #: Most entries (cells x genes) of cells with held-out molecules, looks at these, and looks in vain before it stops.
 VALIDATION_ENTRIES, VALIDATIONS, PATIENCE = 10_000_000, 9, 3
-#: Optimiser steps for up to so many cells; for more they grow with the root of their number, to twice as many.
+#: Optimiser steps for up to so many cells; for more they grow with the root of their number, by half at the most.
 STEPS, STEP_CELLS = 450, 4_000
 
 
@@ -198,7 +198,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         Parameters
         ----------
         max_epochs
-            Passes over the cells, 4 to 100; if not given 450 steps' worth for up to 4,000 cells, 900 from 16,000 on.
+            Passes over the cells, 4 to 100; if not given 450 steps' worth for up to 4,000 cells, 675 from 9,000 on.
         early_stopping
             Look at the Poisson loss of held-out molecules about nine times, stop when it has not fallen for three, and
             keep the best weights. Molecules are held out, not cells: every cell trains. Without it none is held out.
@@ -231,7 +231,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         num_cells = int(self.adata.n_obs)
         batch_size = (128 if num_cells < 8_000 else 512) if batch_size is None else batch_size
         if max_epochs is None:
-            steps = STEPS * np.clip(math.sqrt(num_cells / STEP_CELLS), 1.0, 2.0)
+            steps = STEPS * min(max(math.sqrt(num_cells / STEP_CELLS), 1.0), 1.5)
             max_epochs = min(max(math.ceil(steps / math.ceil(num_cells / batch_size)), 4), 100)
         done = max((len(curve) for curve in (self.history_ or {}).values()), default=0)
         seed = self.seed + done
@@ -367,8 +367,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         self.module = self._build(min(width, most))
         self.init_params_["non_kwargs"]["n_latent"] = self.module.network.width  # a saved model knows its shape
         network = self.module.network
-        # cells may be more than those of the start, and a gene may have all its molecules in the others
-        every = dataset.gene_totals()
+        every = dataset.gene_totals()  # of all cells: a gene may have all its molecules in those not drawn
         self.module.profile.copy_(torch.from_numpy(every / every.sum()))
         seen = every if dataset.held_out is None else every - np.asarray(dataset.held_out[1].sum(0)).ravel()
         seen = np.where(every > 0, seen.clip(0.5), 0.0)  # the network could not come back from nothing

@@ -49,6 +49,19 @@ def test_a_gene_that_one_cell_has_is_expected_of_no_other(simulated: np.ndarray)
     assert np.delete(found, 17).sum() < 6.0
 
 
+def test_totals_are_kept_by_a_second_training_as_by_the_first(simulated: np.ndarray) -> None:
+    """Of a gene half of whose molecules are in one cell: what is expected of the others is not halved twice."""
+    gene = np.random.default_rng(4).poisson(0.05, (len(simulated), 1))
+    gene[17] = gene.sum()
+    counts = np.hstack([simulated, gene])
+    model = trained(counts)
+    once = model.get_denoised().sum(0)[-1]
+    model.train(max_epochs=4, enable_progress_bar=False)
+    assert model.credibility.iloc[-1] == 0.0
+    assert abs(once / gene.sum() - 1.0) < 0.05
+    assert abs(model.get_denoised().sum(0)[-1] / gene.sum() - 1.0) < 0.05
+
+
 def test_genes_of_cells_that_the_start_does_not_see_are_not_lost(
     simulated: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:

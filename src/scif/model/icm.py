@@ -240,8 +240,10 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
             dataset = self._training_data(held_out if early_stopping else 0.0)
             reference = self._reference(dataset, batch_size)
             many = np.sort(np.random.default_rng([self.seed, 5]).permutation(num_cells)[:START_CELLS])
+            every = dataset.gene_totals()  # of all cells: a gene may have all its molecules in those not drawn
             if not self.is_trained_:
-                self._start(dataset, reference)
+                self._start(dataset, reference, every)
+            self.module.profile.copy_(torch.from_numpy(every / every.sum()))
             plan = {
                 "noise": self._channel(),
                 "reference": reference,
@@ -357,8 +359,8 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         with dataset.held(rows):
             return list(dataset.batches(rows, batch_size=min(batch_size, 128)))
 
-    def _start(self, dataset: CountDataset, reference: list[CountBatch]) -> None:
-        """Bring the module to where training starts."""
+    def _start(self, dataset: CountDataset, reference: list[CountBatch], every: np.ndarray) -> None:
+        """Bring the module to where training starts; ``every`` has the genes' totals over all cells."""
         rng = np.random.default_rng([self.seed, 3])
         rows = np.sort(rng.permutation(len(dataset))[:START_CELLS])
         x = dataset.training_counts(rows)
@@ -367,8 +369,6 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         self.module = self._build(min(width, most))
         self.init_params_["non_kwargs"]["n_latent"] = self.module.network.width  # a saved model knows its shape
         network = self.module.network
-        every = dataset.gene_totals()  # of all cells: a gene may have all its molecules in those not drawn
-        self.module.profile.copy_(torch.from_numpy(every / every.sum()))
         seen = every if dataset.held_out is None else every - np.asarray(dataset.held_out[1].sum(0)).ravel()
         seen = np.where(every > 0, seen.clip(0.5), 0.0)  # the network could not come back from nothing
         start = replace(svd_start(x, network.width, rng=rng), profile=torch.from_numpy(seen / seen.sum()).float())

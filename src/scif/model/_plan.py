@@ -47,6 +47,8 @@ class CountPlan(Engine):
         Gives minibatches of all cells, or of many, from which each gene's credibility is estimated.
     technical
         Technical inverse dispersion, if known.
+    profile
+        Pooled composition over genes of all cells, ``(genes,)``.
     anchor_weight, consistency_weight
         Weights of both terms.
     num_steps
@@ -66,6 +68,7 @@ class CountPlan(Engine):
         reference: list[CountBatch],
         cells: Callable[[], Iterable[CountBatch]],
         technical: Tensor | float | None,
+        profile: Tensor,
         anchor_weight: float = 1.0,
         consistency_weight: float = 1.0,
         num_steps: int | None = None,
@@ -80,9 +83,14 @@ class CountPlan(Engine):
             parts["anchor"] = (CountAnchor(), anchor_weight)
         if by_gradient and consistency_weight > 0:
             parts["icm"] = (CountICM(noise, num_steps=num_steps or 1), consistency_weight)
+        before = copy.deepcopy(module.state_dict())
         module.prior_share.zero_()  # until training is over
         module.prior.is_fitted.fill_(False)
         module.cell_scale.spread.zero_()
+        module.profile.copy_(profile)
+        module.credibility.fill_(1.0)
+        module.trend.slope.zero_()
+        module.trend.bias.zero_()
         super().__init__(
             module,
             SumObjective(parts),
@@ -93,6 +101,7 @@ class CountPlan(Engine):
             ema_teacher=True,
             seed=seed,
         )
+        self._before = before
         self.noise, self.reference, self.technical = noise, reference, technical
         self.cells, self.anchored = cells, anchor_weight > 0
         self.prior_share = 0.0 if by_gradient else consistency_weight / (consistency_weight + anchor_weight)
@@ -148,6 +157,11 @@ class CountPlan(Engine):
         epochs = self.trainer.max_epochs or 0
         if self.current_epoch in {int(share * epochs) for share in REFIT} - {0}:
             self.refit()
+
+    def give_up(self) -> None:
+        """Leave the module as it was before."""
+        self.model.load_state_dict(self._before)
+        self.model.eval()
 
     def on_train_end(self) -> None:
         """Leave the best averaged weights in the module."""
@@ -234,10 +248,14 @@ class CountRunner(TrainRunner):
             self.trainer.fit(self.training_plan, self.data_splitter, ckpt_path=self.ckpt_path)
         except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns the former into the latter
             interrupted = stop
+        except BaseException:
+            self.training_plan.give_up()
+            raise
         epochs = int(self.trainer.current_epoch)
         self._update_history()
         if interrupted is not None:
             if int(self.training_plan.ema.n_averaged) == 0:
+                self.training_plan.give_up()
                 raise interrupted
             self.training_plan.finish()
             print_interrupted(epochs)

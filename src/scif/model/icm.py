@@ -243,12 +243,12 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
             every = dataset.gene_totals()  # of all cells: a gene may have all its molecules in those not drawn
             if not self.is_trained_:
                 self._start(dataset, reference, every)
-            self.module.profile.copy_(torch.from_numpy(every / every.sum()))
             plan = {
                 "noise": self._channel(),
                 "reference": reference,
                 "cells": partial(dataset.batches, many, batch_size=cached_cells(len(self.gene_names_))),
                 "technical": self._technical(),
+                "profile": torch.from_numpy(every / every.sum()),
                 "anchor_weight": anchor_weight,
                 "consistency_weight": consistency_weight,
                 "num_steps": num_steps,

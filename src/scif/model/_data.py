@@ -25,7 +25,7 @@ __all__ = ["CountBatch", "CountDataModule", "CountDataset", "GatheredCounts", "c
 #: Entries (cells x genes) of a dense array that stays in the processor's cache.
 CACHED = 1_000_000
 #: Cells that are read at a time where all are gone through.
-BLOCK = 4096
+BLOCK = 1024
 
 
 @dataclass(frozen=True)

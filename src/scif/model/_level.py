@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -40,13 +38,15 @@ def keep_totals(model: CountConsistency, gathered: GatheredCounts) -> None:
     if len(rest) == 0 or not model.residual:
         return
     expected, some = torch.ones_like(model.profile[rest]), torch.arange(len(rest), device=rest.device)
-    for _ in range(ROUNDS):
-        counted, usual, _, _ = _totals(model, gathered, rest[some], expected[some])
-        expected[some] = _ratio(usual, counted)
+    sums = expected.new_zeros(4, len(rest))
+    for round_ in range(ROUNDS + 1):
+        sums[:, some] = _totals(model, gathered, rest[some], expected[some])
+        counted, usual, _, _ = sums[:, some]
         some = some[usual < counted]
-        if len(some) == 0:
+        if len(some) == 0 or round_ == ROUNDS:
             break
-    _, _, wanted, found = _totals(model, gathered, rest, expected)
+        expected[some] = _ratio(sums[1, some], sums[0, some])
+    _, _, wanted, found = sums
     level = torch.where(model.trend.slope[rest] < 0.0, _ratio(wanted, found), 1.0)
     model.profile[rest] *= expected * level
     over = (model.profile @ (1.0 - model.credibility)).clamp_min(1.0)  # constants may not be more than all there is
@@ -59,18 +59,18 @@ def _ratio(wanted: Tensor, found: Tensor) -> Tensor:
     return ((wanted + PSEUDO) / (found + PSEUDO)).clamp(1.0 / MOST, MOST)
 
 
-def _totals(model: CountConsistency, gathered: GatheredCounts, genes: Tensor, factor: Tensor) -> Iterable[Tensor]:
-    """Of genes over cells, ``(genes,)`` each, with ``factor`` on what is expected of them.
+def _totals(model: CountConsistency, gathered: GatheredCounts, genes: Tensor, factor: Tensor) -> Tensor:
+    """Of genes over cells, ``(4, genes)``, with ``factor`` on what is expected of them.
 
     Counts; those that are not outlying; what is expected at no depth; and what is estimated where nothing is outlying.
     Cells may be a part of those of the pooled profile, so that the first and the third are not the same.
     """
-    columns, device = genes.cpu().numpy(), model.device
+    counts, device = gathered.x[:, genes.cpu().numpy()], model.device
     own = model.residual_shape[genes]
     technical = None if model.technical is None else model.technical[genes]
 
     def summed(rows: np.ndarray) -> Tensor:
-        x = torch.from_numpy(gathered.x[rows][:, columns].toarray()).to(device)
+        x = torch.from_numpy(counts[rows].toarray()).to(device)
         library = torch.from_numpy(gathered.library[rows]).to(device)
         batch, one = torch.from_numpy(gathered.batch[rows]).to(device), torch.ones_like(library)
         level = library[:, None] * (model.baseline(batch).expand(len(rows), -1)[:, genes] * factor)
@@ -83,6 +83,6 @@ def _totals(model: CountConsistency, gathered: GatheredCounts, genes: Tensor, fa
         usual, out = (outlying.into(part, none) for part in (x, out))
         return torch.stack([x.sum(0), usual.sum(0), level.sum(0), out.sum(0)])
 
-    cells = gathered.x.shape[0]
-    pieces = np.array_split(np.arange(cells), -(-cells // cached_cells(len(columns))))
+    cells = counts.shape[0]
+    pieces = np.array_split(np.arange(cells), -(-cells // cached_cells(len(genes))))
     return torch.stack(list(spread(summed, pieces, on=device))).sum(0)

@@ -68,13 +68,15 @@ def _totals(model: CountConsistency, gathered: GatheredCounts, genes: Tensor, fa
     counts, device = gathered.x[:, genes.cpu().numpy()], model.device
     own = model.residual_shape[genes]
     technical = None if model.technical is None else model.technical[genes]
+    batches = torch.arange(len(model.trend.level), device=device)
+    profiles = model.baseline(batches).reshape(len(batches), -1)[:, genes] * factor
 
     def summed(rows: np.ndarray) -> Tensor:
         x = torch.from_numpy(counts[rows].toarray()).to(device)
         library = torch.from_numpy(gathered.library[rows]).to(device)
         batch, one = torch.from_numpy(gathered.batch[rows]).to(device), torch.ones_like(library)
-        level = library[:, None] * (model.baseline(batch).expand(len(rows), -1)[:, genes] * factor)
-        trend = one[:, None] if model.trend.flat else model.trend(library, one, batch=batch)[:, genes]
+        level = library[:, None] * profiles[batch]
+        trend = model.trend(library, one, batch=batch, genes=genes)
         expected = level * trend
         against = own if technical is None else own + expected * (own + 1.0) / technical
         share = expected / (expected + against).clamp_min(1e-30)

@@ -53,7 +53,9 @@ class DepthTrend(nn.Module):
         """Whether no gene has a trend."""
         return not bool(self.slope.any()) and not bool(self.bias.any())
 
-    def forward(self, library: Tensor, t: Tensor, *, batch: Tensor | None = None) -> Tensor:
+    def forward(
+        self, library: Tensor, t: Tensor, *, batch: Tensor | None = None, genes: Tensor | None = None
+    ) -> Tensor:
         """Factors ``(cells, genes)``; they are one where there is no noise.
 
         Parameters
@@ -64,7 +66,10 @@ class DepthTrend(nn.Module):
             Times in [0, 1], ``(cells,)``.
         batch
             Batch codes ``(cells,)``.
+        genes
+            Numbers of the genes that are asked for; all if not given.
         """
+        bias, slope = (part if genes is None else part[genes] for part in (self.bias, self.slope))
         level = self.level[0] if batch is None else self.level[batch.reshape(-1).long()]
         depth = (library.clamp_min(1e-6).log() - level).clamp(self.range[0], self.range[1])
-        return torch.exp(torch.addcmul(t[:, None] * self.bias, (t * depth)[:, None], self.slope))
+        return torch.exp(torch.addcmul(t[:, None] * bias, (t * depth)[:, None], slope))

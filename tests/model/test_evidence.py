@@ -33,7 +33,7 @@ def drawn(*, seed: int, cells: int = 400, depth: float = 1.0, strength: float = 
 
 def score(x: np.ndarray, *, width: int = 4, batch: np.ndarray | None = None, seed: int = 0) -> np.ndarray:
     counts = sparse.csr_matrix(x)
-    start = svd_start(counts, width, rng=np.random.default_rng(seed))
+    start = svd_start(counts, width, profile=np.asarray(counts.sum(0)).ravel(), rng=np.random.default_rng(seed))
     return evidence(counts, start.components.numpy(), batch=batch, rng=np.random.default_rng(seed))
 
 

@@ -137,7 +137,7 @@ def _start(x: sparse.csr_matrix, width: int = 6) -> CountConsistency:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = CountNetwork(x.shape[1], width, dropout=0.0)
-    start = svd_start(x, width, rng=np.random.default_rng(0))
+    start = svd_start(x, width, profile=np.asarray(x.sum(0)).ravel(), rng=np.random.default_rng(0))
     network.start_from(start)
     model = CountConsistency(network).eval()
     model.profile.copy_(start.profile)

@@ -9,6 +9,7 @@ from torch import Tensor
 from scif.core._cores import spread
 from scif.model._data import GatheredCounts, cached_cells
 from scif.nn import CountConsistency, find_outlying
+from scif.nn.own_variation import signal_share
 
 __all__ = ["keep_totals"]
 
@@ -72,14 +73,14 @@ def _totals(model: CountConsistency, gathered: GatheredCounts, genes: Tensor, fa
     profiles = model.baseline(batches).reshape(len(batches), -1)[:, genes] * factor
 
     def summed(rows: np.ndarray) -> Tensor:
+        """Of some cells."""
         x = torch.from_numpy(counts[rows].toarray()).to(device)
         library = torch.from_numpy(gathered.library[rows]).to(device)
         batch, one = torch.from_numpy(gathered.batch[rows]).to(device), torch.ones_like(library)
         level = library[:, None] * profiles[batch]
         trend = model.trend(library, one, batch=batch, genes=genes)
         expected = level * trend
-        against = own if technical is None else own + expected * (own + 1.0) / technical
-        share = expected / (expected + against).clamp_min(1e-30)
+        share = signal_share(expected, own, technical)
         outlying = find_outlying(x, expected, own, one, inverse_dispersion=technical)
         out, none = level * (1.0 - share) + x * share / trend, torch.zeros_like(outlying.weight)
         usual, out = (outlying.into(part, none) for part in (x, out))

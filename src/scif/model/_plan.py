@@ -129,8 +129,7 @@ class CountPlan(Engine):
             batch.x, torch.ones_like(totals), library=batch.library, batch=batch.batch
         )
         # Molecules of one cell share what is technical, so that here all of a gene's own variation counts.
-        own, technical = 1.0 / self.averaged.residual_shape, 1.0 / self.averaged.inverse_dispersion
-        shape = 1.0 / (own + technical + own * technical)
+        shape = 1.0 / self.averaged.dispersion
         mean = torch.lerp(mu, batch.x.dense(), mu / (mu + shape))
         mean = mean * (held_out.totals() / mean.sum(1).clamp_min(1e-6))[:, None]
         at_molecules = mean[held_out.rows, held_out.columns]
@@ -178,7 +177,7 @@ class CountPlan(Engine):
         credibility = fit_credibility(self.model, self._whole_cells(), gathered=gathered, rng=rng)
         self.model.credibility.copy_(credibility)
         trend_of_the_rest(self.model, gathered).put_into(self.model.trend)
-        del gathered
+        del gathered  # what follows needs the memory; to put them together again takes next to no time
         if self.anchored:
             at = whiten_codes(self.model, self._whole_cells)
             refit_loadings(self.model, self._whole_cells, at=at)

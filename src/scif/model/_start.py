@@ -63,6 +63,7 @@ def _gains(
     pooled = np.asarray(seen.sum(0)).ravel() / seen.sum()
 
     def found(chunk: np.ndarray) -> np.ndarray:
+        """Of some cells."""
         gains = np.zeros(len(widths))
         codes, target = (left[chunk] * singular).astype(np.float32), hidden[chunk].tocoo()
         usual = np.log(pooled[target.col] + 1e-9)
@@ -78,7 +79,7 @@ def _gains(
     return dict(zip(widths, gains.tolist(), strict=True))
 
 
-def svd_start(x: sparse.csr_matrix, width: int, *, rng: np.random.Generator) -> CountStart:
+def svd_start(x: sparse.csr_matrix, width: int, *, profile: np.ndarray, rng: np.random.Generator) -> CountStart:
     """Truncated SVD of log-normalised counts, with the reliability of each score.
 
     Reliability is the correlation of a score between two halves of the molecules, carried over to all of them by the
@@ -90,6 +91,8 @@ def svd_start(x: sparse.csr_matrix, width: int, *, rng: np.random.Generator) -> 
         Counts ``(cells, genes)`` of enough cells to find the components.
     width
         Number of components.
+    profile
+        Molecules of each gene, ``(genes,)``, of these cells or of more.
     rng
         Source of randomness.
     """
@@ -100,7 +103,6 @@ def svd_start(x: sparse.csr_matrix, width: int, *, rng: np.random.Generator) -> 
     a, b = (half - half.mean(0) for half in halves)
     correlation = (a * b).sum(0) / np.sqrt((a**2).sum(0) * (b**2).sum(0)).clip(1e-12)
     correlation = correlation.clip(0.01, 1.0)
-    profile = np.asarray(x.sum(0)).ravel()
 
     def tensor(array: Any) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -237,10 +236,10 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         seed = self.seed + done
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            dataset = self._training_data(held_out if early_stopping else 0.0)
+            every = CountDataset(self.adata_manager).gene_totals()  # those drawn below may lack a gene
+            dataset = self._training_data(held_out if early_stopping else 0.0, float(every.sum()))
             reference = self._reference(dataset, batch_size)
             many = np.sort(np.random.default_rng([self.seed, 5]).permutation(num_cells)[:START_CELLS])
-            every = dataset.gene_totals()  # of all cells: a gene may have all its molecules in those not drawn
             if not self.is_trained_:
                 self._start(dataset, reference, every)
             plan = {
@@ -328,11 +327,10 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
             return self.noise.inverse_dispersion.detach().float()
         return None if self.noise == "nb" else math.inf
 
-    def _training_data(self, share: float) -> CountDataset:
-        """The data, with molecules held out of some cells."""
+    def _training_data(self, share: float, total: float) -> CountDataset:
+        """The data, of ``total`` molecules, with a share of them held out of some cells."""
         manager = self.adata_manager
         if REGISTRY_KEYS.SIZE_FACTOR_KEY in manager.data_registry and self.factor_unit_ is None:
-            total = float(CountDataset(manager).gene_totals().sum())
             self.factor_unit_ = total / float(manager.get_from_registry(REGISTRY_KEYS.SIZE_FACTOR_KEY).sum())
         dataset = CountDataset(manager, factor_unit=self.factor_unit_)
         if share == 0.0:
@@ -371,7 +369,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         network = self.module.network
         seen = every if dataset.held_out is None else every - np.asarray(dataset.held_out[1].sum(0)).ravel()
         seen = np.where(every > 0, seen.clip(0.5), 0.0)  # the network could not come back from nothing
-        start = replace(svd_start(x, network.width, rng=rng), profile=torch.from_numpy(seen / seen.sum()).float())
+        start = svd_start(x, network.width, profile=seen, rng=rng)
         network.start_from(start)
         if dataset.batch is not None:
             batches = batch_start(x, svd_scores(x, start), dataset.batch[rows], network.num_batches)

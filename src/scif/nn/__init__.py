@@ -31,6 +31,6 @@ __all__ = [
     "TimeMLP",
     "UNet",
     "decoded_nll",
-    "multinomial_nll",
     "find_outlying",
+    "multinomial_nll",
 ]

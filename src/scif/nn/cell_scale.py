@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from scif.nn.code_prior import MIN_TIME
 from scif.nn.entry_sums import EntrySums
-from scif.nn.sparse_counts import SparseCounts
+from scif.nn.own_variation import combined_shape
+from scif.nn.sparse_counts import SparseCounts, entries
 
 __all__ = ["CellScale"]
 
@@ -203,18 +204,9 @@ class CellScale(nn.Module):
         return likelihood, slope
 
 
-def combined_shape(shape: Tensor, technical: Tensor | None) -> Tensor:
-    """Gamma shape of own and technical variation together."""
-    return shape if technical is None else 1.0 / (1.0 / shape + 1.0 / technical + 1.0 / (shape * technical))
-
-
 def _entries(x: SparseCounts | Tensor, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Row, column among the kept genes, and value of each entry of these."""
-    if isinstance(x, SparseCounts):
-        rows, columns, values = x.rows, x.columns, x.values
-    else:
-        rows, columns = x.nonzero(as_tuple=True)
-        values = x[rows, columns]
+    rows, columns, values = entries(x)
     if bool(kept.all()):
         return rows, columns, values
     told = kept[columns].nonzero()[:, 0]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from scif.nn.entry_sums import EntrySums
-from scif.nn.sparse_counts import SparseCounts
+from scif.nn.sparse_counts import SparseCounts, entries, library_sizes
 
 __all__ = ["composition_ratio", "mean_composition"]
 
@@ -39,14 +39,10 @@ def composition_ratio(x: SparseCounts | Tensor, rho: Tensor, other: Tensor, *, d
     >>> round(float(composition_ratio(torch.tensor([[9.0, 1.0]]), half, most, dispersion=torch.zeros(2))), 2)
     3.68
     """
-    totals = x.totals() if isinstance(x, SparseCounts) else x.sum(1)
+    totals = library_sizes(x)
     certainty = torch.minimum(rho, other).mul_(totals[:, None]).mul_(dispersion).add_(1.0).reciprocal_()
     apart = torch.linalg.vecdot(other - rho, certainty)
-    if isinstance(x, SparseCounts):
-        (rows, columns), values = (x.rows, x.columns), x.values
-    else:
-        rows, columns = x.nonzero(as_tuple=True)
-        values = x[rows, columns]
+    rows, columns, values = entries(x)
     at = rows, columns
     change = other[at].clamp_min(1e-30).log() - rho[at].clamp_min(1e-30).log()
     return EntrySums(rows, columns, rho.shape, axis=1)(values * certainty[at] * change) - totals * apart
@@ -75,9 +71,8 @@ def mean_composition(
     >>> mean_composition(torch.tensor([[90.0, 0.0]]), half, lost, share=0.5, dispersion=torch.zeros(2)).tolist()
     [[0.5, 0.5]]
     """
-    totals = x.totals() if isinstance(x, SparseCounts) else x.sum(1)
     ratio = composition_ratio(x, rho, other, dispersion=dispersion)
-    margin = NATS + PER_MOLECULE * totals
+    margin = NATS + PER_MOLECULE * library_sizes(x)
     beyond = ratio - ratio.clamp(-margin, margin)
     weight = torch.sigmoid(torch.logit(torch.full_like(ratio, share)) + beyond / FALL)
     return torch.lerp(rho, other, weight[:, None].to(rho))

@@ -14,7 +14,8 @@ from scif.nn.composition import mean_composition
 from scif.nn.count_network import CountNetwork
 from scif.nn.depth_trend import DepthTrend
 from scif.nn.outlying import find_outlying
-from scif.nn.sparse_counts import SparseCounts
+from scif.nn.own_variation import signal_share
+from scif.nn.sparse_counts import SparseCounts, dense_counts, library_sizes
 
 __all__ = ["CountConsistency"]
 
@@ -48,7 +49,7 @@ class CountConsistency(nn.Module):
     Nor does depth: such a gene's counts are compared with the expectation at their depth (``trend``), and what they
     have beyond it is expressed at none.
 
-    Gamma distributions have light tails. A count so far from its expectation that this cannot be its variation, a
+    Gamma distributions have light tails. A count so far beyond its expectation that this cannot be its variation, a
     marker of a handful of cells, is its own estimate (:func:`scif.nn.find_outlying`). The library size is kept by the
     level of what is expected: what estimates have of the counts themselves stays, and the genes that follow others
     take the rest, by a factor that is one give or take a tenth unless the cell's counts say otherwise.
@@ -145,7 +146,7 @@ class CountConsistency(nn.Module):
     ) -> CodePosterior:
         """Posterior of the codes under the prior."""
         offset = self.network.offset(batch, latent)
-        return self.prior.posterior(latent, _dense(x), t, dispersion=self.dispersion, offset=offset, own=own)
+        return self.prior.posterior(latent, dense_counts(x), t, dispersion=self.dispersion, offset=offset, own=own)
 
     def baseline(self, batch: Tensor | None = None) -> Tensor:
         """Pooled composition, ``(genes,)``, or ``(cells, genes)`` with what the cells' batches differ by."""
@@ -154,19 +155,21 @@ class CountConsistency(nn.Module):
         every = torch.softmax(self.profile.clamp_min(1e-12).log() + self.network.batch_offset.weight, 1)
         return every[batch.reshape(-1).long()]
 
+    @property
+    def _all_believed(self) -> bool:
+        """Whether every gene is believed to follow others."""
+        return float(self.credibility.min()) == 1.0
+
     def constant(self, batch: Tensor | None = None) -> Tensor | None:
         """Part of the composition that no cell changes; None if there is none."""
-        if float(self.credibility.min()) == 1.0:
+        if self._all_believed:
             return None
         return self.baseline(batch) * (1.0 - self.credibility)
 
     def signal_share(self, mu: Tensor, t: Tensor, *, shape: Tensor | None = None) -> Tensor:
         """Share ``k_t`` of a deviation from ``mu`` that is signal, ``(cells, genes)``."""
-        against = self.residual_shape if shape is None else shape
-        if self.technical is not None:
-            against = against + mu * ((against + 1.0) / self.inverse_dispersion)
-        mu = mu.clamp_min(1e-30)
-        return mu / (mu + t[:, None].square() * against)
+        shape = self.residual_shape if shape is None else shape
+        return signal_share(mu, shape, self.technical, noise=t[:, None].square())
 
     @property
     def technical(self) -> Tensor | None:
@@ -206,7 +209,7 @@ class CountConsistency(nn.Module):
 
     def scale_evidence(self, x: SparseCounts | Tensor, expected: Tensor, t: Tensor) -> Tensor:
         """What genes that are believed say of each cell's scale, see :meth:`scif.nn.CellScale.evidence`."""
-        totals = _totals(x)
+        totals = library_sizes(x)
         expected = expected * (totals / expected.sum(1).clamp_min(1e-12))[:, None]
         shape = torch.where(self.credibility > 0, self.residual_shape, MAX_SHAPE)
         return self.cell_scale.evidence(x, expected, shape, t, inverse_dispersion=self.technical)
@@ -260,10 +263,10 @@ class CountConsistency(nn.Module):
             share = far.into(share, far.share)
             if ratio is not None:  # a trend of counts that are not of its kind is none of theirs
                 ratio = far.into(ratio, (moved / mu.clamp_min(1e-20))[far.rows, far.columns])
-        kept = _dense(x) * share
+        kept = dense_counts(x) * share
         if ratio is not None:
             kept *= ratio
-        varies = None if fitted or float(self.credibility.min()) == 1.0 else self.credibility
+        varies = None if fitted or self._all_believed else self.credibility
         return _filled(kept, moved, share, library=library, varies=varies)
 
     def forward(
@@ -295,7 +298,7 @@ class CountConsistency(nn.Module):
         cells = x.num_cells if isinstance(x, SparseCounts) else x.shape[0]
         times = batch_times(t, given.new_empty(cells, 1))
         if library is None:
-            library = _totals(x)
+            library = library_sizes(x)
         mu = library[:, None] * self.rates(x, times, library=library, batch=batch, kind=kind)
         moved = None
         if target_batch is not None:
@@ -307,7 +310,7 @@ class CountConsistency(nn.Module):
         if bool((times > 0).all()):
             return out
         # an exact identity at t = 0, beyond what rounding of the rescaling leaves
-        return torch.where(times[:, None] > 0, out, _dense(x))
+        return torch.where(times[:, None] > 0, out, dense_counts(x))
 
 
 def _filled(kept: Tensor, mu: Tensor, share: Tensor, *, library: Tensor, varies: Tensor | None) -> Tensor:
@@ -325,11 +328,3 @@ def _filled(kept: Tensor, mu: Tensor, share: Tensor, *, library: Tensor, varies:
     scale = scale[:, None] * level
     factor = scale if varies is None else torch.where(varies > 0, scale, 1.0)
     return kept.mul_(level).addcmul_(expected, factor)
-
-
-def _dense(x: SparseCounts | Tensor) -> Tensor:
-    return x.dense() if isinstance(x, SparseCounts) else x
-
-
-def _totals(x: SparseCounts | Tensor) -> Tensor:
-    return x.totals() if isinstance(x, SparseCounts) else x.sum(1)

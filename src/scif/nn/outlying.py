@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from scif.nn.cell_scale import combined_shape, wide
+from scif.nn.cell_scale import wide
 from scif.nn.code_prior import MIN_TIME
-from scif.nn.sparse_counts import SparseCounts
+from scif.nn.own_variation import combined_shape, signal_share
+from scif.nn.sparse_counts import SparseCounts, entries
 
 __all__ = ["Outlying", "find_outlying"]
 
@@ -85,11 +86,7 @@ def find_outlying(
     >>> found.rows.tolist(), found.columns.tolist(), [round(float(share), 2) for share in found.share]
     ([0], [0], [0.95])
     """
-    if isinstance(x, SparseCounts):
-        rows, columns, values = x.rows, x.columns, x.values
-    else:
-        rows, columns = x.nonzero(as_tuple=True)
-        values = x[rows, columns]
+    rows, columns, values = entries(x)
     some = (values >= LEAST).nonzero()[:, 0]
     rows, columns, values = rows[some], columns[some], values[some]
     at_some, own = mu[rows, columns], shape[rows, columns] if shape.dim() == 2 else shape[columns]
@@ -105,8 +102,7 @@ def find_outlying(
     odds = torch.full_like(expected, CHANCE).logit()
     for sign, against in ((1.0, loose), (-1.0, usual)):
         odds += sign * _log_likelihood(counted, expected, combined_shape(against, technical))
-    against = loose if technical is None else loose + expected * (loose + 1.0) / technical
-    share = expected / (expected + against)
+    share = signal_share(expected, loose, technical)
     told = ((odds > NEGLIGIBLE) & (loose < usual)).nonzero()[:, 0]
     return Outlying(rows[told], columns[told], odds[told].sigmoid().to(mu), share[told].to(mu))
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from scif.core.noise._random import few_successes
 
-__all__ = ["SparseCounts", "Thinned"]
+__all__ = ["SparseCounts", "Thinned", "dense_counts", "entries", "library_sizes"]
 
 
 @dataclass(frozen=True)
@@ -147,3 +147,21 @@ class Thinned:
 
     a: SparseCounts
     b: SparseCounts
+
+
+def dense_counts(x: SparseCounts | Tensor) -> Tensor:
+    """Counts ``(cells, genes)``, sparse or dense, as a dense array."""
+    return x.dense() if isinstance(x, SparseCounts) else x
+
+
+def library_sizes(x: SparseCounts | Tensor) -> Tensor:
+    """Sums ``(cells,)`` of counts ``(cells, genes)``, sparse or dense."""
+    return x.totals() if isinstance(x, SparseCounts) else x.sum(1)
+
+
+def entries(x: SparseCounts | Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Row, column and value ``(entries,)`` of each entry of counts ``(cells, genes)``, sparse or dense."""
+    if isinstance(x, SparseCounts):
+        return x.rows, x.columns, x.values
+    rows, columns = x.nonzero(as_tuple=True)
+    return rows, columns, x[rows, columns]

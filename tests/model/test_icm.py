@@ -326,18 +326,32 @@ def test_an_interrupted_training_keeps_its_weights(adata):
     assert np.isfinite(model.get_denoised()).all()
 
 
-@pytest.mark.parametrize(("hook", "error"), [("on_train_epoch_end", RuntimeError), ("on_fit_start", KeyboardInterrupt)])
-def test_a_second_training_that_fails_leaves_the_model_as_it_was(adata, hook, error):
+@pytest.mark.parametrize(
+    ("hook", "error", "then"),
+    [
+        ("on_train_epoch_end", RuntimeError, None),
+        ("on_fit_start", KeyboardInterrupt, None),
+        ("on_train_epoch_end", KeyboardInterrupt, RuntimeError),  # what is trained so far cannot be finished
+    ],
+)
+def test_a_second_training_that_fails_leaves_the_model_as_it_was(adata, monkeypatch, hook, error, then):
     from lightning.pytorch.callbacks import Callback
+
+    from scif.model import _plan
 
     def fail(*args, **kwargs):
         raise error
+
+    def fail_then(*args, **kwargs):
+        raise then
 
     ICM.setup_anndata(adata)
     model = ICM(adata)
     model.train(max_epochs=3, enable_progress_bar=False)
     before = {kind: model.get_denoised(estimator=kind) for kind in ("mean", "transport")}
-    with pytest.raises((error, SystemExit)):
+    if then is not None:
+        monkeypatch.setattr(_plan, "refit_loadings", fail_then)
+    with pytest.raises((error, SystemExit) if then is None else then):
         model.train(max_epochs=3, enable_progress_bar=False, callbacks=[type("Fail", (Callback,), {hook: fail})()])
     for kind, found in before.items():
         np.testing.assert_array_equal(model.get_denoised(estimator=kind), found)

@@ -13,6 +13,7 @@ from scif.core._cores import cores
 from scif.datasets import simulate_counts
 from scif.model import ICM
 from scif.model._ahead import ahead
+from scif.model._data import CountDataModule
 from scif.model._eigen import eigen
 
 
@@ -50,6 +51,19 @@ def test_numbers_do_not_depend_on_how_many_threads_there_are(threads: int) -> No
     for other in found[1:]:
         for a, b in zip(found[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def test_counts_split_ahead_are_those_that_the_anchor_would_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    adata = simulate_counts(150, 60, depth=400, truth=False, seed=0)
+    ICM.setup_anndata(adata)
+    found = []
+    for split_ahead in (True, False):
+        if not split_ahead:
+            monkeypatch.setattr(CountDataModule, "_splitter", lambda self: None)
+        model = ICM(adata)
+        model.train(max_epochs=4, enable_progress_bar=False)
+        found.append(model.get_denoised())
+    np.testing.assert_array_equal(*found)
 
 
 def test_items_are_made_in_order_and_one_ahead() -> None:

@@ -123,6 +123,16 @@ def test_thinning_has_the_binomial_distribution(count, chance):
     assert stats.chi2.sf(score, max(1, often.sum() - 1)) > 1e-4
 
 
+def test_thinning_takes_each_cell_at_its_own_chance():
+    chances, trials = torch.tensor([0.1, 0.6, 0.97]), 50_000
+    x = SparseCounts.from_scipy(np.tile(np.repeat([1.0, 3.0, 6.0, 9.0], trials), (3, 1)))
+    kept = x.thin(chances, generator=torch.Generator().manual_seed(0)).a.dense().view(3, 4, trials)
+    counts = torch.tensor([1.0, 3.0, 6.0, 9.0])
+    mean, variance = chances[:, None] * counts, (chances * (1 - chances))[:, None] * counts
+    assert bool(((kept.mean(2) - mean).abs() < 5 * (variance / trials).sqrt()).all())
+    torch.testing.assert_close(kept.var(2), variance, rtol=0.05, atol=0)
+
+
 def test_thinning_by_none_and_by_all_is_exact():
     x = SparseCounts.from_scipy(np.tile(np.arange(12.0), (2, 5000)))
     parts = x.thin(torch.tensor([0.0, 1.0]), generator=torch.Generator().manual_seed(0))

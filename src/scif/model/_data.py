@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +19,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, S
 from scif.model._ahead import AheadLoader, ahead
 from scif.model._stored import MIXED, NeighbouringBatches, StoredCounts, by_rows
 from scif.nn import SparseCounts
+from scif.nn.sparse_counts import Thinned
 
 __all__ = ["CountBatch", "CountDataModule", "CountDataset", "GatheredCounts", "cached_cells", "numbered"]
 
@@ -42,12 +43,15 @@ class CountBatch:
         Library size by size factor, over the sum of counts ``(cells,)``; None if library sizes are sums.
     held_out
         Molecules kept from training, for validation.
+    parts
+        The counts split for the anchor; None if it has to do that.
     """
 
     x: SparseCounts
     batch: Tensor | None = None
     ratio: Tensor | None = None
     held_out: SparseCounts | None = None
+    parts: Thinned | None = None
 
     def to(self, device: Any, **kwargs: Any) -> CountBatch:
         """The same cells on another device."""
@@ -216,12 +220,21 @@ class CountDataset(Dataset[CountBatch]):
             if isinstance(self.data, StoredCounts):
                 self.data.release()
 
-    def shuffled(self, *, batch_size: int, generator: torch.Generator) -> DataLoader[CountBatch]:
-        """Minibatches of all cells in random order; from disk of neighbours if they are many."""
+    def shuffled(
+        self,
+        *,
+        batch_size: int,
+        generator: torch.Generator,
+        prepare: Callable[[Any], CountBatch] | None = None,
+    ) -> DataLoader[CountBatch]:
+        """Minibatches of all cells in random order, prepared; from disk of neighbours if they are many."""
+        order: Sampler[Any]
         if self.on_disk and self.num_cells > MIXED:
-            order: Sampler[Any] = NeighbouringBatches(self.data, batch_size=batch_size, generator=generator)
-            return AheadLoader(self, sampler=order, batch_size=None)
-        return self.loader(RandomSampler(range(self.num_cells), generator=generator), batch_size=batch_size)
+            order = NeighbouringBatches(self.data, batch_size=batch_size, generator=generator)
+        else:
+            cells = RandomSampler(range(self.num_cells), generator=generator)
+            order = BatchSampler(cells, batch_size=batch_size, drop_last=False)
+        return AheadLoader(self, sampler=order, batch_size=None, collate_fn=prepare)
 
     def loader(self, sampler: Sampler[int] | Sequence[int], *, batch_size: int) -> DataLoader[CountBatch]:
         """Minibatches of the cells that a sampler gives."""
@@ -256,12 +269,22 @@ class CountDataModule(pl.LightningDataModule):
     batch_size
         Cells per minibatch.
     seed
-        Of the order of the cells.
+        Of the order of the cells, and of how they are split.
+    split
+        How the anchor splits counts. On a processor that is done beside the step before, where a core may be idle;
+        a GPU does it faster by itself.
     """
 
-    def __init__(self, dataset: CountDataset, *, batch_size: int, seed: int) -> None:
+    def __init__(
+        self,
+        dataset: CountDataset,
+        *,
+        batch_size: int,
+        seed: int,
+        split: Callable[[SparseCounts, torch.Generator], Thinned] | None = None,
+    ) -> None:
         super().__init__()
-        self.dataset, self.batch_size = dataset, batch_size
+        self.dataset, self.batch_size, self.seed, self.split = dataset, batch_size, seed, split
         self.n_obs = self.n_train = len(dataset)
         self.train_idx = np.arange(len(dataset))
         self.val_idx = np.array([], dtype=np.int64) if dataset.held_out is None else dataset.held_out[0]
@@ -270,7 +293,15 @@ class CountDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[CountBatch]:
         """Shuffled cells."""
-        return self.dataset.shuffled(batch_size=self.batch_size, generator=self._order)
+        return self.dataset.shuffled(batch_size=self.batch_size, generator=self._order, prepare=self._splitter())
+
+    def _splitter(self) -> Callable[[Any], CountBatch] | None:
+        """Splits minibatches, by numbers of its own in each process; None if that is for the anchor to do."""
+        split, trainer = self.split, self.trainer
+        if split is None or (trainer is not None and trainer.strategy.root_device.type != "cpu"):
+            return None
+        generator = torch.Generator().manual_seed(self.seed + (0 if trainer is None else trainer.global_rank))
+        return lambda batch: replace(batch, parts=split(batch.x, generator))
 
     def val_dataloader(self) -> DataLoader[CountBatch] | list[Any]:
         """Cells with held-out molecules, if any."""

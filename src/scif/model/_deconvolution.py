@@ -167,7 +167,7 @@ def _looked(
         here, rows = cell
         at = _look(model, here, z[rows].to(decoder.bias), decoder)
         totals = here.x.totals()
-        return at.slope, totals, (group[rows].to(totals) / totals[:, None]).T @ at.weight
+        return at.slope(decoder.loadings), totals, (group[rows].to(totals) / totals[:, None]).T @ at.weight
 
     slopes, totals, weights = zip(*spread(seen, numbered(cells(), model.device), on=model.device), strict=True)
     slope, molecules = (torch.cat(parts).cpu().double() for parts in (slopes, totals))

@@ -11,6 +11,7 @@ from scif.core import ICM, Anchor, PoissonDeviance, Uniform
 from scif.core.noise import NoiseModel, Poisson
 from scif.core.objective import LossOutput
 from scif.nn import SparseCounts
+from scif.nn.sparse_counts import Thinned
 
 __all__ = ["CountAnchor", "CountICM"]
 
@@ -26,6 +27,12 @@ class CountAnchor(Anchor):
     def __init__(self, *, fraction: tuple[float, float] = (0.5, 0.95)) -> None:
         super().__init__(Poisson(), fraction=fraction)
 
+    def split(self, x1: SparseCounts, generator: torch.Generator | None) -> Thinned:
+        """What is seen, and what is hidden: a share of each cell's molecules of its own."""
+        low, high = self.range
+        fraction = low + (high - low) * torch.rand(x1.num_cells, device=x1.device, generator=generator)
+        return x1.thin(fraction, generator=generator)
+
     def forward(
         self,
         model: Any,
@@ -35,12 +42,11 @@ class CountAnchor(Anchor):
         generator: torch.Generator | None = None,
         batch: Tensor | None = None,
         ratio: Tensor | None = None,
+        parts: Thinned | None = None,
         **condition: Any,
     ) -> LossOutput:
-        """Nats per hidden molecule."""
-        low, high = self.range
-        fraction = low + (high - low) * torch.rand(x1.num_cells, device=x1.device, generator=generator)
-        parts = x1.thin(fraction, generator=generator)
+        """Nats per hidden molecule; ``parts`` if counts have been split."""
+        parts = self.split(x1, generator) if parts is None else parts
         library = parts.a.totals() if ratio is None else parts.a.totals() * ratio
         codes = model.network.latent(parts.a, torch.ones_like(library), library=library, batch=batch)
         return LossOutput(model.network.nll(codes, parts.b, batch=batch))

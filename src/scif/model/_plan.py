@@ -116,7 +116,13 @@ class CountPlan(Engine):
     def loss(self, batch: CountBatch, model: Any, *, generator: torch.Generator | None) -> LossOutput:
         """Both terms on one minibatch."""
         return self.objective(
-            model, batch.x, teacher=self.averaged, generator=generator, batch=batch.batch, ratio=batch.ratio
+            model,
+            batch.x,
+            teacher=self.averaged,
+            generator=generator,
+            batch=batch.batch,
+            ratio=batch.ratio,
+            parts=batch.parts,
         )
 
     def validation_step(self, batch: CountBatch, batch_idx: int) -> None:
@@ -242,22 +248,21 @@ class CountRunner(TrainRunner):
     """scvi-tools' runner, which keeps every curve and every finished epoch."""
 
     def _run_training_core(self) -> None:
-        interrupted = None
+        interrupted = False
         try:
-            self.trainer.fit(self.training_plan, self.data_splitter, ckpt_path=self.ckpt_path)
-        except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns the former into the latter
-            interrupted = stop
+            try:
+                self.trainer.fit(self.training_plan, self.data_splitter, ckpt_path=self.ckpt_path)
+            except (KeyboardInterrupt, SystemExit):  # Lightning turns the former into the latter
+                if int(self.training_plan.ema.n_averaged) == 0:
+                    raise
+                interrupted = True
+                self.training_plan.finish()
         except BaseException:
             self.training_plan.give_up()
             raise
-        epochs = int(self.trainer.current_epoch)
         self._update_history()
-        if interrupted is not None:
-            if int(self.training_plan.ema.n_averaged) == 0:
-                self.training_plan.give_up()
-                raise interrupted
-            self.training_plan.finish()
-            print_interrupted(epochs)
+        if interrupted:
+            print_interrupted(int(self.trainer.current_epoch))
         self.model.train_indices = self.data_splitter.train_idx
         self.model.validation_indices = self.data_splitter.val_idx
         self.model.module.eval()

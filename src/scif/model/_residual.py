@@ -22,9 +22,10 @@ from scif.nn.sparse_counts import Thinned
 __all__ = ["GeneVariation", "drawn_variation", "few", "fit_variation", "moment_variation", "passes"]
 
 #: Shapes to choose from: from "the observation says it all" to "the network says it all".
-GRID = torch.tensor([*np.geomspace(0.02, 2000.0, 24), MAX_SHAPE], dtype=torch.float32)
-#: The same with a point between every two.
-FINE = torch.tensor([*np.geomspace(0.02, 2000.0, 47), MAX_SHAPE], dtype=torch.float32)
+GRID = torch.tensor([*np.geomspace(0.02, 2000.0, 13), MAX_SHAPE], dtype=torch.float32)
+#: The same with so many steps from one to the next; losses are smooth, so that those between need not be looked at.
+STEPS = 4
+FINE = torch.tensor([*np.geomspace(0.02, 2000.0, 12 * STEPS + 1), MAX_SHAPE], dtype=torch.float32)
 #: Entries (cells x genes) that are enough while training goes on, and of the last estimate, which is kept.
 FEW_ENTRIES, MANY_ENTRIES = 3_000_000, 12_000_000
 #: Genes on each side that are of similar expression: at the least, and one in so many. Rounds of what they share.
@@ -123,6 +124,7 @@ def fit_variation(
         # both parts store the same entries
         rate, rows, columns, visible = hidden / seen, parts.a.rows, parts.a.columns, parts.a.values
         inverse, share = mu.clamp_min(1e-20).reciprocal_().mul_(model.cell_scale.factors(scale)), mu
+        rates = torch.stack([rate, rate * scale])
         at_scale = torch.where(follows[columns], scale[rows], 1.0)
         inverse_there, of_genes = inverse[rows, columns], EntrySums(rows, columns, mu.shape, axis=0)
         losses = []
@@ -131,7 +133,8 @@ def fit_variation(
             torch.mul(inverse, shape, out=share).add_(1.0).reciprocal_()
             at_entries = (inverse_there * shape).add_(1.0).reciprocal_()
             log_mean = (at_entries * (visible + shape * at_scale)).clamp_min(1e-12).log()
-            here = shape * torch.where(follows, (rate * scale) @ share, rate @ share)
+            alike, scaled = rates @ share
+            here = shape * torch.where(follows, scaled, alike)
             losses.append(here + of_genes(at_entries * visible * rate[rows] - parts.b.values * log_mean))
         return torch.stack(losses).cpu(), expected
 
@@ -234,15 +237,18 @@ def _posterior_mean(loss: Tensor, expression: Tensor) -> Tensor:
         By which genes are similar, ``(genes,)``.
     """
     order = expression.argsort()
-    genes = torch.arange(len(order))
-    window = max(SIMILAR, len(order) // ONE_IN)
-    low, high = (genes - window).clamp_min(0), (genes + window + 1).clamp_max(len(order))
+    genes = len(order)
+    window = min(max(SIMILAR, genes // ONE_IN), genes)
+    place = torch.arange(genes)
+    similar = (place + window + 1).clamp_max(genes) - (place - window).clamp_min(0)
     loss = _between(loss[:, order])
     likelihood = torch.exp(loss.min(0).values - loss)
     prior = torch.full_like(likelihood, 1.0 / len(likelihood))
     for _ in range(PRIOR_ROUNDS):
         sums = torch.nn.functional.pad(_posterior(likelihood, prior).cumsum(1), (1, 0))
-        prior = (sums[:, high] - sums[:, low]) / (high - low)
+        upper = torch.nn.functional.pad(sums, (0, window), mode="replicate")[:, window + 1 :]
+        lower = torch.nn.functional.pad(sums, (window, 0))[:, :genes]
+        prior = (upper - lower) / similar
     dispersion = (_posterior(likelihood, prior) / FINE[:, None]).sum(0)
     out = torch.empty_like(dispersion)
     out[order] = dispersion.reciprocal()
@@ -251,7 +257,7 @@ def _posterior_mean(loss: Tensor, expression: Tensor) -> Tensor:
 
 def _between(loss: Tensor) -> Tensor:
     """Losses of :data:`FINE` from those of :data:`GRID`, ``(shapes, genes)``: smooth curves of the logarithm."""
-    even = CubicSpline(np.arange(len(GRID) - 1), loss[:-1].numpy())(np.arange(len(FINE) - 1) / 2.0)
+    even = CubicSpline(np.arange(len(GRID) - 1), loss[:-1].numpy())(np.arange(len(FINE) - 1) / STEPS)
     return torch.cat([torch.from_numpy(even), loss[-1:]])
 
 

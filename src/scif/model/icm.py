@@ -26,6 +26,7 @@ from scif.model._batches import batch_start
 from scif.model._data import CountBatch, CountDataModule, CountDataset, cached_cells
 from scif.model._denoise import DenoiseMixin
 from scif.model._fields import CountField
+from scif.model._objective import CountAnchor
 from scif.model._plan import CountPlan, CountRunner
 from scif.model._residual import MANY_ENTRIES, few, moment_variation
 from scif.model._start import choose_width, svd_scores, svd_start
@@ -253,6 +254,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
                 "num_steps": num_steps,
                 "seed": seed,
             }
+            split = CountAnchor().split if anchor_weight > 0 else None
             defaults: dict[str, Any] = {"gradient_clip_val": 1.0, "benchmark": False, "log_every_n_steps": 1}
             if early_stopping:
                 defaults |= {
@@ -266,7 +268,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
                     accelerator=accelerator,
                     devices=devices,
                     early_stopping=early_stopping,
-                    datamodule=CountDataModule(dataset, batch_size=batch_size, seed=seed),
+                    datamodule=CountDataModule(dataset, batch_size=batch_size, seed=seed, split=split),
                     plan_kwargs=plan | (plan_kwargs or {}),
                     **(defaults | trainer_kwargs),
                 )

@@ -130,12 +130,12 @@ class CellScale(nn.Module):
         varies = shape < STEADY
         rows, columns, values = _entries(x, varies)
         # likelihoods are small differences of large sums, which single precision rounds otherwise in each minibatch
-        mu, shape = mu[:, varies].to(wide(mu)), shape[varies].to(wide(mu))
-        values = values.to(mu)
-        technical = None if inverse_dispersion is None else inverse_dispersion[varies].to(mu)
+        mu, shape = mu if bool(varies.all()) else mu[:, varies], shape[varies].to(wide(mu))
+        values = values.to(shape)
+        technical = None if inverse_dispersion is None else inverse_dispersion[varies].to(shape)
         if bool((t < 1).any()):
-            sharper = t.to(mu).clamp_min(MIN_TIME).square().reciprocal()[:, None]
-            mu, values = mu * sharper, values * sharper[rows, 0]
+            sharper = t.to(shape).clamp_min(MIN_TIME).square().reciprocal()[:, None]
+            mu, values = mu * sharper.to(mu), values * sharper[rows, 0]
             technical = None if technical is None else technical * sharper
         # lgamma(x + a) - lgamma(a) - x log(a) is zero for a single molecule, a sum of few logarithms for some
         tabled = values == values.floor().clamp(2.0, len(STEPS) + 1.0)
@@ -147,10 +147,11 @@ class CellScale(nn.Module):
         every, tabled_ones, rest = (
             EntrySums(rows[at], columns[at], array, axis=1) for at in (slice(None), some, others)
         )
-        found, work, stored = [], torch.empty_like(mu), rows * len(shape) + columns
+        found, stored = [], rows * len(shape) + columns
+        ratio, work = torch.empty_like(mu), torch.empty_like(mu, dtype=shape.dtype)
         for factor in (2.0**POINTS).tolist():
             total = combined_shape(shape * factor, technical)
-            torch.div(mu, total, out=work).log1p_()
+            work.copy_(torch.div(mu, total.to(mu), out=ratio).log1p_())
             here = work @ total if total.dim() == 1 else (work * total).sum(1)
             here = -(here + every(values * work.view(-1).index_select(0, stored)))
             if len(some) > 0:

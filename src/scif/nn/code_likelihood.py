@@ -15,19 +15,22 @@ MAX_STEP, LITTLE, MAX_RELEASE = 2.0, 0.1, 1.0
 
 @dataclass(frozen=True)
 class CodeLikelihood:
-    """Log-likelihood of cells' codes near a guess ``z``, and of each count in its log-rate.
+    """Log-likelihood of cells' codes near a guess ``z``, by the slope and information of each count on its log-rate.
 
     Attributes
     ----------
-    slope
-        In the codes, ``(cells, k)``.
     weight, rest
         Information of each count on its log-rate, and slope there, ``(cells, genes)``.
     """
 
-    slope: Tensor
     weight: Tensor
     rest: Tensor
+
+    def slope(self, loadings: Tensor) -> Tensor:
+        """In the codes ``(cells, k)``, given loadings ``(genes, k)``; the level of a cell's log-rates is free."""
+        share = self.rest.sum(1) / self.weight.sum(1).clamp_min(1e-12)
+        slope, level = (loadings.T @ part.T for part in (self.rest, self.weight))  # twice as fast as the transposed
+        return (slope - share * level).T
 
 
 def information(weight: Tensor, loadings: Tensor) -> Tensor:
@@ -63,10 +66,7 @@ def look(
     mu = torch.softmax(logits, 1).mul_(counts.sum(1, keepdim=True))
     certainty = (mu * dispersion).add_(1.0).reciprocal_()
     rest = (counts - mu).mul_(certainty)
-    weight = mu.mul_(certainty)
-    share = rest.sum(1) / weight.sum(1).clamp_min(1e-12)  # the level of a cell's log-rates is free
-    slope, level = (loadings.T @ part.T for part in (rest, weight))  # twice as fast as the transposed product
-    return CodeLikelihood((slope - share * level).T, weight, rest)
+    return CodeLikelihood(mu.mul_(certainty), rest)
 
 
 def climb(codes: Tensor, slope: Tensor, curvature: Tensor) -> Tensor:

@@ -163,7 +163,7 @@ class CodePrior(nn.Module):
             per_molecule = self.unroot.mT @ (self.information[:, :, None] * self.unroot)
             weights = posterior(z, molecules, **axes).weights
             curvature = molecules[:, None, None] * torch.einsum("nc,cij->nij", weights, per_molecule)
-        z = climb(z, at.slope, curvature)
+        z = climb(z, at.slope(self.loose_loadings), curvature)
         return posterior(release(z, curvature), molecules * sharper, **axes)
 
     def transported(self, found: CodePosterior) -> Tensor:

@@ -137,7 +137,7 @@ class SparseCounts:
             Source of randomness.
         """
         # Entries that are not whole numbers keep their fractional part on the second side.
-        kept = few_successes(self.values.floor(), fraction[self.rows], generator)
+        kept = few_successes(self.values.floor(), fraction, self.rows, generator)
         return Thinned(self.with_values(kept), self.with_values(self.values - kept))
 
 
@@ -147,6 +147,10 @@ class Thinned:
 
     a: SparseCounts
     b: SparseCounts
+
+    def to(self, device: Any, **kwargs: Any) -> Thinned:
+        """The same parts on another device."""
+        return Thinned(self.a.to(device, **kwargs), self.b.to(device, **kwargs))
 
 
 def dense_counts(x: SparseCounts | Tensor) -> Tensor:

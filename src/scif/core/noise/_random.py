@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -71,29 +72,44 @@ def binomial(count: Tensor, probability: Tensor, generator: torch.Generator | No
     return torch.binomial(trials, chance, generator=source.generator).to(count.device)
 
 
-def few_successes(count: Tensor, probability: Tensor, generator: torch.Generator | None) -> Tensor:
+def few_successes(count: Tensor, probability: Tensor, group: Tensor, generator: torch.Generator | None) -> Tensor:
     """Binomial counts ``(n,)``, faster than :func:`binomial` where most are of at most :data:`_FEW` trials.
 
-    On a processor one uniform number and the distribution function do for these; a GPU is faster with its own kernel.
+    On a processor one uniform number and a table of the distribution functions do for these; a GPU is faster with its
+    own kernel.
+
+    Parameters
+    ----------
+    count
+        Trials ``(n,)``, whole numbers.
+    probability
+        Of success, in each group ``(groups,)``.
+    group
+        That each count belongs to, ``(n,)``.
+    generator
+        Source of randomness.
     """
-    position = uniform(count, generator)
-    successes = (position < probability) * count  # right for a single trial, and for none
-    several = (count > 1).nonzero()[:, 0]
-    trials, chance = count[several], probability[several]
     if count.device.type != "cpu":
-        successes[several] = binomial(trials, chance, generator)
-        return successes
-    position, odds = position[several], (1 - chance) / chance.clamp_min(1e-12)
-    found, mass = trials.clone(), chance**trials  # of all trials, then of one less each time
-    below = mass.clone()
-    for failures in range(1, _FEW + 1):
-        found -= (position >= below).to(found.dtype)
-        mass = mass * odds * ((trials - failures + 1) / failures).clamp_min(0)
-        below += mass
-    successes[several] = found.clamp_min(0)
-    many = several[trials > _FEW]
-    successes[many] = binomial(count[many], probability[many], generator)
+        return binomial(count, probability[group], generator)
+    position = uniform(count, generator)
+    at = group * (_FEW + 1) + count.clamp_max(_FEW).long()
+    successes = count - _FEW
+    for below in _failures_below(probability):
+        # a failure more unless the position is below: the difference of two numbers in [0, 1] has the right sign
+        successes -= (position - below.index_select(0, at)).floor_()
+    many = (count > _FEW).nonzero()[:, 0]
+    successes[many] = binomial(count[many], probability[group[many]], generator)
     return successes
+
+
+def _failures_below(probability: Tensor) -> Tensor:
+    """Chance of at most ``j`` failures, ``(_FEW, groups * (_FEW + 1))``, of each group and number of trials."""
+    trials = torch.arange(_FEW + 1, dtype=probability.dtype)[:, None]
+    failures = torch.arange(_FEW, dtype=probability.dtype)
+    ways = probability.new_tensor([[math.comb(n, j) for j in range(_FEW)] for n in range(_FEW + 1)])
+    chance = probability[:, None, None]
+    below = (ways * chance ** (trials - failures).clamp_min(0) * (1 - chance) ** failures).cumsum(-1)
+    return torch.where(failures < trials, below, 1.0).permute(2, 0, 1).flatten(1).contiguous()
 
 
 def standard_gamma(concentration: Tensor, generator: torch.Generator | None) -> Tensor:

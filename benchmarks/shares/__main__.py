@@ -16,11 +16,10 @@ from scif.datasets import simulate_counts
 from scif.model import ICM
 
 HERE = Path(__file__).parent
-#: Functions by the part that they are: file and name as the profiler has them. Only the anchor's calls another.
+#: Functions by the part that they are: file and name as the profiler has them. None calls another.
 PARTS = {
     "start: width, SVD, first variances": [("icm.py", "_start")],
-    "waiting for minibatches": [("_ahead.py", "ahead")],
-    "thinning": [("sparse_counts.py", "thin")],
+    "waiting for minibatches, which are split already": [("_ahead.py", "ahead")],
     "anchor: network, likelihood and its gradient": [("_objective.py", "forward")],
     "backward, through the network": [("~", "<method 'run_backward' of 'torch._C._EngineBase' objects>")],
     "optimiser": [("~", "<built-in method torch._fused_adamw_>")],
@@ -44,7 +43,6 @@ def shares(profile: cProfile.Profile) -> pd.Series:
         return sum(row[3] for (path, _, label), row in stats.items() if Path(path).name == file and label == name)
 
     found = {part: sum(seconds(*function) for function in functions) for part, functions in PARTS.items()}
-    found["anchor: network, likelihood and its gradient"] -= found["thinning"]
     found["everything else"] = total - sum(found.values())
     return pd.Series(found) / total
 

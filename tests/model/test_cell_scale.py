@@ -5,6 +5,7 @@ from __future__ import annotations
 import anndata as ad
 import numpy as np
 import pandas as pd
+import pytest
 import scipy.sparse as sp
 import torch
 
@@ -13,6 +14,7 @@ from scif.model import ICM
 from scif.model._cell_scale import CELLS, expectations, find_followers, fit_cell_scale
 from scif.model._data import CountBatch
 from scif.nn import CountConsistency, CountNetwork, SparseCounts
+from scif.nn.cell_scale import POINTS
 
 GENES, ALPHA = 120, 2.0
 
@@ -62,6 +64,20 @@ def test_few_cells_change_nothing():
     scales = fitted(model, drawn(np.linspace(-2.0, 2.0, CELLS - 1)))
     assert model.cell_scale.even
     assert (scales == 1).all()
+
+
+@pytest.mark.parametrize("peak", [-2.75, 0.0, 2.75])
+def test_cells_that_all_agree_to_the_last_bit_have_a_scale(monkeypatch: pytest.MonkeyPatch, peak: float) -> None:
+    """The variance of their scales is zero, which rounding must not make negative."""
+    model, cells = flat(), drawn(np.zeros(CELLS + 10))
+
+    def sure(x: SparseCounts, expected: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(-100.0 * (POINTS - peak) ** 2)[:, None].expand(-1, len(t))
+
+    monkeypatch.setattr(model, "scale_evidence", sure)
+    scales = fitted(model, cells)
+    assert bool(torch.isfinite(model.cell_scale.spread))
+    assert bool(torch.isfinite(scales).all())
 
 
 def test_genes_that_go_along_are_told_from_those_that_do_not():

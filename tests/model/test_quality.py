@@ -49,6 +49,18 @@ def test_closer_to_the_truth_than_simple_methods(simulation):
     assert ours < 0.9 * min(errors.values()), (ours, errors)
 
 
+def test_amplified_counts_want_the_negative_binomial():
+    adata = scif.datasets.simulate_counts(300, 200, depth=500.0, seed=5)
+    molecules, truth = adata.X.toarray(), np.asarray(adata.layers["truth"])
+    rng = np.random.default_rng(0)
+    reads = rng.poisson(20.0 * rng.gamma(np.maximum(molecules, 1e-9))) * (molecules > 0)
+    errors = {}
+    for noise in ("poisson", "nb"):
+        with pytest.warns(UserWarning, match="looks like reads"):
+            errors[noise] = composition_error(denoise(ad.AnnData(sparse.csr_matrix(reads)), noise=noise), truth).mean()
+    assert errors["nb"] < 0.8 * errors["poisson"]
+
+
 def test_transport_keeps_the_variance_that_the_mean_loses(simulation):
     adata, model = simulation
     truth = np.asarray(adata.layers["truth"])

@@ -70,6 +70,19 @@ def test_corrected_counts_warn_once():
     assert sum("not whole" in str(w.message) for w in caught) == 1
 
 
+def test_reads_are_told_from_molecules():
+    rng = np.random.default_rng(4)
+    rates = rng.gamma(0.2, 1.0, 300)
+    molecules = rng.poisson(rates, (200, 300)) + (np.arange(300) == 0)
+    molecules[:10, 1:9] += rng.poisson(20.0, (10, 8))  # markers of a few cells are no reason
+    reads = rng.poisson(15.0 * molecules * rng.gamma(2.0, 0.5, molecules.shape)) + (np.arange(300) == 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ICM.setup_anndata(make(molecules))
+    with pytest.warns(UserWarning, match=r"looks like reads.*noise='nb'"):
+        ICM.setup_anndata(make(reads))
+
+
 def test_one_fractional_value_among_many_is_seen():
     data = make(np.random.default_rng(3).poisson(3.0, (3000, 40)) + 1.0)
     data.X.data[-1] = 2.5

@@ -68,7 +68,7 @@ def fit_cell_scale(model: CountConsistency, cells: Sequence[CountBatch], expecte
         mean = at @ chance
         left = at.square() @ chance - mean.square()
         scale.centre.copy_(mean.mean())
-        scale.spread.copy_((mean.var(correction=0) + left.mean()).sqrt())
+        scale.spread.copy_((mean.var(correction=0) + left.mean()).clamp_min(0.0).sqrt())  # rounding may go below
     return scale(evidence)
 
 

@@ -19,12 +19,16 @@ __all__ = ["check_setup", "named"]
 CHUNK = 2048
 #: Share of entries that must look like log-transformed counts.
 MOSTLY = 0.95
+#: Cells in which counts are looked at; genes are rare if at most this share of them has any, and enough if so many do.
+LOOKED_AT, RARE, ENOUGH = 1024, 0.1, 100
+#: Largest count of a rare gene, where it is seen, that is typical of molecules: theirs is 1, that of reads about 10.
+MOLECULES = 3
 
 
 def check_setup(
     adata: Any, *, layer: str | None = None, batch_key: str | None = None, size_factor_key: str | None = None
 ) -> None:
-    """Raise ``ValueError`` unless an AnnData holds counts; warn once if they are not whole numbers."""
+    """Raise ``ValueError`` unless an AnnData holds counts; warn if they are not whole numbers, or look like reads."""
     if not isinstance(adata, AnnData):
         msg = f"adata is a {type(adata).__name__}; pass an AnnData."
         raise TypeError(msg)
@@ -86,7 +90,7 @@ def _check_counts(adata: AnnData, layer: str | None) -> None:
     if not _is_numeric(data):
         msg = f"{where} has dtype {getattr(data, 'dtype', type(data).__name__)}; counts must be numbers."
         raise ValueError(msg)
-    fractional = 0
+    fractional, typical = 0, 0.0
     logged: list[sparse.csr_matrix] = []
     for start, x in _chunks(data, adata.n_obs):
         bad = ~(np.isfinite(x.data) & (x.data >= 0))
@@ -105,6 +109,8 @@ def _check_counts(adata: AnnData, layer: str | None) -> None:
                 "Remove them with scanpy.pp.filter_cells(adata, min_counts=1)."
             )
             raise ValueError(msg)
+        if start == 0:
+            typical = _typical_of_rare(x[:LOOKED_AT])
         here = int((x.data != np.round(x.data)).sum())
         fractional += here
         if here and len(logged) < 4:
@@ -122,6 +128,21 @@ def _check_counts(adata: AnnData, layer: str | None) -> None:
             UserWarning,
             stacklevel=4,
         )
+    if typical > MOLECULES:
+        warnings.warn(
+            f"{where} looks like reads, not molecules: genes that few cells show have typically {typical:g} counts where "
+            "they are seen; of molecules it would be 1. Reads of one molecule are not independent, and noise='poisson' "
+            "would keep what amplification adds. Give counts of molecules (UMIs), or use ICM(adata, noise='nb').",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def _typical_of_rare(x: sparse.csr_matrix) -> float:
+    """Median count, where they are seen, of genes that few of the cells show; zero if that are too few counts."""
+    seen = x.getnnz(axis=0)
+    counts = x.data[(seen <= RARE * x.shape[0])[x.indices]]
+    return float(np.median(counts)) if len(counts) >= ENOUGH else 0.0
 
 
 def _is_numeric(data: Any) -> bool:

@@ -132,7 +132,8 @@ def _check_counts(adata: AnnData, layer: str | None) -> None:
         warnings.warn(
             f"{where} looks like reads, not molecules: where a gene that few cells show is seen, it has typically "
             f"{typical:g} counts; of molecules it would have 1. Reads of one molecule are not independent, and "
-            "noise='poisson' would keep what amplification adds. Give counts of molecules (UMIs), or use ICM(adata, noise='nb').",
+            "noise='poisson' would keep what amplification adds. Give counts of molecules (UMIs), or use "
+            "ICM(adata, noise='nb').",
             UserWarning,
             stacklevel=4,
         )

@@ -10,15 +10,20 @@ import pandas as pd
 __all__ = ["keep", "markdown", "replace_table"]
 
 
-def keep(path: Path, rows: pd.DataFrame, order: Iterable[str]) -> None:
-    """Add rows to a file, in place of those of the same method and seed, in the order of the methods."""
+def keep(
+    path: Path, rows: pd.DataFrame, order: Iterable[str] | None = None, *, keys: Sequence[str] = ("method", "seed")
+) -> None:
+    """Add rows to a file, in place of those with the same keys, in the order of the methods if it is given."""
     if path.exists():
         old = pd.read_csv(path, dtype={"method": str})  # which may look like a number
-        again = old["method"].isin(rows["method"]) & old["seed"].isin(rows["seed"])
+        again = old.set_index(list(keys)).index.isin(rows.set_index(list(keys)).index)
         rows = pd.concat([old[~again], rows])
-    place = {name: i for i, name in enumerate(order)}
-    rows = rows.sort_values(["method", "seed"], key=lambda c: c.map(place) if c.name == "method" else c, kind="stable")
-    rows.to_csv(path, index=False, float_format="%.5g")
+    if order is not None:
+        place = {name: i for i, name in enumerate(order)}
+        rows = rows.sort_values(
+            ["method", "seed"], key=lambda c: c.map(place) if c.name == "method" else c, kind="stable"
+        )
+    rows.to_csv(path, index=False, float_format="%.6g")
 
 
 def markdown(table: pd.DataFrame, *, digits: Sequence[int]) -> str:

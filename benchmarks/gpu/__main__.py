@@ -14,22 +14,12 @@ from typing import Any
 import pandas as pd
 import torch
 from benchmarks.gpu import counts, step
-from benchmarks.report import markdown, replace_table
+from benchmarks.report import keep, markdown, replace_table
 
 HERE = Path(__file__).parent
 PARTS = ("counts", "step")
 KEYS = {"counts": ("dataset", "method"), "step": ("form", "cells", "genes")}
 COUNTS = ("mouse_bladder_cell_select_2100", "simulated-3000-50000x5000")
-
-
-def _keep(path: Path, row: dict[str, Any], keys: tuple[str, ...]) -> None:
-    """Add a row to a file, in place of one with the same keys."""
-    table = pd.DataFrame([row])
-    if path.exists():
-        old = pd.read_csv(path)
-        same = (old[list(keys)] == [row[key] for key in keys]).all(axis=1)
-        table = pd.concat([old[~same], table])
-    table.to_csv(path, index=False, float_format="%.6g")
 
 
 def rows_of(part: str, options: argparse.Namespace) -> Iterable[dict[str, Any]]:
@@ -60,7 +50,7 @@ def main() -> None:
         for part in options.parts:
             for row in rows_of(part, options):
                 print(json.dumps(row), flush=True)
-                _keep(options.out / f"{part}.csv", row | about, KEYS[part])
+                keep(options.out / f"{part}.csv", pd.DataFrame([row | about]), keys=KEYS[part])
     for name, summary in SUMMARIES.items():
         if (options.out / f"{name}.csv").exists():
             replace_table(HERE / "README.md", summary(pd.read_csv(options.out / f"{name}.csv")), name=name)

@@ -21,7 +21,7 @@ CHUNK = 2048
 MOSTLY = 0.95
 #: Cells in which counts are looked at; genes are rare if at most this share of them has any, and enough if so many do.
 LOOKED_AT, RARE, ENOUGH = 1024, 0.1, 100
-#: Largest count of a rare gene, where it is seen, that is typical of molecules: theirs is 1, that of reads about 10.
+#: Largest count of a rare gene, where it is seen, that may be typical of molecules: theirs is 1, 2 at most, that of reads about 10.
 MOLECULES = 3
 
 
@@ -131,7 +131,7 @@ def _check_counts(adata: AnnData, layer: str | None) -> None:
     if typical > MOLECULES:
         warnings.warn(
             f"{where} looks like reads, not molecules: where a gene that few cells show is seen, it has typically "
-            f"{typical:g} counts; of molecules it would have 1. Reads of one molecule are not independent, and "
+            f"{typical:g} counts; of molecules it would have 1 or 2. Reads of one molecule are not independent, and "
             "noise='poisson' would keep what amplification adds. Give counts of molecules (UMIs), or use "
             "ICM(adata, noise='nb').",
             UserWarning,

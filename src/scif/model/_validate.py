@@ -21,7 +21,7 @@ CHUNK = 2048
 MOSTLY = 0.95
 #: Cells in which counts are looked at; genes are rare if at most this share of them has any, and enough if so many do.
 LOOKED_AT, RARE, ENOUGH = 1024, 0.1, 100
-#: Largest count of a rare gene, where it is seen, that may be typical of molecules: theirs is 1, 2 at most, that of reads about 10.
+#: Largest count where a rare gene is seen that may be typical of molecules: theirs is 1 or 2, that of reads about 10.
 MOLECULES = 3
 
 

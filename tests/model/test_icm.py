@@ -310,53 +310,6 @@ def test_without_early_stopping_nothing_is_held_out(adata):
     assert "validation_loss" not in model.history
 
 
-def test_an_interrupted_training_keeps_its_weights(adata):
-    from lightning.pytorch.callbacks import Callback
-
-    class Stop(Callback):
-        def on_train_epoch_end(self, trainer, pl_module):
-            if trainer.current_epoch == 1:
-                raise KeyboardInterrupt
-
-    ICM.setup_anndata(adata)
-    model = ICM(adata)
-    with pytest.warns(UserWarning, match="interrupted"):
-        model.train(max_epochs=50, enable_progress_bar=False, callbacks=[Stop()])
-    assert model.is_trained
-    assert np.isfinite(model.get_denoised()).all()
-
-
-@pytest.mark.parametrize(
-    ("hook", "error", "then"),
-    [
-        ("on_train_epoch_end", RuntimeError, None),
-        ("on_fit_start", KeyboardInterrupt, None),
-        ("on_train_epoch_end", KeyboardInterrupt, RuntimeError),  # what is trained so far cannot be finished
-    ],
-)
-def test_a_second_training_that_fails_leaves_the_model_as_it_was(adata, monkeypatch, hook, error, then):
-    from lightning.pytorch.callbacks import Callback
-
-    from scif.model import _plan
-
-    def fail(*args, **kwargs):
-        raise error
-
-    def fail_then(*args, **kwargs):
-        raise then
-
-    ICM.setup_anndata(adata)
-    model = ICM(adata)
-    model.train(max_epochs=3, enable_progress_bar=False)
-    before = {kind: model.get_denoised(estimator=kind) for kind in ("mean", "transport")}
-    if then is not None:
-        monkeypatch.setattr(_plan, "refit_loadings", fail_then)
-    with pytest.raises((error, SystemExit) if then is None else then):
-        model.train(max_epochs=3, enable_progress_bar=False, callbacks=[type("Fail", (Callback,), {hook: fail})()])
-    for kind, found in before.items():
-        np.testing.assert_array_equal(model.get_denoised(estimator=kind), found)
-
-
 @pytest.mark.parametrize(
     ("kwargs", "match"),
     [

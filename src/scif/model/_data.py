@@ -18,8 +18,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, S
 
 from scif.model._ahead import AheadLoader, ahead
 from scif.model._stored import MIXED, NeighbouringBatches, StoredCounts, by_rows
-from scif.nn import SparseCounts
-from scif.nn.sparse_counts import Thinned
+from scif.nn import SparseCounts, Thinned
 
 __all__ = ["CountBatch", "CountDataModule", "CountDataset", "GatheredCounts", "cached_cells", "numbered"]
 
@@ -228,18 +227,22 @@ class CountDataset(Dataset[CountBatch]):
         prepare: Callable[[Any], CountBatch] | None = None,
     ) -> DataLoader[CountBatch]:
         """Minibatches of all cells in random order, prepared; from disk of neighbours if they are many."""
-        order: Sampler[Any]
         if self.on_disk and self.num_cells > MIXED:
-            order = NeighbouringBatches(self.data, batch_size=batch_size, generator=generator)
-        else:
-            cells = RandomSampler(range(self.num_cells), generator=generator)
-            order = BatchSampler(cells, batch_size=batch_size, drop_last=False)
-        return AheadLoader(self, sampler=order, batch_size=None, collate_fn=prepare)
+            order: Sampler[Any] = NeighbouringBatches(self.data, batch_size=batch_size, generator=generator)
+            return AheadLoader(self, sampler=order, batch_size=None, collate_fn=prepare)
+        cells = RandomSampler(range(self.num_cells), generator=generator)
+        return self.loader(cells, batch_size=batch_size, prepare=prepare)
 
-    def loader(self, sampler: Sampler[int] | Sequence[int], *, batch_size: int) -> DataLoader[CountBatch]:
-        """Minibatches of the cells that a sampler gives."""
+    def loader(
+        self,
+        sampler: Sampler[int] | Sequence[int],
+        *,
+        batch_size: int,
+        prepare: Callable[[Any], CountBatch] | None = None,
+    ) -> DataLoader[CountBatch]:
+        """Minibatches of the cells that a sampler gives, prepared."""
         batches = BatchSampler(sampler, batch_size=batch_size, drop_last=False)
-        return AheadLoader(self, sampler=batches, batch_size=None)
+        return AheadLoader(self, sampler=batches, batch_size=None, collate_fn=prepare)
 
     def batches(self, rows: np.ndarray, *, batch_size: int) -> Iterator[CountBatch]:
         """Minibatches of some cells, in that order."""
@@ -271,8 +274,8 @@ class CountDataModule(pl.LightningDataModule):
     seed
         Of the order of the cells, and of how they are split.
     split
-        How the anchor splits counts. On a processor that is done beside the step before, where a core may be idle;
-        a GPU does it faster by itself.
+        How the anchor splits counts; None if there is none. On a processor that is done beside the step before, where
+        a core may be idle; a GPU does it faster by itself.
     """
 
     def __init__(
@@ -281,7 +284,7 @@ class CountDataModule(pl.LightningDataModule):
         *,
         batch_size: int,
         seed: int,
-        split: Callable[[SparseCounts, torch.Generator], Thinned] | None = None,
+        split: Callable[[SparseCounts, torch.Generator], Thinned] | None,
     ) -> None:
         super().__init__()
         self.dataset, self.batch_size, self.seed, self.split = dataset, batch_size, seed, split
@@ -298,9 +301,10 @@ class CountDataModule(pl.LightningDataModule):
     def _splitter(self) -> Callable[[Any], CountBatch] | None:
         """Splits minibatches, by numbers of its own in each process; None if that is for the anchor to do."""
         split, trainer = self.split, self.trainer
-        if split is None or (trainer is not None and trainer.strategy.root_device.type != "cpu"):
+        assert trainer is not None  # it is there before minibatches are asked for
+        if split is None or trainer.strategy.root_device.type != "cpu":
             return None
-        generator = torch.Generator().manual_seed(self.seed + (0 if trainer is None else trainer.global_rank))
+        generator = torch.Generator().manual_seed(self.seed + trainer.global_rank)
         return lambda batch: replace(batch, parts=split(batch.x, generator))
 
     def val_dataloader(self) -> DataLoader[CountBatch] | list[Any]:

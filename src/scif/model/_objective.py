@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from scif.core import ICM, Anchor, PoissonDeviance, Uniform
 from scif.core.noise import NoiseModel, Poisson
 from scif.core.objective import LossOutput
-from scif.nn import SparseCounts
-from scif.nn.sparse_counts import Thinned
+from scif.nn import SparseCounts, Thinned
 
 __all__ = ["CountAnchor", "CountICM"]
 

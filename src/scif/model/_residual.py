@@ -14,10 +14,9 @@ from torch import Tensor
 from scif.core._cores import spread
 from scif.core.noise import NegativeBinomial
 from scif.model._data import CountBatch, numbered
-from scif.nn import CountConsistency
+from scif.nn import CountConsistency, Thinned
 from scif.nn.code_prior import MAX_SHAPE
 from scif.nn.entry_sums import EntrySums
-from scif.nn.sparse_counts import Thinned
 
 __all__ = ["GeneVariation", "drawn_variation", "few", "fit_variation", "moment_variation", "passes"]
 
@@ -25,7 +24,7 @@ __all__ = ["GeneVariation", "drawn_variation", "few", "fit_variation", "moment_v
 GRID = torch.tensor([*np.geomspace(0.02, 2000.0, 13), MAX_SHAPE], dtype=torch.float32)
 #: The same with so many steps from one to the next; losses are smooth, so that those between need not be looked at.
 STEPS = 4
-FINE = torch.tensor([*np.geomspace(0.02, 2000.0, 12 * STEPS + 1), MAX_SHAPE], dtype=torch.float32)
+FINE = torch.tensor([*np.geomspace(0.02, 2000.0, STEPS * (len(GRID) - 2) + 1), MAX_SHAPE], dtype=torch.float32)
 #: Entries (cells x genes) that are enough while training goes on, and of the last estimate, which is kept.
 FEW_ENTRIES, MANY_ENTRIES = 3_000_000, 12_000_000
 #: Genes on each side that are of similar expression: at the least, and one in so many. Rounds of what they share.
@@ -237,18 +236,13 @@ def _posterior_mean(loss: Tensor, expression: Tensor) -> Tensor:
         By which genes are similar, ``(genes,)``.
     """
     order = expression.argsort()
-    genes = len(order)
-    window = min(max(SIMILAR, genes // ONE_IN), genes)
-    place = torch.arange(genes)
-    similar = (place + window + 1).clamp_max(genes) - (place - window).clamp_min(0)
+    window = min(max(SIMILAR, len(order) // ONE_IN), len(order))
+    similar = _sums_around(loss.new_ones(1, len(order)), window)
     loss = _between(loss[:, order])
     likelihood = torch.exp(loss.min(0).values - loss)
     prior = torch.full_like(likelihood, 1.0 / len(likelihood))
     for _ in range(PRIOR_ROUNDS):
-        sums = torch.nn.functional.pad(_posterior(likelihood, prior).cumsum(1), (1, 0))
-        upper = torch.nn.functional.pad(sums, (0, window), mode="replicate")[:, window + 1 :]
-        lower = torch.nn.functional.pad(sums, (window, 0))[:, :genes]
-        prior = (upper - lower) / similar
+        prior = _sums_around(_posterior(likelihood, prior), window) / similar
     dispersion = (_posterior(likelihood, prior) / FINE[:, None]).sum(0)
     out = torch.empty_like(dispersion)
     out[order] = dispersion.reciprocal()
@@ -259,6 +253,13 @@ def _between(loss: Tensor) -> Tensor:
     """Losses of :data:`FINE` from those of :data:`GRID`, ``(shapes, genes)``: smooth curves of the logarithm."""
     even = CubicSpline(np.arange(len(GRID) - 1), loss[:-1].numpy())(np.arange(len(FINE) - 1) / STEPS)
     return torch.cat([torch.from_numpy(even), loss[-1:]])
+
+
+def _sums_around(values: Tensor, window: int) -> Tensor:
+    """Sums of values ``(n, genes)``, none negative, over a gene and so many on each side, fewer at the ends."""
+    sums = torch.nn.functional.pad(values.cumsum(1), (1, 0))  # never falls, unlike a sum that moves along
+    upper = torch.nn.functional.pad(sums, (0, window), mode="replicate")[:, window + 1 :]
+    return upper - torch.nn.functional.pad(sums, (window, 0))[:, : values.shape[1]]
 
 
 def _posterior(likelihood: Tensor, prior: Tensor) -> Tensor:

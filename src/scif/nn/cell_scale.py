@@ -129,7 +129,8 @@ class CellScale(nn.Module):
         """
         varies = shape < STEADY
         rows, columns, values = _entries(x, varies)
-        # likelihoods are small differences of large sums, which single precision rounds otherwise in each minibatch
+        # Likelihoods are small differences of large sums, which single precision rounds otherwise in each minibatch;
+        # for the logarithms that are summed it will do.
         mu, shape = mu if bool(varies.all()) else mu[:, varies], shape[varies].to(wide(mu))
         values = values.to(shape)
         technical = None if inverse_dispersion is None else inverse_dispersion[varies].to(shape)

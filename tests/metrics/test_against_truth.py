@@ -69,6 +69,13 @@ def test_permutation_of_counts_keeps_every_count(pbmc):
         permute_genes(pbmc.X, [3], kind="counts")
 
 
+def test_constant_genes_are_uncorrelated_whatever_rounding_does_to_them():
+    rng = np.random.default_rng(0)
+    library = rng.lognormal(3.0, 1.0, size=400).astype(np.float32)
+    profile = rng.dirichlet(np.full(40, 0.5)).astype(np.float32)
+    assert mean_absolute_correlation(library[:, None] * profile, [0, 3, 7]) == 0.0
+
+
 def test_permuted_genes_are_uncorrelated_until_a_denoiser_mixes_them_in(pbmc):
     chosen = np.argsort(-pbmc.X.mean(axis=0).A1)[10:40]
     null = permute_genes(pbmc.X, chosen)

@@ -13,6 +13,9 @@ from scif.metrics._matrix import as_counts, check_prediction, library_sizes, nor
 
 __all__ = ["VarianceKept", "gene_correlation_error", "mean_absolute_correlation", "permute_genes", "variance_kept"]
 
+#: Spread, as a share of the mean, that is rounding: denoised counts are in single precision.
+_ROUNDING = 1e-6
+
 
 def permute_genes(
     X: Any,
@@ -71,8 +74,8 @@ def permute_genes(
 def mean_absolute_correlation(X: Any, genes: Sequence[int] | np.ndarray) -> float:
     """Mean absolute Pearson correlation of some genes with every other gene, over cells.
 
-    Counts are scaled to 10,000 per cell and ``log1p``-transformed first. Genes that do not vary count as
-    uncorrelated.
+    Counts are scaled to 10,000 per cell and ``log1p``-transformed first. Genes that do not vary, up to
+    rounding in single precision, count as uncorrelated.
 
     Parameters
     ----------
@@ -164,7 +167,8 @@ def variance_kept(denoised: Any, truth: Any, groups: Sequence[Any] | np.ndarray)
 
 
 def _standardised(values: np.ndarray) -> np.ndarray:
-    """Columns of mean zero and variance one; constant columns become zero."""
-    values = values - values.mean(axis=0)
+    """Columns of mean zero and variance one; columns that are constant up to rounding become zero."""
+    mean = values.mean(axis=0)
+    values = values - mean
     spread = values.std(axis=0)
-    return values / np.where(spread > 1e-12, spread, np.inf)
+    return values / np.where(spread > _ROUNDING * np.abs(mean), spread, np.inf)

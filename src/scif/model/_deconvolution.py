@@ -20,12 +20,15 @@ from scif.nn.code_prior import MAX_SHAPE, CodePosterior, CodePrior, posterior
 
 __all__ = ["fit_code_prior"]
 
+#: Cells at the least: of fewer the prior is more often wrong than of use.
+FEWEST = 40
 #: Rounds of codes and loadings, and of the mixture at the first of them and at the later ones.
 ROUNDS, FIRST, LATER = 4, 20, 10
 #: Rounds of the loadings' prior at each of them: it goes on from where it was.
 PRIOR_ROUNDS = 2
 #: Least information on a direction, whose prior has variance one, at the first round and later. The network's
-#: own loadings underrate a weak direction; after a round a real one has gained, one that fits noise has lost.
+#: own loadings underrate a weak direction; after a round a real one has gained, one that fits noise has lost. Not so
+#: where cells are few and genes many, whose noise adds up to codes that seem well known: there cells are counted.
 INFORMED = (0.2, 0.5)
 
 
@@ -56,10 +59,14 @@ class Codes:
         return torch.einsum("cg,gij->cij", share, self.information)
 
     def informed(self, *, least: float) -> Tensor:
-        """Directions ``(k, kept)`` about which an average cell's counts say more than ``least``; one in any case."""
+        """Directions ``(k, kept)`` about which an average cell's counts say more than ``least``; one in any case.
+
+        And the best known of them where that would leave fewer than :data:`CELLS` cells to each.
+        """
         share = self.molecules @ self.group / len(self.z)
         strength, axes = torch.linalg.eigh(torch.einsum("g,gij->ij", share, self.information))
-        return axes[:, -max(1, int((strength > least).sum())) :]
+        kept = min(int((strength > least).sum()), len(self.z) // CELLS)
+        return axes[:, -max(1, kept) :]
 
     def along(self, axes: Tensor) -> Codes:
         """In these directions alone."""
@@ -114,10 +121,10 @@ def fit_code_prior(
     Returns
     -------
     Codes of the cells, drawn from their posteriors, ``(cells, k)``; None, and no prior, if cells are fewer than
-    :data:`CELLS` or do not differ.
+    :data:`FEWEST` or do not differ.
     """
     network = model.network
-    if len(at.latent) < CELLS or at.whiten.shape[1] == 0:
+    if len(at.latent) < FEWEST or at.whiten.shape[1] == 0:
         return None
     z, member = at.coordinates().cpu().double(), at.group.cpu().double()
     loose = Decoder(network.loadings, network.bias).moved(at.centre, at.unwhiten)

@@ -12,7 +12,7 @@ from scif.nn.code_prior import COMPONENTS, CodePosterior
 
 __all__ = ["BLOCK", "CELLS", "Mixture", "like_codes"]
 
-#: Cells of an average component or group at the least.
+#: Cells of an average component or group at the least, and for each direction of the codes.
 CELLS = 20
 #: Largest stretch of a direction, for directions whose signal is all but lost.
 MAX_STRETCH = 2.0

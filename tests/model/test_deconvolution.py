@@ -7,23 +7,18 @@ import pytest
 import torch
 
 import scif
-from scif.metrics import CountSplit, permute_genes, split_counts
+from scif.metrics import permute_genes, poisson_nll, pooled_profile, split_counts
 from scif.model import ICM
 from scif.model import _plan as plan
 from scif.model._mixture import Mixture
 from scif.nn.code_prior import posterior
 
 
-def _fit(adata, **training) -> ICM:
+def _fit(adata, *, n_latent: int | None = None, **training) -> ICM:
     ICM.setup_anndata(adata)
-    model = ICM(adata)
+    model = ICM(adata, n_latent=n_latent)
     model.train(enable_progress_bar=False, **training)
     return model
-
-
-def _held_out_loss(mean: np.ndarray, split: CountSplit) -> float:
-    mean = mean * (split.test.sum() / split.train.sum())
-    return float((mean - split.test.toarray() * np.log(mean + 1e-6)).mean())
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +107,7 @@ def test_fewer_directions_of_a_mixture_are_its_marginal():
 def test_directions_that_fit_noise_are_dropped():
     """The simulation has nine; of the fourteen of the network five would add variance to weak components."""
     adata = scif.datasets.simulate_counts(1500, 600, depth=8000.0, seed=11)
-    ICM.setup_anndata(adata)
-    model = ICM(adata, n_latent=14)
-    model.train(enable_progress_bar=False)
+    model = _fit(adata, n_latent=14)
     assert int(model.module.prior.loadings.any(0).sum()) == 9
 
 
@@ -123,13 +116,10 @@ def test_few_cells_of_many_kinds_have_no_more_directions_than_they_can_show():
     adata = scif.datasets.simulate_counts(80, 6000, depth=4000.0, n_types=16, seed=3)
     split = split_counts(adata.X, 0.9, seed=5)
     adata.X = split.train
-    pooled = np.outer(split.train.sum(1), split.train.sum(0) / split.train.sum())
-    loss = {"pooled": _held_out_loss(pooled, split)}
+    loss = {"pooled": poisson_nll(pooled_profile(split.train), split.test, scale=split.scale)}
     for weight in (0.0, 1.0):
-        ICM.setup_anndata(adata)
-        model = ICM(adata, n_latent=16)
-        model.train(enable_progress_bar=False, consistency_weight=weight)
-        loss[weight] = _held_out_loss(model.get_denoised(), split)
+        model = _fit(adata, n_latent=16, consistency_weight=weight)
+        loss[weight] = poisson_nll(model.get_denoised(), split.test, scale=split.scale)
     assert 1 <= int(model.module.prior.loadings.any(0).sum()) <= 80 // 20
     assert loss[1.0] < loss[0.0] + 1e-3 * (loss["pooled"] - loss[0.0]), loss
 
@@ -157,7 +147,8 @@ def test_consistency_predicts_held_out_molecules_better_than_the_anchor_alone():
     seen.X = split.train
     loss = {}
     for weight in (0.0, 1.0):
-        loss[weight] = _held_out_loss(_fit(seen, consistency_weight=weight).get_denoised(), split)
+        mean = _fit(seen, consistency_weight=weight).get_denoised()
+        loss[weight] = poisson_nll(mean, split.test, scale=split.scale)
     assert loss[1.0] < loss[0.0] - 5e-5, loss
 
 

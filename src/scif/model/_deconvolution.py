@@ -61,7 +61,7 @@ class Codes:
     def informed(self, *, least: float) -> Tensor:
         """Directions ``(k, kept)`` about which an average cell's counts say more than ``least``; one in any case.
 
-        And the best known of them where that would leave fewer than :data:`CELLS` cells to each.
+        The best known of these, if they are more than one for :data:`~scif.model._mixture.CELLS` cells.
         """
         share = self.molecules @ self.group / len(self.z)
         strength, axes = torch.linalg.eigh(torch.einsum("g,gij->ij", share, self.information))
@@ -101,11 +101,11 @@ def fit_code_prior(
     r"""Fit :class:`~scif.nn.CodePrior` to counts; the network stays as it is.
 
     A network's codes are shrunk and blurred by noise. Each round looks at the likelihood of every cell's counts
-    around the present guess of its code, drops directions about which the counts say nothing, fits the mixture by
-    extreme deconvolution, draws codes from their posteriors, and takes a Newton step of the loadings given the draws:
-    draws, unlike means, are as spread out as the codes themselves, so that loadings do not make up for what their
-    codes lack. Loadings are kept twice: as posterior means for the mean, and loosely shrunk for the transport, which
-    would lack variance otherwise.
+    around the present guess of its code, drops directions about which the counts say nothing (and the least known of
+    the others, where cells are few), fits the mixture by extreme deconvolution, draws codes from their posteriors, and
+    takes a Newton step of the loadings given the draws: draws, unlike means, are as spread out as the codes themselves,
+    so that loadings do not make up for what their codes lack. Loadings are kept twice: as posterior means for the mean,
+    and loosely shrunk for the transport, which would lack variance otherwise.
 
     Parameters
     ----------

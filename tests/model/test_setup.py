@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import scanpy as sc
+import scvi
 from scipy import sparse
 
+import scif
 from scif.model import ICM
 
 
@@ -81,6 +83,37 @@ def test_reads_are_told_from_molecules():
         ICM.setup_anndata(make(molecules))
     with pytest.warns(UserWarning, match=r"looks like reads.*noise='nb'"):
         ICM.setup_anndata(make(reads))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda x: 2 * x, r"counted twice.*reads_to_fragments"),
+        (lambda x: 2 * x - (np.random.default_rng(8).random(x.shape) < 0.3) * (x > 0), "counted twice"),
+        (lambda x: np.minimum(x, 1), "looks binarised"),
+        (lambda x: x + 1, "raised"),
+    ],
+    ids=["pairs", "most in pairs", "binary", "raised"],
+)
+@pytest.mark.parametrize("depth", [100.0, 1000.0])
+def test_counts_that_no_molecules_give_are_told_once(change, said, depth):
+    """Whatever the genes and cells are, k! times the number of entries that are k is log-convex for molecules."""
+    molecules = scif.datasets.simulate_counts(150, 200, depth=depth, seed=6).X.toarray()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ICM.setup_anndata(make(molecules))
+    with pytest.warns(UserWarning, match=said) as caught:
+        ICM.setup_anndata(make(change(molecules)))
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
+
+
+def test_fragments_are_no_pairs():
+    data = make(2 * scif.datasets.simulate_counts(150, 200, depth=100.0, seed=6).X.toarray())
+    scvi.data.reads_to_fragments(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ICM.setup_anndata(data, layer="fragments")
 
 
 def test_one_fractional_value_among_many_is_seen():

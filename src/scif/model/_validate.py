@@ -11,6 +11,7 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
+from scif.model._molecules import LOOKED_AT, unlike_molecules
 from scif.model._stored import by_rows
 
 __all__ = ["check_setup", "named"]
@@ -19,16 +20,12 @@ __all__ = ["check_setup", "named"]
 CHUNK = 2048
 #: Share of entries that must look like log-transformed counts.
 MOSTLY = 0.95
-#: Cells in which counts are looked at; genes are rare if at most this share of them has any, and enough if so many do.
-LOOKED_AT, RARE, ENOUGH = 1024, 0.1, 100
-#: Largest count where a rare gene is seen that may be typical of molecules: theirs is 1 or 2, that of reads about 10.
-MOLECULES = 3
 
 
 def check_setup(
     adata: Any, *, layer: str | None = None, batch_key: str | None = None, size_factor_key: str | None = None
 ) -> None:
-    """Raise ``ValueError`` unless an AnnData holds counts; warn if they are not whole numbers, or look like reads."""
+    """Raise ``ValueError`` unless an AnnData holds counts; warn if they do not look like molecules."""
     if not isinstance(adata, AnnData):
         msg = f"adata is a {type(adata).__name__}; pass an AnnData."
         raise TypeError(msg)
@@ -90,7 +87,7 @@ def _check_counts(adata: AnnData, layer: str | None) -> None:
     if not _is_numeric(data):
         msg = f"{where} has dtype {getattr(data, 'dtype', type(data).__name__)}; counts must be numbers."
         raise ValueError(msg)
-    fractional, typical = 0, 0.0
+    fractional, odd = 0, None
     logged: list[sparse.csr_matrix] = []
     for start, x in _chunks(data, adata.n_obs):
         bad = ~(np.isfinite(x.data) & (x.data >= 0))
@@ -110,7 +107,7 @@ def _check_counts(adata: AnnData, layer: str | None) -> None:
             )
             raise ValueError(msg)
         if start == 0:
-            typical = _typical_of_rare(x[:LOOKED_AT])
+            odd = unlike_molecules(x[:LOOKED_AT])
         here = int((x.data != np.round(x.data)).sum())
         fractional += here
         if here and len(logged) < 4:
@@ -128,22 +125,8 @@ def _check_counts(adata: AnnData, layer: str | None) -> None:
             UserWarning,
             stacklevel=4,
         )
-    if typical > MOLECULES:
-        warnings.warn(
-            f"{where} looks like reads, not molecules: where a gene that few cells show is seen, it has typically "
-            f"{typical:g} counts; of molecules it would have 1 or 2. Reads of one molecule are not independent, and "
-            "noise='poisson' would keep what amplification adds. Give counts of molecules (UMIs), or use "
-            "ICM(adata, noise='nb').",
-            UserWarning,
-            stacklevel=4,
-        )
-
-
-def _typical_of_rare(x: sparse.csr_matrix) -> float:
-    """Median count, where they are seen, of genes that few of the cells show; zero if that are too few counts."""
-    seen = x.getnnz(axis=0)
-    counts = x.data[(seen <= RARE * x.shape[0])[x.indices]]
-    return float(np.median(counts)) if len(counts) >= ENOUGH else 0.0
+    if odd is not None:
+        warnings.warn(f"{where} {odd}", UserWarning, stacklevel=4)
 
 
 def _is_numeric(data: Any) -> bool:

@@ -1,0 +1,75 @@
+"""What shows that counts are not of molecules, which the noise would be wrong for: one look at some of the cells."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+__all__ = ["LOOKED_AT", "unlike_molecules"]
+
+#: Cells in which counts are looked at; genes are rare if at most this share of them has any, and enough if so many do.
+LOOKED_AT, RARE, ENOUGH = 1024, 0.1, 100
+#: Largest count where a rare gene is seen that may be typical of molecules: theirs is 1 or 2, that of reads about 10.
+MOLECULES = 3
+#: Entries that there must be at the least, and share of them that must be there not to be missed.
+EXPECTED, SHARE = 30.0, 0.5
+
+
+def unlike_molecules(x: sparse.csr_matrix) -> str | None:
+    r"""Say what counts look like that no molecules give; None if they look like molecules.
+
+    Whatever the cells and genes are, molecules that are counted at random are a mixture of Poisson counts, of which
+    :math:`k! \, p_k` is the ``k``-th moment of a distribution. Moments are log-convex, so that
+    :math:`2 n_0 n_2 \ge n_1^2` and :math:`3 n_1 n_3 \ge 2 n_2^2` for numbers of entries that are zero to three, but for
+    chance. Binary data break the first; counts of two ends each, as of fragments of chromatin, break the second. Both
+    are about whole numbers.
+
+    Parameters
+    ----------
+    x
+        Counts ``(cells, genes)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy import sparse
+    >>> x = np.random.default_rng(0).poisson(0.5, (100, 80))
+    >>> unlike_molecules(sparse.csr_matrix(x)) is None
+    True
+    >>> unlike_molecules(sparse.csr_matrix(2 * x)).split(":")[0]
+    'looks as if most molecules were counted twice'
+    """
+    if (x.data == np.round(x.data)).all():
+        zeros = x.shape[0] * x.shape[1] - int((x.data != 0).sum())
+        ones, twos, threes = (int((x.data == k).sum()) for k in (1, 2, 3))
+        least = ones**2 / (2 * max(zeros, 1))
+        if least >= EXPECTED and twos < SHARE * min(least, ones):
+            return (
+                f"looks binarised, cut off or raised: {zeros} entries are 0, {ones} are 1 and {twos} are 2, and of "
+                f"molecules at least {least:.0f} would be 2. Their noise is not that of counts. Give the counts that "
+                "they were made from."
+            )
+        least = 2 * twos**2 / (3 * max(ones, 1))
+        if least >= EXPECTED and threes < SHARE * min(least, twos):
+            return (
+                f"looks as if most molecules were counted twice: {ones} entries are 1, {twos} are 2 and {threes} are "
+                f"3, and of molecules at least {least:.0f} would be 3. Counts of both ends of fragments (chromatin) "
+                "are like that; each pair would be taken for signal. Give the fragments, layer='fragments' after "
+                "scvi.data.reads_to_fragments(adata)."
+            )
+    typical = _typical_of_rare(x)
+    if typical > MOLECULES:
+        return (
+            f"looks like reads, not molecules: where a gene that few cells show is seen, it has typically "
+            f"{typical:g} counts; of molecules it would have 1 or 2. Reads of one molecule are not independent, and "
+            "noise='poisson' would keep what amplification adds. Give counts of molecules (UMIs), or use "
+            "ICM(adata, noise='nb')."
+        )
+    return None
+
+
+def _typical_of_rare(x: sparse.csr_matrix) -> float:
+    """Median count, where they are seen, of genes that few of the cells show; zero if that are too few counts."""
+    seen = x.getnnz(axis=0)
+    counts = x.data[(seen <= RARE * x.shape[0])[x.indices]]
+    return float(np.median(counts)) if len(counts) >= ENOUGH else 0.0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import anndata as ad
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 
 import scif
 from scif.metrics import permute_genes, poisson_nll, pooled_profile, split_counts
@@ -109,6 +111,18 @@ def test_directions_that_fit_noise_are_dropped():
     adata = scif.datasets.simulate_counts(1500, 600, depth=8000.0, seed=11)
     model = _fit(adata, n_latent=14)
     assert int(model.module.prior.loadings.any(0).sum()) == 9
+
+
+@pytest.mark.parametrize(("cells", "genes", "depth"), [(100, 2000, 300.0), (60, 3000, 2000.0)])
+def test_noise_of_many_genes_is_not_what_few_cells_share(cells, genes, depth):
+    """Of cells that differ in depth alone a prior would tell that they differ, and transport would show it."""
+    rng = np.random.default_rng(1)
+    rates = rng.gamma(0.5, 1.0, genes)
+    counts = rng.poisson(np.outer(depth * rng.lognormal(0.0, 0.3, cells), rates / rates.sum()))
+    model = _fit(ad.AnnData(sparse.csr_matrix(counts[:, counts.any(0)], dtype=np.float32)))
+    assert not model.module.prior.fitted
+    assert float(model.module.prior_share) == 0.0
+    assert np.isfinite(model.get_denoised(estimator="transport")).all()
 
 
 def test_few_cells_of_many_kinds_have_no_more_directions_than_they_can_show():

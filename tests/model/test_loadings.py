@@ -12,9 +12,10 @@ import scif
 from scif.model import _regression
 from scif.model._data import CountBatch
 from scif.model._loadings import refit_loadings, whiten_codes
-from scif.model._shrinkage import learn_prior, loosen, shrink
+from scif.model._shrinkage import SCALES, VectorPrior, learn_prior, loosen, shrink
 from scif.model._start import svd_start
 from scif.nn import CountConsistency, CountNetwork, SparseCounts, multinomial_nll
+from scif.nn.code_likelihood import information
 
 
 def _measured(covariance: Tensor, genes: int, *, null: int = 0) -> tuple[Tensor, Tensor, Tensor]:
@@ -122,6 +123,34 @@ def test_the_parabola_of_groups_is_that_of_the_cells(alike):
     target = (information @ loadings[:, :, None])[..., 0] + torch.einsum("ng,ngi->gi", rest, apart)
     for ours, expected in zip(sums.parabola(), (information, target), strict=True):
         torch.testing.assert_close(ours, expected)
+
+
+def _regressed_noise(genes: int) -> tuple[_regression.GeneRegressions, Tensor]:
+    """Counts that do not follow codes, regressed on them, and their information on their log-rates."""
+    generator = torch.Generator().manual_seed(7)
+    codes = torch.randn(300, 2, generator=generator)
+    mu = 3.0 * torch.rand(genes, generator=generator).square() * torch.ones(300, 1)
+    sums = _regression.GeneRegressions(torch.zeros(genes, 2), codes, torch.ones(300, 1))
+    sums.add(slice(0, 300), mu, torch.poisson(mu, generator=generator) - mu)
+    return sums, mu
+
+
+def test_noise_of_loadings_is_all_that_counts_seem_to_say_of_codes_they_do_not_follow():
+    sums, mu = _regressed_noise(1500)
+    prior = VectorPrior(10.0 * torch.eye(2), torch.full((len(SCALES), 1), 1 / len(SCALES)))
+    loadings = sums.solved(loosen, prior=prior)
+    seems = information(mu.sum(0, keepdim=True), loadings)[0]
+    noise = sums.noise(prior=prior)
+    assert float(noise.trace()) > 0.9 * 2 * 1500  # each gene adds about one in each direction
+    torch.testing.assert_close(seems, noise, rtol=0.1, atol=0.05 * float(noise.trace()))
+
+
+def test_noise_of_loadings_is_known_from_some_genes(monkeypatch):
+    sums, _ = _regressed_noise(1500)
+    prior = VectorPrior(0.1 * torch.eye(2), torch.full((len(SCALES), 1), 1 / len(SCALES)))
+    every = sums.noise(prior=prior)
+    monkeypatch.setattr(_regression, "GENES", 300)
+    torch.testing.assert_close(sums.noise(prior=prior), every, rtol=0.05, atol=0.02 * float(every.trace()))
 
 
 def test_groups_leave_no_direction_with_negative_information():

@@ -26,10 +26,9 @@ FEWEST = 40
 ROUNDS, FIRST, LATER = 4, 20, 10
 #: Rounds of the loadings' prior at each of them: it goes on from where it was.
 PRIOR_ROUNDS = 2
-#: Least information on a direction, whose prior has variance one, at the first round and later. The network's
-#: own loadings underrate a weak direction; after a round a real one has gained, one that fits noise has lost. Not so
-#: where cells are few and genes many, whose noise adds up to codes that seem well known: there cells are counted.
-INFORMED = (0.2, 0.5)
+#: Least information on a direction, whose prior has variance one, at the first round and later, when noise of the
+#: loadings has been taken off. The network's own loadings underrate a weak direction.
+INFORMED = (0.2, 0.0)
 
 
 @dataclass(frozen=True)
@@ -46,31 +45,39 @@ class Codes:
         How far each cell belongs to each group of cells with like codes, ``(n, groups)``; rows sum to one.
     information
         On the codes per molecule, average of each group, ``(groups, k, k)``.
+    noise
+        Part of it that noise of the loadings accounts for, ``(k, k)``.
     """
 
     z: Tensor
     molecules: Tensor
     group: Tensor
     information: Tensor
+    noise: Tensor
 
     def of(self, member: Tensor) -> Tensor:
-        """Information per molecule, averaged over the members ``(n, c)`` of each component, ``(c, k, k)``."""
+        """Information per molecule, averaged over the members ``(n, c)`` of each component, ``(c, k, k)``.
+
+        See :func:`_looked` for why noise is added.
+        """
         share = member.T @ self.group / (member.sum(0) + 1e-6)[:, None]
-        return torch.einsum("cg,gij->cij", share, self.information)
+        return torch.einsum("cg,gij->cij", share, self.information) + self.noise
 
     def informed(self, *, least: float) -> Tensor:
-        """Directions ``(k, kept)`` about which an average cell's counts say more than ``least``; one in any case.
+        """Directions ``(k, kept)`` about which an average cell's counts say more than ``least``; there may be none.
 
-        The best known of these, if they are more than one for :data:`~scif.model._mixture.CELLS` cells.
+        Noise of the loadings says nothing. The best known of these, if they are more than one for
+        :data:`~scif.model._mixture.CELLS` cells.
         """
         share = self.molecules @ self.group / len(self.z)
-        strength, axes = torch.linalg.eigh(torch.einsum("g,gij->ij", share, self.information))
+        strength, axes = torch.linalg.eigh(torch.einsum("g,gij->ij", share, self.information - self.noise))
         kept = min(int((strength > least).sum()), len(self.z) // CELLS)
-        return axes[:, -max(1, kept) :]
+        return axes[:, len(axes) - kept :]
 
     def along(self, axes: Tensor) -> Codes:
         """In these directions alone."""
-        return Codes(self.z @ axes, self.molecules, self.group, axes.T @ self.information @ axes)
+        information, noise = (axes.T @ part @ axes for part in (self.information, self.noise))
+        return Codes(self.z @ axes, self.molecules, self.group, information, noise)
 
 
 @dataclass(frozen=True)
@@ -104,8 +111,10 @@ def fit_code_prior(
     around the present guess of its code, drops directions about which the counts say nothing (and the least known of
     the others, where cells are few), fits the mixture by extreme deconvolution, draws codes from their posteriors, and
     takes a Newton step of the loadings given the draws: draws, unlike means, are as spread out as the codes themselves,
-    so that loadings do not make up for what their codes lack. Loadings are kept twice: as posterior means for the mean,
-    and loosely shrunk for the transport, which would lack variance otherwise.
+    so that loadings do not make up for what their codes lack. Codes, in turn, do not take noise of the loadings for
+    signal: what is not known of loadings is carried into what is known of codes, as in variational principal
+    components. Loadings are kept twice: as posterior means for the mean, and loosely shrunk for the transport, which
+    would lack variance otherwise.
 
     Parameters
     ----------
@@ -121,7 +130,11 @@ def fit_code_prior(
     Returns
     -------
     Codes of the cells, drawn from their posteriors, ``(cells, k)``; None, and no prior, if cells are fewer than
-    :data:`FEWEST` or do not differ.
+    :data:`FEWEST` or differ by no more than noise.
+
+    References
+    ----------
+    Variational principal components: :cite:t:`bishop1999variational`.
     """
     network = model.network
     if len(at.latent) < FEWEST or at.whiten.shape[1] == 0:
@@ -129,9 +142,12 @@ def fit_code_prior(
     z, member = at.coordinates().cpu().double(), at.group.cpu().double()
     loose = Decoder(network.loadings, network.bias).moved(at.centre, at.unwhiten)
     tight, mixture, prior = loose, None, second_moment(loose.loadings).cpu().double()
+    noise = torch.zeros_like(prior)
     for round_ in range(ROUNDS + 1):
-        codes = _looked(model, cells, z, loose, group=member)
+        codes = _looked(model, cells, z, loose, group=member, noise=noise)
         kept = codes.informed(least=INFORMED[min(round_, 1)])
+        if kept.shape[1] == 0:
+            return None
         if kept.shape[1] < len(kept):
             z, codes, tight, loose = z @ kept, codes.along(kept), tight.along(kept), loose.along(kept)
             prior = kept.T @ prior @ kept
@@ -147,15 +163,15 @@ def fit_code_prior(
             break
         drawn = found.draw(axes["root"], generator).to(loose.loadings)
         last = round_ == ROUNDS - 1
-        tight, loose, prior = _regressed(model, cells, drawn, loose, group=member, prior=prior, both=last)
+        tight, loose, prior, noise = _regressed(model, cells, drawn, loose, group=member, prior=prior, both=last)
         # the scale of the codes is free: their prior has mean zero and covariance one
         mean, root, back = mixture.standard()
         tight, loose = (decoder.moved(*(p.to(loose.bias) for p in (mean, root))) for decoder in (tight, loose))
-        prior = root @ prior @ root
+        prior, noise = root @ prior @ root, root @ noise @ root / codes.molecules.sum()
         z = (z - mean) @ back
         mixture = mixture.moved(mean, back)
     assert mixture is not None  # there is at least one round
-    _store(model.prior, mixture, axes, found, at.latent.cpu().double(), z, tight, loose)
+    _store(model.prior, mixture, axes, found, at.latent.cpu().double(), z, tight, loose, codes.noise)
     drawn = found.draw(axes["root"], generator).to(loose.bias)
     return torch.nn.functional.pad(drawn, (0, model.prior.centre.shape[1] - drawn.shape[1]))
 
@@ -167,8 +183,13 @@ def _looked(
     decoder: Decoder,
     *,
     group: Tensor,
+    noise: Tensor,
 ) -> Codes:
-    """A Newton step from the guesses ``z`` of cells that belong to groups ``(n, groups)``."""
+    """A Newton step from the guesses ``z`` of cells that belong to groups ``(n, groups)``.
+
+    Of loadings ``w`` with mean ``m`` and covariance ``V`` the information on codes has the mean of ``w w'``, which is
+    ``m m' + V``, and the slope that of ``w``: ``noise (k, k)``, the sum of ``V`` per molecule, holds codes back.
+    """
 
     def seen(cell: tuple[CountBatch, slice]) -> tuple[Tensor, Tensor, Tensor]:
         here, rows = cell
@@ -183,11 +204,11 @@ def _looked(
 
     def climbed(start: int) -> Tensor:
         some = slice(start, start + BLOCK)
-        curvature = molecules[some, None, None] * torch.einsum("ng,gij->nij", group[some], known)
+        curvature = molecules[some, None, None] * (torch.einsum("ng,gij->nij", group[some], known) + noise)
         return release(climb(z[some], slope[some], curvature), curvature)
 
     peak = torch.cat(list(spread(climbed, range(0, len(z), BLOCK), on=z.device)))
-    return Codes(peak, molecules, group, known)
+    return Codes(peak, molecules, group, known, noise)
 
 
 def _regressed(
@@ -199,8 +220,8 @@ def _regressed(
     group: Tensor,
     prior: Tensor,
     both: bool,
-) -> tuple[Decoder, Decoder, Tensor]:
-    """Loadings given codes, as posterior means if both are asked for and loosely shrunk, and their prior, improved."""
+) -> tuple[Decoder, Decoder, Tensor, Tensor]:
+    """Loadings given codes, as posterior means if both are asked for and loosely shrunk, their prior, and noise."""
     loadings, bias = decoder.loadings, decoder.bias
     sums = GeneRegressions(loadings, drawn, group)
 
@@ -215,7 +236,7 @@ def _regressed(
     for how in (shrink, loosen) if both else (loosen,):
         change = sums.change(how, prior=better)
         found.append(Decoder(loadings + change, bias + sums.bias_change(change)))
-    return found[0], found[-1], better.covariance.double()
+    return found[0], found[-1], better.covariance.double(), sums.noise(prior=better).double()
 
 
 def _look(model: CountConsistency, cell: CountBatch, codes: Tensor, decoder: Decoder) -> CodeLikelihood:
@@ -234,6 +255,7 @@ def _store(
     z: Tensor,
     tight: Decoder,
     loose: Decoder,
+    noise: Tensor,
 ) -> None:
     """Put everything into the module; what it has more of, components or width, stays without effect."""
     count, k = mixture.centre.shape
@@ -255,5 +277,6 @@ def _store(
         getattr(prior, name)[:count, :k, :k] = axes[name].to(prior.bias)
     prior.information[:count, :k] = axes["information"].to(prior.bias)
     prior.stretch[:count, :k, :k] = mixture.stretch(found).to(prior.bias)
+    prior.noise[:k, :k] = noise.to(prior.bias)
     prior.loadings[:, :k], prior.bias[:] = tight.loadings, tight.bias
     prior.loose_loadings[:, :k], prior.loose_bias[:] = loose.loadings, loose.bias

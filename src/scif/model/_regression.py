@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from scif.core._cores import spread
-from scif.model._shrinkage import VectorPrior, learn_prior
+from scif.model._shrinkage import VectorPrior, learn_prior, left_open
 from scif.nn.code_likelihood import pairs, symmetric
 
 __all__ = ["TRUST", "GeneRegressions", "within_trust"]
 
-#: Genes that the prior of the loadings is learned from, and numbers in the matrices of as many as are solved at a time.
+#: Genes from which the prior of the loadings and their noise are learned, and numbers in the matrices of as many as are
+#: solved at a time.
 GENES, NUMBERS = 2000, 1_000_000
 #: Largest change of a log-rate of any cell in one step.
 TRUST = 1.0
@@ -77,9 +78,23 @@ class GeneRegressions:
 
     def learn_prior(self, *, guess: Tensor, rounds: int = 5) -> VectorPrior:
         """Prior of all loadings, on the processor, from some of the genes; ``guess (k, k)`` is of its covariance."""
-        some = slice(None, None, max(1, len(self._loadings) // GENES))
-        information, target = (part.cpu() for part in self.parabola(some))
+        information, target = (part.cpu() for part in self.parabola(self._some()))
         return learn_prior(information, target, guess=guess.to(information), rounds=rounds)
+
+    def noise(self, *, prior: VectorPrior) -> Tensor:
+        """What noise of loosely shrunk loadings adds to the information on the codes of all cells, ``(k, k)``.
+
+        From some of the genes, none of which adds more than about one in any direction.
+        """
+        genes = self._some()
+        information, _ = self.parabola(genes)
+        weight = self._weight[:, genes].sum(0)
+        found = torch.einsum("g,gij->ij", weight.cpu(), left_open(information.cpu(), prior=prior))
+        return found * (len(self._loadings) / len(weight))
+
+    def _some(self) -> slice:
+        """About :data:`GENES` genes."""
+        return slice(None, None, max(1, len(self._loadings) // GENES))
 
     def change(self, how: Callable[..., Tensor], *, prior: VectorPrior) -> Tensor:
         """What to add to the loadings, ``(genes, k)``, for better ones that :func:`within_trust` allows."""

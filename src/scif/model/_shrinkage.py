@@ -9,10 +9,12 @@ from torch import Tensor
 
 from scif.model._eigen import eigen
 
-__all__ = ["VectorPrior", "learn_prior", "loosen", "second_moment", "shrink"]
+__all__ = ["VectorPrior", "learn_prior", "left_open", "loosen", "second_moment", "shrink"]
 
 #: Variance of a vector relative to the average one: from "nothing in common with others" upwards.
 SCALES = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+#: Scale of the one normal of a loose prior.
+LOOSE = 8.0
 #: Rounds of the prior's weights in each round of its covariance.
 WEIGHT_ROUNDS = 30
 
@@ -73,12 +75,21 @@ def shrink(information: Tensor, target: Tensor, *, prior: VectorPrior) -> Tensor
     return _posterior(information, target, prior.covariance, weights=prior.weights).mean()
 
 
-def loosen(information: Tensor, target: Tensor, *, prior: VectorPrior, scale: float = 8.0) -> Tensor:
-    """Modes ``(vectors, k)`` under one normal prior of ``scale`` times the covariance: only noise is held back."""
-    k = target.shape[1]
-    ridge = torch.linalg.inv(scale * prior.covariance + 1e-6 * torch.eye(k, device=target.device))
-    modes: Tensor = torch.linalg.solve(information + ridge, target[:, :, None])[..., 0]
+def loosen(information: Tensor, target: Tensor, *, prior: VectorPrior) -> Tensor:
+    """Modes ``(vectors, k)`` under one normal prior of :data:`LOOSE` times the covariance: only noise is held back."""
+    modes: Tensor = torch.linalg.solve(information + _ridge(prior), target[:, :, None])[..., 0]
     return modes
+
+
+def left_open(information: Tensor, *, prior: VectorPrior) -> Tensor:
+    """Covariances ``(vectors, k, k)`` of the vectors around the modes that :func:`loosen` finds."""
+    return torch.linalg.inv(information + _ridge(prior))
+
+
+def _ridge(prior: VectorPrior) -> Tensor:
+    """Precision of the loose prior, ``(k, k)``."""
+    eye = torch.eye(len(prior.covariance), device=prior.covariance.device)
+    return torch.linalg.inv(LOOSE * prior.covariance + 1e-6 * eye)
 
 
 @dataclass(frozen=True)

@@ -65,9 +65,9 @@ class CodePrior(nn.Module):
     It is deconvolved: put through the decoder and the noise channel it gives the observed counts back, as the prior
     that inverse consistency asks for :cite:p:`zhang2025inverse`. Near a guess of a cell's code its log-likelihood is
     a parabola whose curvature is the cell's library size times its component's average information ``F_c`` per
-    molecule, so that posteriors are mixtures of normals, too. With :math:`S_c = R_c R_c^\top` and
-    :math:`R_c^\top F_c R_c` diagonal they cost no more than a few narrow products. Fitted by
-    ``scif.model.ICM`` when training is over; until then ``fitted`` is false.
+    molecule (that of the loadings' mean and that of their ``noise``), so that posteriors are mixtures of normals, too.
+    With :math:`S_c = R_c R_c^\top` and :math:`R_c^\top F_c R_c` diagonal they cost no more than a few narrow products.
+    Fitted by ``scif.model.ICM`` when training is over; until then ``fitted`` is false.
 
     Parameters
     ----------
@@ -98,6 +98,7 @@ class CodePrior(nn.Module):
     root: Tensor
     unroot: Tensor
     information: Tensor
+    noise: Tensor
     stretch: Tensor
     residual_shape: Tensor
 
@@ -115,6 +116,7 @@ class CodePrior(nn.Module):
         self.register_buffer("root", eye.clone())
         self.register_buffer("unroot", eye.clone())
         self.register_buffer("information", torch.zeros(COMPONENTS, k))
+        self.register_buffer("noise", torch.zeros(k, k))
         self.register_buffer("stretch", eye.clone())
         self.register_buffer("residual_shape", torch.full((genes,), MAX_SHAPE))
 
@@ -158,7 +160,7 @@ class CodePrior(nn.Module):
         axes = {name: getattr(self, name) for name in ("log_weights", "centre", "root", "unroot", "information")}
         molecules = counts.sum(1)
         if own:
-            curvature = information(at.weight, self.loose_loadings)
+            curvature = information(at.weight, self.loose_loadings) + molecules[:, None, None] * self.noise
         else:
             per_molecule = self.unroot.mT @ (self.information[:, :, None] * self.unroot)
             weights = posterior(z, molecules, **axes).weights

@@ -211,8 +211,8 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         consistency_weight
             Weight of inverse consistency. Its minimiser, with the anchor, is the posterior mean under the prior that,
             put through the noise channel, gives the observed counts back. That prior is fitted to the latent codes
-            when training is over (:class:`scif.nn.CodePrior`) of 40 cells or more; the estimate is the weighted mean
-            of what the anchor trained and this posterior mean. Without an anchor it is the publication's objective.
+            when training is over (:class:`scif.nn.CodePrior`), if 40 cells or more differ by more than noise; estimates
+            are weighted means of what the anchor trained and this. Without an anchor it is the publication's objective.
         num_steps
             Train the consistency term by gradients, as published, with so many time steps. With one step its
             minimiser is the posterior mean; many steps keep the distribution. The publication uses 10; few steps

@@ -125,11 +125,14 @@ def test_uneven_cells_are_closer_to_the_truth():
     assert with_scales < 0.97 * error()
 
 
-def test_transport_takes_all_cells_to_be_alike_and_draws_do_not():
+@pytest.mark.parametrize("fitted", [False, True], ids=["no prior", "prior"])
+def test_transport_takes_all_cells_to_be_alike_and_draws_do_not(fitted):
     adata = scif.datasets.simulate_counts(100, 30, depth=200, seed=0)
     ICM.setup_anndata(adata)
     model = ICM(adata)
-    model.train(max_epochs=3, enable_progress_bar=False)
+    model.train(enable_progress_bar=False)
+    assert model.module.prior.fitted
+    model.module.prior.is_fitted.fill_(fitted)
     scale, x = model.module.cell_scale, SparseCounts.from_scipy(adata.X)
 
     @torch.no_grad()

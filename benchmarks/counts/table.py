@@ -85,14 +85,15 @@ def runs(results: Sequence[dict[str, Any]]) -> pd.DataFrame:
 
 def _gain(task: pd.DataFrame) -> pd.Series:
     """Drop below the pooled profile over that of the best peer, both on one split; no number if no peer is below."""
+    none = pd.Series(float("nan"), task.index)
     if "poisson_nll" not in task:
-        return pd.Series(float("nan"), task.index)
+        return none
     nll = task.set_index("method")["poisson_nll"]
     peers = [method for method in nll.index if METHODS[method].kind == "peer"]
     if "pooled" not in nll or not peers:
-        return pd.Series(float("nan"), task.index)
+        return none
     best = nll["pooled"] - nll[peers].min()
-    return (nll["pooled"] - task["poisson_nll"]) / best if best > 0 else pd.Series(float("nan"), task.index)
+    return (nll["pooled"] - task["poisson_nll"]) / best if best > 0 else none
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:

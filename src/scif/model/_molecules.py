@@ -40,7 +40,7 @@ def unlike_molecules(x: sparse.csr_matrix) -> str | None:
     'looks as if most molecules were counted twice'
     """
     if (x.data == np.round(x.data)).all():
-        zeros = x.shape[0] * x.shape[1] - int((x.data != 0).sum())
+        zeros = x.shape[0] * x.shape[1] - x.count_nonzero()
         ones, twos, threes = (int((x.data == k).sum()) for k in (1, 2, 3))
         least = ones**2 / (2 * max(zeros, 1))
         if least >= EXPECTED and twos < SHARE * min(least, ones):

@@ -252,8 +252,7 @@ class CountConsistency(nn.Module):
             expected, shape = mu, self._own(self.prior.residual_shape)
         else:
             expected = self.at_depth(mu, t, library=library, batch=batch)
-            alike = kind == "transport"
-            shape = self._own(self.residual_shape) if alike else self._own_shapes(x, expected, t)
+            shape = self._own(self.residual_shape) if kind == "transport" else self._own_shapes(x, expected, t)
         share = self.signal_share(expected, t, shape=shape)
         if kind == "transport":
             share = share.sqrt()

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import torch
 from anndata import AnnData
-from scipy import sparse
 from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 from scvi.data._utils import _check_if_view
@@ -26,19 +25,21 @@ from scif.model._batches import batch_start
 from scif.model._data import CountBatch, CountDataModule, CountDataset, cached_cells
 from scif.model._denoise import DenoiseMixin
 from scif.model._fields import CountField
+from scif.model._held_out import hold_out
 from scif.model._objective import CountAnchor
-from scif.model._plan import CountPlan, CountRunner
+from scif.model._plan import CountPlan
 from scif.model._residual import MANY_ENTRIES, few, moment_variation
+from scif.model._runner import CountRunner
 from scif.model._start import choose_width, svd_scores, svd_start
 from scif.model._validate import check_setup
 from scif.nn import CountConsistency, CountNetwork
 
 __all__ = ["ICM"]
 
-#: Cells from which the start is made, from which held-out molecules are taken, and on which collapse is judged.
-START_CELLS, VALIDATION_CELLS, MONITOR_CELLS = 10_000, 2_000, 512
-#: Most entries (cells x genes) of cells with held-out molecules, looks at these, and looks in vain before it stops.
-VALIDATION_ENTRIES, VALIDATIONS, PATIENCE = 10_000_000, 9, 3
+#: Cells from which the start is made, and on which collapse is judged.
+START_CELLS, MONITOR_CELLS = 10_000, 512
+#: Looks at the held-out molecules, and looks in vain before training stops.
+VALIDATIONS, PATIENCE = 9, 3
 #: Optimiser steps for up to so many cells; for more they grow with the root of their number, by half at the most.
 STEPS, STEP_CELLS = 450, 4_000
 
@@ -338,19 +339,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         if share == 0.0:
             return dataset
         rng = np.random.default_rng([self.seed, 1])  # the same molecules in every training of this model
-        count = int(np.clip(VALIDATION_ENTRIES // len(self.gene_names_), 100, VALIDATION_CELLS))
-        rows = np.sort(rng.permutation(len(dataset))[:count])
-        x = dataset.counts(rows)
-        kept = sparse.csr_matrix(
-            (rng.binomial(np.floor(x.data).astype(np.int64), share).astype(np.float32), x.indices, x.indptr), x.shape
-        )
-        # a cell must keep something to train on
-        some = np.asarray((x - kept).sum(1)).ravel() > 0
-        kept.data *= np.repeat(some, np.diff(kept.indptr))
-        if kept.sum() == 0:
-            msg = f"held_out={share} leaves no molecule to validate on; raise it or train with early_stopping=False."
-            raise ValueError(msg)
-        return CountDataset(manager, factor_unit=self.factor_unit_, held_out=(rows, kept))
+        return CountDataset(manager, factor_unit=self.factor_unit_, held_out=hold_out(dataset, share, rng=rng))
 
     def _reference(self, dataset: CountDataset, batch_size: int) -> list[CountBatch]:
         """Cells from which each gene's own variation is estimated."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from scif.core.engine.batches import Batches
+from scif.core.engine.chatter import without_chatter
 from scif.core.engine.module import Engine
 from scif.core.objective.base import Objective
 
@@ -131,7 +129,7 @@ def fit(
         "enable_model_summary": False,
         "gradient_clip_val": gradient_clip,
     }
-    with torch.random.fork_rng(), _without_chatter():
+    with torch.random.fork_rng(), without_chatter():
         torch.manual_seed(seed)  # dropout draws from the global generator
         trainer = pl.Trainer(**(options | trainer_options))
         trainer.fit(engine, batches, ckpt_path=resume_from)
@@ -139,17 +137,3 @@ def fit(
     if report is not None:
         report.warn()
     return engine.averaged.eval()
-
-
-@contextmanager
-def _without_chatter() -> Iterator[None]:
-    """Keep Lightning from telling about the hardware, and from missing validation data."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*(validation_step|LeafSpec).*")
-            yield
-    finally:
-        logger.setLevel(level)

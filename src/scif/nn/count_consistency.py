@@ -60,7 +60,7 @@ class CountConsistency(nn.Module):
 
     Once ``prior`` is fitted, :math:`\rho` is the mean of the network's and of that of the posterior mean of the
     code, the latter with weight ``prior_share``, and ``"transport"`` decodes codes that are distributed as the
-    prior. Where the counts leave no doubt that one of the two has gone astray, as it may for a cell unlike all
+    prior; a gene that is not believed keeps its variance on its own. Where the counts leave no doubt that one of the two has gone astray, as it may for a cell unlike all
     others, the other has all of the weight.
 
     Parameters
@@ -128,12 +128,11 @@ class CountConsistency(nn.Module):
         if kind == "transport" and self.prior.fitted:
             codes = self.prior.transported(self._codes(x, t, latent, batch, own=True))
             other = torch.softmax(self.prior.logits(codes, offset=offset, loose=True), 1)
-            return mean_composition(x, rho, other, share=TRANSPORTED, dispersion=self.dispersion)
-        share = float(self.prior_share)
-        if share > 0.0:
+            rho = mean_composition(x, rho, other, share=TRANSPORTED, dispersion=self.dispersion)
+        elif float(self.prior_share) > 0.0:
             codes = self._codes(x, t, latent, batch).mean()
             other = torch.softmax(self.prior.logits(codes, offset=offset, loose=False), 1)
-            rho = mean_composition(x, rho, other, share=share, dispersion=self.dispersion)
+            rho = mean_composition(x, rho, other, share=float(self.prior_share), dispersion=self.dispersion)
         constant = self.constant(to)
         if constant is None:
             return rho
@@ -207,6 +206,12 @@ class CountConsistency(nn.Module):
             return own
         return own * self.cell_scale.factors(self.scales(x, expected, t))
 
+    def _spread(self) -> Tensor:
+        """Gamma shapes of what genes vary on their own around what is transported, ``(genes,)``."""
+        if not self.prior.fitted:
+            return self._own(self.residual_shape)
+        return self._own(torch.where(self.credibility > 0, self.prior.residual_shape, self.residual_shape))
+
     def scale_evidence(self, x: SparseCounts | Tensor, expected: Tensor, t: Tensor) -> Tensor:
         """What genes that are believed say of each cell's scale, see :meth:`scif.nn.CellScale.evidence`."""
         totals = library_sizes(x)
@@ -247,12 +252,8 @@ class CountConsistency(nn.Module):
         What a cell has beyond its expectation ``mu``, at its depth and in its batch, goes as a ratio with ``moved``,
         the expectation in another batch, if that is given.
         """
-        fitted = kind == "transport" and self.prior.fitted
-        if fitted:
-            expected, shape = mu, self._own(self.prior.residual_shape)
-        else:
-            expected = self.at_depth(mu, t, library=library, batch=batch)
-            shape = self._own(self.residual_shape) if kind == "transport" else self._own_shapes(x, expected, t)
+        expected = self.at_depth(mu, t, library=library, batch=batch)
+        shape = self._spread() if kind == "transport" else self._own_shapes(x, expected, t)
         share = self.signal_share(expected, t, shape=shape)
         if kind == "transport":
             share = share.sqrt()
@@ -266,7 +267,7 @@ class CountConsistency(nn.Module):
         kept = dense_counts(x) * share
         if ratio is not None:
             kept *= ratio
-        varies = None if fitted or self._all_believed else self.credibility
+        varies = None if self._all_believed else self.credibility
         return _filled(kept, moved, share, library=library, varies=varies)
 
     def forward(

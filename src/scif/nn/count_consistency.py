@@ -60,8 +60,8 @@ class CountConsistency(nn.Module):
 
     Once ``prior`` is fitted, :math:`\rho` is the mean of the network's and of that of the posterior mean of the
     code, the latter with weight ``prior_share``, and ``"transport"`` decodes codes that are distributed as the
-    prior; a gene that is not believed keeps its variance on its own. Where the counts leave no doubt that one of the two has gone astray, as it may for a cell unlike all
-    others, the other has all of the weight.
+    prior; a gene that is not believed keeps its variance on its own. Where the counts leave no doubt that one of
+    the two has gone astray, as it may for a cell unlike all others, the other has all of the weight.
 
     Parameters
     ----------

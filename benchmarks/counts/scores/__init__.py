@@ -14,12 +14,13 @@ from benchmarks.counts.scores.labels import labels
 from benchmarks.counts.scores.null import permuted_null
 from benchmarks.counts.scores.open_problems import open_problems
 from benchmarks.counts.scores.truth import truth
+from benchmarks.counts.scores.variance import gene_variance
 from benchmarks.counts.task import Task
 
 __all__ = ["SCORES", "score"]
 
 SCORES: dict[str, tuple[Callable[[np.ndarray, Task], dict[str, float]], ...]] = {
-    "held-out": (held_out, open_problems, truth, labels),
+    "held-out": (held_out, open_problems, gene_variance, truth, labels),
     "depth": (held_out, depth_recovery),
     "null": (permuted_null,),
     "null-count": (permuted_null,),

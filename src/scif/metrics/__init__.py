@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scif.metrics._baselines import pooled_profile, truncated_svd
 from scif.metrics._composition import composition_error
+from scif.metrics._gene_variance import GeneVariances, gene_variances
 from scif.metrics._held_out import held_out_scores
 from scif.metrics._open_problems import open_problems_mse, open_problems_poisson
 from scif.metrics._poisson import poisson_nll
@@ -18,9 +19,11 @@ from scif.metrics._split import CountSplit, split_counts
 
 __all__ = [
     "CountSplit",
+    "GeneVariances",
     "VarianceKept",
     "composition_error",
     "gene_correlation_error",
+    "gene_variances",
     "held_out_scores",
     "mean_absolute_correlation",
     "open_problems_mse",

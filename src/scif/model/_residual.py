@@ -27,8 +27,11 @@ STEPS = 4
 FINE = torch.tensor([*np.geomspace(0.02, 2000.0, STEPS * (len(GRID) - 2) + 1), MAX_SHAPE], dtype=torch.float32)
 #: Entries (cells x genes) that are enough while training goes on, and of the last estimate, which is kept.
 FEW_ENTRIES, MANY_ENTRIES = 3_000_000, 12_000_000
-#: Genes on each side that are of similar expression: at the least, and one in so many. Rounds of what they share.
-SIMILAR, ONE_IN, PRIOR_ROUNDS = 50, 40, 10
+#: Genes on each side that are of similar expression: at the least, and one in so many.
+SIMILAR, ONE_IN = 50, 40
+#: Rounds of what these share. Few leave some of the broad prior that they start from, which predicts a little better;
+#: but it lends variation to genes with few molecules, and variance is to be kept.
+PRIOR_ROUNDS, ROUNDS_FOR_VARIANCE = 10, 40
 
 
 @dataclass(frozen=True)
@@ -208,7 +211,7 @@ def drawn_variation(
     for some, expected in spread(found, numbered(cells, model.device), on=model.device):
         loss += some
         expression += expected
-    return _divide(_posterior_mean(loss, expression), expression, technical)
+    return _divide(_posterior_mean(loss, expression, rounds=ROUNDS_FOR_VARIANCE), expression, technical)
 
 
 def _divide(total: Tensor, expression: Tensor, technical: Tensor | float | None) -> GeneVariation:
@@ -222,7 +225,7 @@ def _divide(total: Tensor, expression: Tensor, technical: Tensor | float | None)
     return GeneVariation((1.0 / left.clamp_min(1.0 / MAX_SHAPE)).clamp(max=MAX_SHAPE), theta.clone())
 
 
-def _posterior_mean(loss: Tensor, expression: Tensor) -> Tensor:
+def _posterior_mean(loss: Tensor, expression: Tensor, *, rounds: int = PRIOR_ROUNDS) -> Tensor:
     """Shapes of the posterior means of the dispersions, ``(genes,)``.
 
     The prior is the distribution over :data:`GRID` that best explains the genes of similar expression (empirical
@@ -234,6 +237,8 @@ def _posterior_mean(loss: Tensor, expression: Tensor) -> Tensor:
         Negative log-likelihood of every shape, ``(shapes, genes)``.
     expression
         By which genes are similar, ``(genes,)``.
+    rounds
+        Of that distribution (EM), from an even one.
     """
     order = expression.argsort()
     window = min(max(SIMILAR, len(order) // ONE_IN), len(order))
@@ -241,7 +246,7 @@ def _posterior_mean(loss: Tensor, expression: Tensor) -> Tensor:
     loss = _between(loss[:, order])
     likelihood = torch.exp(loss.min(0).values - loss)
     prior = torch.full_like(likelihood, 1.0 / len(likelihood))
-    for _ in range(PRIOR_ROUNDS):
+    for _ in range(rounds):
         prior = _sums_around(_posterior(likelihood, prior), window) / similar
     dispersion = (_posterior(likelihood, prior) / FINE[:, None]).sum(0)
     out = torch.empty_like(dispersion)

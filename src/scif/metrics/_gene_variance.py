@@ -1,0 +1,105 @@
+"""Are the variances of denoised genes those of the signal? Held-out molecules know, without a truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from scif.metrics._matrix import as_counts, check_prediction, library_sizes
+
+__all__ = ["GeneVariances", "gene_variances"]
+
+
+@dataclass(frozen=True)
+class GeneVariances:
+    """Variances of each gene's rates, counts per molecule of the library, over cells; see :func:`gene_variances`.
+
+    Attributes
+    ----------
+    denoised
+        Of the denoised values, ``(genes,)``.
+    signal
+        Of the signal, as two independent counts of it tell: without bias, hence below zero for some genes.
+    mean
+        Mean rates, by which genes can be chosen or compared.
+    """
+
+    denoised: np.ndarray
+    signal: np.ndarray
+    mean: np.ndarray
+
+    def kept(self, share: float = 0.5) -> float:
+        """Denoised over true squared coefficients of variation, each summed over the most abundant genes.
+
+        One is ideal; below it signal is lost, above it there is noise. A single gene is hardly ever known well enough.
+
+        Parameters
+        ----------
+        share
+            Share of the genes to look at.
+
+        Raises
+        ------
+        ValueError
+            If ``share`` is none, or these genes show no signal.
+        """
+        if not 0.0 < share <= 1.0:
+            msg = f"share is {share:g}; it must be above 0 and at most 1."
+            raise ValueError(msg)
+        top = np.argsort(-self.mean, kind="stable")[: max(round(share * len(self.mean)), 1)]
+        top = top[self.mean[top] > 0]
+        signal = float((self.signal[top] / self.mean[top] ** 2).sum())
+        if signal <= 0:
+            msg = f"{top.size} genes have no variance that both counts share ({signal:g}); take more genes or cells."
+            raise ValueError(msg)
+        return float((self.denoised[top] / self.mean[top] ** 2).sum() / signal)
+
+
+def gene_variances(denoised: Any, train: Any, test: Any) -> GeneVariances:
+    r"""Variance of each gene over cells, as denoised and as it is in the signal.
+
+    Two counts of the same cells with independent noise, such as those of :func:`split_counts`, covary as the signal
+    does, so that :math:`\operatorname{cov}(x_g / L, y_g / L)` is an estimate of the variance of its rate that has no
+    noise in it, for real cells as well. Cells count by their molecules.
+
+    Parameters
+    ----------
+    denoised
+        Expected counts from ``train``, cells x genes, at any scale.
+    train, test
+        Counts of the same cells and genes with independent noise; ``test`` has not been seen by the denoiser.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, values are no counts, or no cell has counts.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scif.metrics import gene_variances, split_counts
+    >>> rng = np.random.default_rng(0)
+    >>> rate = rng.gamma(4.0, 5.0, (2000, 50))
+    >>> split = split_counts(rng.poisson(rate), 0.5, seed=0)
+    >>> observed, true = (gene_variances(x, split.train, split.test) for x in (split.train, rate))
+    >>> round(observed.kept(), 1), round(true.kept(), 1)
+    (1.4, 1.0)
+    """
+    train, test = as_counts(train, name="train"), as_counts(test, name="test")
+    test = check_prediction(test, train.shape, name="test")
+    denoised = check_prediction(denoised, train.shape, name="denoised")
+    library = library_sizes(train)
+    if library.sum() == 0 or test.sum() == 0:
+        msg = "train or test holds no molecule; pass two parts of the counts, as split_counts gives."
+        raise ValueError(msg)
+    total = library.sum()
+    per_molecule = sparse.diags_array(1.0 / np.maximum(library, 1.0))
+    seen, hidden = (np.asarray(x.sum(axis=0)).ravel() / x.sum() for x in (train, test))
+    both = np.asarray((per_molecule @ train).multiply(test).sum(axis=0)).ravel() / test.sum()
+    rates = np.asarray(denoised.toarray() if sparse.issparse(denoised) else denoised, dtype=np.float64)
+    rates = rates / np.maximum(library_sizes(rates), 1e-300)[:, None]
+    rates -= (library / total) @ rates
+    return GeneVariances(np.einsum("c,cg,cg->g", library / total, rates, rates), both - seen * hidden, seen)

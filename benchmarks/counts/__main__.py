@@ -27,7 +27,8 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="run even what has a result, as after a method changed")
     parser.add_argument("--known", type=Path, help="a runs.csv whose rows count as results, as of peers run before")
     parser.add_argument("--report-only", action="store_true", help="only the tables and figures of what has been run")
-    parser.add_argument("--readme", type=Path, help="also put the table of gains between this file's markers")
+    parser.add_argument("--readme", type=Path, help="also put a table between this file's markers")
+    parser.add_argument("--score", default="gain", help="what that table has: a column of runs.csv")
     parser.add_argument("--marker", default="measured", help="name in these markers")
     options = parser.parse_args()
     if options.known:
@@ -49,7 +50,7 @@ def main() -> int:
         write_tables(results, options.out)
         draw(results, options.out)
         if options.readme:
-            replace_table(options.readme, overview(results), name=options.marker)
+            replace_table(options.readme, overview(results, score=options.score), name=options.marker)
     return min(failures, 1)
 
 

@@ -46,6 +46,7 @@ _SECTIONS = {
             "pc_within_tenth",
         ],
     ),
+    "Variance of genes over that of the signal, by held-out molecules (1 is ideal)": ("held-out", ["gene_variance"]),
     "Labels": ("held-out", ["ari", "nmi", "silhouette"]),
     "Depth recovery from 5% of the molecules": (
         "depth",
@@ -117,12 +118,12 @@ def write_tables(results: Sequence[dict[str, Any]], out: Path) -> None:
     (out / "summary.md").write_text("\n".join(_markdown(means)) + "\n")
 
 
-def overview(results: Sequence[dict[str, Any]]) -> str:
-    """Gain by method and data set, mean ± standard deviation over seeds, as a Markdown table."""
+def overview(results: Sequence[dict[str, Any]], *, score: str = "gain") -> str:
+    """A score of held-out molecules by method and data set, mean ± deviation over seeds, as a Markdown table."""
     table = runs(results)
-    held_out = table[table["kind"] == "held-out"].dropna(subset="gain")
-    gains = held_out.groupby(["method", "dataset"])["gain"]
-    means, spread = gains.mean().unstack(), gains.std().unstack()
+    held_out = table[table["kind"] == "held-out"].dropna(subset=score)
+    found = held_out.groupby(["method", "dataset"])[score]
+    means, spread = found.mean().unstack(), found.std().unstack()
     lines = ["| method | " + " | ".join(means.columns) + " |", "|---" * (len(means.columns) + 1) + "|"]
     for method in (method for method in METHODS if method in means.index):
         cells = ["" if pd.isna(mean) else f"{mean:.2f}" for mean in means.loc[method]]

@@ -10,10 +10,12 @@ from scipy import sparse
 import scif
 from scif.metrics import (
     composition_error,
+    gene_variances,
     held_out_scores,
     mean_absolute_correlation,
     permute_genes,
     pooled_profile,
+    split_counts,
     truncated_svd,
 )
 from scif.model import ICM
@@ -74,6 +76,20 @@ def test_transport_keeps_the_variance_that_the_mean_loses(simulation):
     ratio = {kind: (logs(model.get_denoised(estimator=kind)) @ axes.T).var(0) / true for kind in ("mean", "transport")}
     assert (abs(ratio["transport"] - 1) < 0.1).all(), ratio
     assert (ratio["mean"] < ratio["transport"]).all(), ratio
+
+
+def test_transport_has_the_variance_that_held_out_molecules_of_real_counts_tell(pbmc):
+    split = split_counts(pbmc.X, 0.7, seed=0)
+    pbmc.X = split.train
+    ICM.setup_anndata(pbmc)
+    model = ICM(pbmc)
+    model.train(enable_progress_bar=False)
+    kept = {
+        kind: gene_variances(model.get_denoised(estimator=kind), split.train, split.test).kept()
+        for kind in ("mean", "transport")
+    }
+    assert 0.9 < kept["transport"] < 1.1, kept
+    assert kept["mean"] < kept["transport"], kept
 
 
 def test_held_out_molecules_of_real_counts():

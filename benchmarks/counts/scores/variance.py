@@ -12,7 +12,8 @@ __all__ = ["gene_variance"]
 
 def gene_variance(denoised: np.ndarray, task: Task) -> dict[str, float]:
     """Denoised over true variance of rates, of the more abundant half of the genes; nothing where none is seen."""
+    found = gene_variances(denoised, task.train, task.test)
     try:
-        return {"gene_variance": gene_variances(denoised, task.train, task.test).kept()}
+        return {"gene_variance": found.kept()}
     except ValueError:  # too few molecules to see any
         return {}

@@ -95,11 +95,14 @@ def gene_variances(denoised: Any, train: Any, test: Any) -> GeneVariances:
     if library.sum() == 0 or test.sum() == 0:
         msg = "train or test holds no molecule; pass two parts of the counts, as split_counts gives."
         raise ValueError(msg)
-    total = library.sum()
-    per_molecule = sparse.diags_array(1.0 / np.maximum(library, 1.0))
     seen, hidden = (np.asarray(x.sum(axis=0)).ravel() / x.sum() for x in (train, test))
-    both = np.asarray((per_molecule @ train).multiply(test).sum(axis=0)).ravel() / test.sum()
-    rates = np.asarray(denoised.toarray() if sparse.issparse(denoised) else denoised, dtype=np.float64)
-    rates = rates / np.maximum(library_sizes(rates), 1e-300)[:, None]
-    rates -= (library / total) @ rates
-    return GeneVariances(np.einsum("c,cg,cg->g", library / total, rates, rates), both - seen * hidden, seen)
+    both = (1.0 / np.maximum(library, 1.0)) @ train.multiply(test).tocsr() / test.sum()
+    size = library_sizes(denoised)
+    size[size == 0] = 1.0
+    rate = library / library.sum() / size
+    if sparse.issparse(denoised):
+        mean, square = rate @ denoised, (rate / size) @ denoised.power(2)
+    else:  # without a copy of the array
+        mean = np.einsum("c,cg->g", rate, denoised)
+        square = np.einsum("c,cg,cg->g", rate / size, denoised, denoised)
+    return GeneVariances((square - mean**2).clip(0.0), both - seen * hidden, seen)

@@ -125,14 +125,13 @@ class CountConsistency(nn.Module):
         latent = network.latent(x, t, library=library, batch=batch)
         offset = network.offset(to, latent)
         rho = torch.softmax(network.decode(latent, offset), 1)
-        if kind == "transport" and self.prior.fitted:
-            codes = self.prior.transported(self._codes(x, t, latent, batch, own=True))
-            other = torch.softmax(self.prior.logits(codes, offset=offset, loose=True), 1)
-            rho = mean_composition(x, rho, other, share=TRANSPORTED, dispersion=self.dispersion)
-        elif float(self.prior_share) > 0.0:
-            codes = self._codes(x, t, latent, batch).mean()
-            other = torch.softmax(self.prior.logits(codes, offset=offset, loose=False), 1)
-            rho = mean_composition(x, rho, other, share=float(self.prior_share), dispersion=self.dispersion)
+        transported = kind == "transport" and self.prior.fitted
+        share = TRANSPORTED if transported else float(self.prior_share)
+        if share > 0.0:
+            posterior = self._codes(x, t, latent, batch, own=transported)
+            codes = self.prior.transported(posterior) if transported else posterior.mean()
+            other = torch.softmax(self.prior.logits(codes, offset=offset, loose=transported), 1)
+            rho = mean_composition(x, rho, other, share=share, dispersion=self.dispersion)
         constant = self.constant(to)
         if constant is None:
             return rho

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import lightning.pytorch as pl
@@ -13,6 +10,7 @@ import torch
 from torch import nn
 
 from scif.core import Engine, Objective
+from scif.core.engine.chatter import without_chatter
 from scif.fields.images._patches import Patches
 
 __all__ = ["train"]
@@ -60,24 +58,11 @@ def train(
         **trainer_options,
     }
     options["callbacks"] = [*trainer_options.get("callbacks", []), history]
-    with torch.random.fork_rng(), _quiet():
+    with torch.random.fork_rng(), without_chatter():
+        warnings.filterwarnings("ignore", module="lightning")  # about validation and workers, which are not wanted
         torch.manual_seed(seed)
         pl.Trainer(**options).fit(engine, patches)
     return engine, history.values
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Lightning's announcements, and its warnings about validation and workers, which are not wanted."""
-    logger = logging.getLogger("lightning.pytorch.utilities.rank_zero")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="lightning")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 class _History(pl.Callback):

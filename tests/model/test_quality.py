@@ -116,6 +116,27 @@ def test_shuffled_genes_stay_uncorrelated(kind):
         assert ours < observed + 0.02, (estimator, observed, ours)
 
 
+def test_shuffled_genes_do_not_vary_less_in_shallow_cells():
+    """Posterior means do, three- to fourfold: what a logarithm makes of that is a trend with depth."""
+    adata = scif.datasets.pbmc68k_counts()
+    rng = np.random.default_rng(0)
+    x = adata.X.astype(int)
+    x.data = rng.binomial(x.data, np.repeat(rng.choice([0.15, 1.0], adata.n_obs), np.diff(x.indptr)))
+    x.eliminate_zeros()
+    adata.X = x.astype(np.float32)
+    adata = adata[:, x.getnnz(0) >= 3].copy()
+    genes = rng.choice(np.flatnonzero(adata.X.getnnz(0) >= 0.1 * adata.n_obs), 60, replace=False)
+    adata.X = permute_genes(adata.X, genes, seed=0)
+    ICM.setup_anndata(adata)
+    model = ICM(adata)
+    model.train(enable_progress_bar=False)
+    rates = model.get_denoised(library_size=1e4)[:, genes]
+    library = np.asarray(adata.X.sum(1)).ravel()
+    deep = library > np.median(library)
+    assert (rates[deep].var(0) / rates[~deep].var(0)).mean() < 2.2
+    assert abs(np.corrcoef(np.log1p(rates).T, np.log(library))[-1, :-1].mean()) < 0.2
+
+
 def test_a_collapsing_run_says_so():
     """The publication's objective on one coarse step, from a start that knows nothing, erases the signal."""
     adata = scif.datasets.simulate_counts(300, 100, depth=400.0, seed=0)

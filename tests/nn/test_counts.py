@@ -11,6 +11,7 @@ from torch import Tensor
 from scif.nn import CountConsistency, CountNetwork, SparseCounts, multinomial_nll
 from scif.nn.count_consistency import LEVEL
 from scif.nn.entry_sums import EntrySums
+from scif.nn.own_variation import even_share, signal_share
 
 
 def counts(cells: int = 6, genes: int = 9, *, seed: int = 0) -> SparseCounts:
@@ -235,6 +236,42 @@ def test_share_of_signal_is_the_best_linear_one_under_negative_binomial_noise():
     model = consistency(alpha=alpha, theta=theta)
     share = model.signal_share(torch.full((1, 9), mu), torch.ones(1))
     assert abs(float(share[0, 0]) - slope) < 0.01
+
+
+@pytest.mark.parametrize("theta", [None, 6.0])
+def test_an_even_share_keeps_as_much_in_shallow_cells_as_in_deep_ones(theta):
+    """Counts of gamma signals, at twenty-five depths: variance kept is that of a typical cell, where it is the best."""
+    alpha, rates = torch.tensor([0.3, 2.0, 40.0]), torch.tensor([0.01, 0.2, 3.0])
+    mu = torch.logspace(-1.0, 1.0, 25)[:, None] * rates
+    technical = None if theta is None else torch.full((3,), theta)
+    total = 1.0 / alpha if theta is None else 1.0 / alpha + (1.0 + 1.0 / alpha) / theta
+    observed = (mu + mu.square() * total) / mu.square()  # variance of counts over squared expectation
+    best = signal_share(rates, alpha, technical)
+    even = even_share(signal_share(mu, alpha, technical), best)
+    torch.testing.assert_close(even.square() * observed, (best / alpha).expand_as(mu))
+    torch.testing.assert_close(even[12], best)
+    assert bool((even <= 1.0).all())
+
+
+def test_genes_that_are_not_believed_vary_alike_in_shallow_and_deep_cells():
+    """Their estimates, at one library size; without being believed they are all that these genes vary."""
+    rng, cells, alpha = np.random.default_rng(0), 20_000, 1.5
+    depth = np.where(np.arange(cells) < cells // 2, 100.0, 1600.0)
+    rates = np.array([0.01] * 8 + [0.92])
+    own = rng.gamma(alpha, 1.0 / alpha, (cells, 9))
+    own[:, -1] = 1.0
+    x = SparseCounts.from_scipy(sparse.csr_matrix(rng.poisson(depth[:, None] * rates * own)))
+    model = consistency(alpha=alpha)
+    model.typical.fill_(4.0)
+    model.profile.copy_(torch.from_numpy(rates))
+    model.credibility[:-1] = 0.0
+    with torch.no_grad():
+        out = model(x, 1.0)[:, :-1].numpy() / depth[:, None]
+    shallow, deep = (part.var(0) for part in np.split(out, 2))
+    np.testing.assert_allclose(shallow.mean() / deep.mean(), 1.0, atol=0.1)
+    # of the typical count it is the posterior mean
+    k = 4.0 / (4.0 + alpha)
+    np.testing.assert_allclose(deep.mean(), k * rates[0] ** 2 / alpha, rtol=0.1)
 
 
 def test_transport_restores_each_genes_variance():

@@ -73,9 +73,10 @@ class DenoiseMixin:
         gene_list
             Which genes, in the order of the columns of the result.
         estimator
-            ``"mean"``: posterior mean, lowest error. ``"transport"``: keeps the distribution (variances); with fewer
-            than 40 cells, or none that differ by more than noise, and of genes without :attr:`credibility`, of what
-            genes vary on their own alone.
+            ``"mean"``: posterior mean, lowest error; of genes without :attr:`credibility` as much is kept in shallow
+            cells as in deep ones, for their logarithms not to follow depth. ``"transport"``: keeps the distribution
+            (variances); with fewer than 40 cells, or none that differ by more than noise, and of genes without
+            :attr:`credibility`, of what genes vary on their own alone.
             ``"sample"``: draws from each gene's posterior around the network's expectation.
         library_size
             Scale of each cell: ``"observed"`` keeps its library size; a number is the sum over all genes.

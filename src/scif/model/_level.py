@@ -9,7 +9,7 @@ from torch import Tensor
 from scif.core._cores import spread
 from scif.model._data import GatheredCounts, cached_cells
 from scif.nn import CountConsistency, find_outlying
-from scif.nn.own_variation import signal_share
+from scif.nn.own_variation import even_share, signal_share
 
 __all__ = ["keep_totals"]
 
@@ -68,7 +68,8 @@ def _totals(model: CountConsistency, gathered: GatheredCounts, genes: Tensor, fa
     """
     counts, device = gathered.x[:, genes.cpu().numpy()], model.device
     own = model.residual_shape[genes]
-    technical = None if model.technical is None else model.technical[genes]
+    technical = model.technical_of(genes)
+    typical = signal_share(model.typical[genes], own, technical)
     batches = torch.arange(len(model.trend.level), device=device)
     profiles = model.baseline(batches).reshape(len(batches), -1)[:, genes] * factor
 
@@ -80,7 +81,7 @@ def _totals(model: CountConsistency, gathered: GatheredCounts, genes: Tensor, fa
         level = library[:, None] * profiles[batch]
         trend = model.trend(library, one, batch=batch, genes=genes)
         expected = level * trend
-        share = signal_share(expected, own, technical)
+        share = even_share(signal_share(expected, own, technical), typical)
         outlying = find_outlying(x, expected, own, one, inverse_dispersion=technical)
         out, none = level * (1.0 - share) + x * share / trend, torch.zeros_like(outlying.weight)
         usual, out = (outlying.into(part, none) for part in (x, out))

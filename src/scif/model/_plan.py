@@ -23,6 +23,7 @@ from scif.model._level import keep_totals
 from scif.model._loadings import WhitenedCodes, refit_loadings, whiten_codes
 from scif.model._objective import CountAnchor, CountICM
 from scif.model._residual import drawn_variation, few, fit_variation, passes
+from scif.model._typical import fit_typical
 from scif.nn import CountConsistency
 
 __all__ = ["CountPlan"]
@@ -189,7 +190,9 @@ class CountPlan(Engine):
             self._fit_prior(at)
         self.ema.module.load_state_dict(self.model.state_dict())
         self.refit(last=True)
-        keep_totals(self.model, GatheredCounts.of(self._whole_cells()))
+        gathered = GatheredCounts.of(self._whole_cells())
+        fit_typical(self.model, gathered)
+        keep_totals(self.model, gathered)
 
     def _fit_prior(self, at: WhitenedCodes) -> None:
         """Fit the prior of the codes, and each gene's own variation around draws from it."""

@@ -14,7 +14,7 @@ from scif.nn.composition import mean_composition
 from scif.nn.count_network import CountNetwork
 from scif.nn.depth_trend import DepthTrend
 from scif.nn.outlying import find_outlying
-from scif.nn.own_variation import signal_share
+from scif.nn.own_variation import even_share, signal_share
 from scif.nn.sparse_counts import SparseCounts, dense_counts, library_sizes
 
 __all__ = ["CountConsistency"]
@@ -47,7 +47,9 @@ class CountConsistency(nn.Module):
     :math:`w_g`, zero or one, the composition is :math:`(1 - w_g) p_g + w_g \rho_g` around the pooled profile ``p``.
     What is not credible is constant, and no rescaling touches it: genes without a common signal stay uncorrelated.
     Nor does depth: such a gene's counts are compared with the expectation at their depth (``trend``), and what they
-    have beyond it is expressed at none.
+    have beyond it is expressed at none. Nor does how far it is shrunk: of the share :math:`k` of its deviation that is
+    signal, which falls with depth, :math:`\sqrt{k c}` is kept, the one share :math:`c` for all cells being that of a
+    ``typical`` count, so that its estimates vary as much in shallow cells as in deep ones.
 
     Gamma distributions have light tails. A count so far beyond its expectation that this cannot be its variation, a
     marker of a handful of cells, is its own estimate (:func:`scif.nn.find_outlying`). The library size is kept by the
@@ -79,6 +81,7 @@ class CountConsistency(nn.Module):
     prior_share: Tensor
     profile: Tensor
     credibility: Tensor
+    typical: Tensor
 
     def __init__(
         self, network: CountNetwork, *, inverse_dispersion: Tensor | None = None, residual: bool = True
@@ -91,6 +94,7 @@ class CountConsistency(nn.Module):
         self.register_buffer("inverse_dispersion", theta.clone())
         self.register_buffer("profile", torch.full((genes,), 1.0 / genes))
         self.register_buffer("credibility", torch.ones(genes))
+        self.register_buffer("typical", torch.ones(genes))  # counts at which what is not believed has its best share
         self.prior = CodePrior(genes, network.width + network.extra)
         self.register_buffer("prior_share", torch.tensor(0.0))
         self.trend = DepthTrend(genes, network.num_batches)
@@ -174,6 +178,10 @@ class CountConsistency(nn.Module):
         """Technical inverse dispersion, None for Poisson noise."""
         return self.inverse_dispersion if float(self.inverse_dispersion.min()) < MAX_SHAPE else None
 
+    def technical_of(self, genes: Tensor) -> Tensor | None:
+        """Technical inverse dispersion of some genes, by number; None for Poisson noise."""
+        return None if self.technical is None else self.inverse_dispersion[genes]
+
     def _own(self, shape: Tensor) -> Tensor:
         """Gamma shape of the variation of its own that a gene has in estimates: as found, or none."""
         return shape if self.residual else torch.full_like(shape, MAX_SHAPE)
@@ -256,6 +264,11 @@ class CountConsistency(nn.Module):
         share = self.signal_share(expected, t, shape=shape)
         if kind == "transport":
             share = share.sqrt()
+        elif not self._all_believed:
+            alone = (self.credibility == 0.0).nonzero()[:, 0]
+            own, technical, noise = self._own(self.residual_shape)[alone], self.technical_of(alone), t[:, None].square()
+            typical = signal_share(self.typical[alone], own, technical, noise=noise)
+            share[:, alone] = even_share(share[:, alone], typical)
         moved = mu if moved is None else moved
         ratio = None if moved is expected else moved / expected.clamp_min(1e-20)
         if self.residual:

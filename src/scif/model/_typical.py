@@ -45,8 +45,8 @@ def fit_typical(model: CountConsistency, gathered: GatheredCounts) -> None:
     cells = gathered.x.shape[0]
     pieces = np.array_split(np.arange(cells), -(-cells // cached_cells(len(rest))))
     mean = torch.stack(list(spread(summed, pieces, on=device))).sum(0) / cells
-    share = mean.square().double().cpu()
+    share = mean.square().cpu().double()
     # the share is mu / (mu + shape + mu (shape + 1) / theta), and less than what it is where mu has no bounds
-    shape = own.double().cpu()
-    most = torch.ones_like(shape) if technical is None else 1.0 / (1.0 + (shape + 1.0) / technical.double().cpu())
+    shape = own.cpu().double()
+    most = torch.ones_like(shape) if technical is None else 1.0 / (1.0 + (shape + 1.0) / technical.cpu().double())
     model.typical[rest] = (shape * share / (1.0 - share / most).clamp_min(1e-6)).to(model.typical)

@@ -50,7 +50,7 @@ def even_share(best: Tensor, typical: Tensor) -> Tensor:
     Examples
     --------
     >>> import torch
-    >>> even_share(torch.tensor([0.04, 0.25, 0.64]), torch.tensor(0.25)).round(decimals=2).tolist()
+    >>> [round(float(share), 2) for share in even_share(torch.tensor([0.04, 0.25, 0.64]), torch.tensor(0.25))]
     [0.1, 0.25, 0.4]
     """
     return best.sqrt() * typical.sqrt()

@@ -50,7 +50,8 @@ def main() -> int:
         write_tables(results, options.out)
         draw(results, options.out)
         if options.readme:
-            replace_table(options.readme, overview(results, score=options.score), name=options.marker)
+            chosen = [row for row in results if row["dataset"] in (options.datasets or [row["dataset"]])]
+            replace_table(options.readme, overview(chosen, score=options.score), name=options.marker)
     return min(failures, 1)
 
 

@@ -70,8 +70,7 @@ def _totals(model: CountConsistency, gathered: GatheredCounts, genes: Tensor, fa
     own = model.residual_shape[genes]
     technical = model.technical_of(genes)
     typical = signal_share(model.typical[genes], own, technical)
-    batches = torch.arange(len(model.trend.level), device=device)
-    profiles = model.baseline(batches).reshape(len(batches), -1)[:, genes] * factor
+    profiles = model.profiles[:, genes] * factor
 
     def summed(rows: np.ndarray) -> Tensor:
         """Of some cells."""

@@ -33,8 +33,7 @@ def fit_typical(model: CountConsistency, gathered: GatheredCounts) -> None:
     if len(rest) == 0:
         return
     own, technical = model.residual_shape[rest], model.technical_of(rest)
-    batches = torch.arange(len(model.trend.level), device=device)
-    profiles = model.baseline(batches).reshape(len(batches), -1)[:, rest]
+    profiles = model.profiles[:, rest]
 
     def summed(rows: np.ndarray) -> Tensor:
         """Of some cells."""

@@ -154,8 +154,14 @@ class CountConsistency(nn.Module):
         """Pooled composition, ``(genes,)``, or ``(cells, genes)`` with what the cells' batches differ by."""
         if self.network.batch_offset is None or batch is None:
             return self.profile
-        every = torch.softmax(self.profile.clamp_min(1e-12).log() + self.network.batch_offset.weight, 1)
-        return every[batch.reshape(-1).long()]
+        return self.profiles[batch.reshape(-1).long()]
+
+    @property
+    def profiles(self) -> Tensor:
+        """Pooled composition of each batch, ``(batches, genes)``."""
+        if self.network.batch_offset is None:
+            return self.profile[None]
+        return torch.softmax(self.profile.clamp_min(1e-12).log() + self.network.batch_offset.weight, 1)
 
     @property
     def _all_believed(self) -> bool:

@@ -10,7 +10,7 @@ import scipy.sparse as sp
 import scif
 from scif.metrics import mean_absolute_correlation, permute_genes
 from scif.model import ICM
-from scif.model._depth_trend import Trend, fit_depth_trend
+from scif.model._depth_trend import TECHNICAL, Trend, fit_depth_trend
 
 #: Slopes of the first genes; the others have none.
 SLOPES = (-1.0, -0.5, 0.5)
@@ -26,7 +26,13 @@ def drawn(*, cells: int = 800, genes: int = 300, mean: float = 2.0, seed: int = 
     return rng.poisson(rate).astype(np.float32), library
 
 
-def fitted(x: np.ndarray, library: np.ndarray, batch: np.ndarray | None = None, *, technical: bool = False) -> Trend:
+def fitted(
+    x: np.ndarray,
+    library: np.ndarray,
+    batch: np.ndarray | None = None,
+    *,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
+) -> Trend:
     member = np.ones((len(x), 1)) if batch is None else np.eye(batch.max() + 1)[batch]
     profiles = (member.T @ x) / (member.T @ library)[:, None]
     return fit_depth_trend(
@@ -35,7 +41,7 @@ def fitted(x: np.ndarray, library: np.ndarray, batch: np.ndarray | None = None, 
         member=member,
         profiles=profiles,
         dispersion=np.zeros(x.shape[1]),
-        technical=technical,
+        bounds=bounds,
     )
 
 
@@ -50,7 +56,7 @@ def test_slopes_are_found_and_noise_is_shrunk():
 def test_a_share_that_grows_with_depth_is_not_taken_out():
     """Measuring can make a gene's counts lag behind the depth of its cells, and no more than that."""
     x, library = drawn()
-    trend, every = fitted(x, library, technical=True), fitted(x, library)
+    trend, every = fitted(x, library, bounds=TECHNICAL), fitted(x, library)
     np.testing.assert_allclose(trend.slope[:3], [-1.0, -0.5, 0.0], atol=0.12)
     assert trend.slope.min() >= -1.0
     assert trend.slope.max() == 0.0

@@ -20,6 +20,9 @@ BINS, STEPS = 64, 8
 RIDGE = 1.0
 #: Molecules added to what is observed and to what is expected of a gene, of which there may be none in these cells.
 PSEUDO = 1.0
+#: Slopes that measuring can cause, from as many counts at every depth to shares that are the same at every depth. One
+#: that grows with depth is that of a gene of deep cells.
+TECHNICAL = (-1.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def fit_depth_trend(
     member: np.ndarray,
     profiles: np.ndarray,
     dispersion: np.ndarray,
-    technical: bool = False,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> Trend:
     r"""Fit :math:`E[x_{cg}] = L_c p_g \exp(a_g + b_g \ell_c)` by the quasi-likelihood of negative binomial counts.
 
@@ -77,9 +80,8 @@ def fit_depth_trend(
         Pooled composition of each batch, ``(batches, genes)``.
     dispersion
         Of each gene beyond Poisson noise, ``(genes,)``.
-    technical
-        Whether to keep only what measuring can cause, slopes from -1, as many counts at every depth, to 0. A share
-        that grows with depth is that of a gene of deep cells.
+    bounds
+        Least and largest slope.
     """
     molecules, overall = depth @ member, (depth @ np.log(depth)) / depth.sum()
     # a batch of which there is no cell here has the level of the others
@@ -108,19 +110,19 @@ def fit_depth_trend(
         a, c = a + 1e-9, c + RIDGE
         step = np.stack([c * gradient[0] - b * gradient[1], a * gradient[1] - b * gradient[0]]) / (a * c - b**2)
         trend += step.clip(-1.0, 1.0)
-    slope = _shrunk(trend[1], c - b**2 / a)
-    if technical:
-        slope = slope.clip(-1.0, 0.0)
+    slope = _shrunk(trend[1], c - b**2 / a).clip(*bounds)
     mu, weight = expected(np.zeros_like(slope), slope)
     bias = np.log(((observed * weight).sum(0) + PSEUDO) / ((mu * weight).sum(0) + PSEUDO))
-    if technical:
-        bias = np.where(slope < 0.0, bias, 0.0)
+    bias = np.where(slope == 0.0, 0.0, bias)
     return Trend(bias, slope, level, (float(centred.min()), float(centred.max())))
 
 
 def _shrunk(modes: np.ndarray, curvature: np.ndarray) -> np.ndarray:
-    """Posterior means of slopes, whose prior is learned from all of them; modes under the ridge are known."""
-    if len(modes) == 0:
+    """Posterior means of slopes, whose prior is learned from all of them; modes under the ridge are known.
+
+    One gene tells nothing of a prior.
+    """
+    if len(modes) < 2:
         return modes
     information = torch.from_numpy((curvature - RIDGE).clip(0.0))[:, None, None]
     target = torch.from_numpy(curvature * modes)[:, None]
@@ -149,7 +151,7 @@ def trend_of_the_rest(model: CountConsistency, gathered: GatheredCounts) -> Tren
         member=np.eye(batches)[gathered.batch],
         profiles=profiles.double().cpu().numpy()[:, rest],
         dispersion=model.dispersion.cpu().numpy()[rest],
-        technical=True,
+        bounds=TECHNICAL,
     )
     bias, slope = np.zeros((2, genes))
     bias[rest], slope[rest] = trend.bias, trend.slope

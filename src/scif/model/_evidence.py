@@ -10,7 +10,9 @@ from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
 from scif.core._cores import spread
-from scif.model._depth_trend import Trend, fit_depth_trend
+from scif.model._left_out import LeftOut, large_genes
+from scif.model._pooled import Pooled
+from scif.model._regressed import Regressed
 from scif.model._start import log_normalise, totals
 
 __all__ = ["DEGREE", "evidence"]
@@ -47,59 +49,25 @@ def evidence(
     cells, genes = x.shape
     member = np.ones((cells, 1)) if batch is None else np.eye(batch.max() + 1)[batch]
     depth = totals(x).astype(np.float64)
-    nuisance = _nuisance(depth, member)
-    width = min(components.shape[1], cells // 2 - nuisance.shape[1] - 1, genes - 1)
+    along = _nuisance(depth, member)
+    width = min(components.shape[1], cells // 2 - along.shape[1] - 1, genes - 1)
     if width < 1:
         return np.zeros(genes)
-    pooled = _Pooled.of(x, depth, member=member)
+    pooled = Pooled.of(x, depth, member=member)
     scores = log_normalise(x, float(np.median(depth)))
     first = rng.permutation(cells) % 2 == 0
-    halves = []
-    for rows in (first, ~first):
-        axes = _axes(scores[~rows], components[:, :width])
-        halves.append(_Half.along(axes, x[rows], scores=scores[rows], member=member[rows], nuisance=nuisance[rows]))
+    axes = [_axes(scores[~rows], components[:, :width]) for rows in (first, ~first)]
+    halves = [
+        _Half.along(turned, x[rows], scores=scores[rows], member=member[rows], nuisance=along[rows])
+        for rows, turned in zip((first, ~first), axes, strict=True)
+    ]
     scale = np.sqrt(sum((half.codes**2).sum(0) for half in halves) / cells).clip(1e-12)
     a, b = (_sums(half, pooled, scale=scale) for half in halves)
-    surprise = a.plus(b).surprise()
-    score: np.ndarray = surprise @ scale / np.sqrt(2.0 * (scale**2).sum())
+    score = a.plus(b).score(scale)
+    if len(large := large_genes(x)):
+        left_out = LeftOut.of(x, large, axes=axes, first=first, member=member)
+        score[large] = list(spread(left_out.score, range(len(large)), on=torch.device("cpu")))
     return score
-
-
-@dataclass(frozen=True)
-class _Pooled:
-    """What a gene would do alone.
-
-    Attributes
-    ----------
-    profiles
-        Pooled composition of each batch, ``(batches, genes)``.
-    dispersion
-        Beyond Poisson noise, ``(genes,)``.
-    trend
-        With depth.
-    """
-
-    profiles: np.ndarray
-    dispersion: np.ndarray
-    trend: Trend
-
-    @classmethod
-    def of(cls, x: sparse.csr_matrix, depth: np.ndarray, *, member: np.ndarray) -> _Pooled:
-        """By moments around the profiles, of cells with ``depth`` molecules."""
-        profiles = (x.T @ member).T
-        profiles /= profiles.sum(1, keepdims=True).clip(1e-12)
-        mean, power = (depth**i @ member @ profiles**i for i in (1, 2))
-        product = ((x.T @ (depth[:, None] * member)).T * profiles).sum(0)
-        square = np.asarray(x.multiply(x).sum(0)).ravel() - 2.0 * product + power
-        dispersion = ((square - mean) / power.clip(1e-12)).clip(0.0)
-        trend = fit_depth_trend(x, depth, member=member, profiles=profiles, dispersion=dispersion)
-        return cls(profiles.astype(np.float32), dispersion.astype(np.float32), trend)
-
-    def expected(self, depth: np.ndarray, member: np.ndarray) -> np.ndarray:
-        """Counts of cells, ``(cells, genes)``."""
-        mu = self.trend.factor(depth, member)
-        mu *= depth[:, None] * (member @ self.profiles)
-        return mu
 
 
 @dataclass(frozen=True)
@@ -149,31 +117,7 @@ class _Half:
         return cls(counts, scores, member, nuisance, axes, codes, slope @ axes)
 
 
-@dataclass(frozen=True)
-class _Sums:
-    """Over cells, of every gene: ``(genes, k)`` along the codes, ``(genes,)`` of weights and of squared residuals."""
-
-    gradient: np.ndarray
-    information: np.ndarray
-    cross: np.ndarray
-    level: np.ndarray
-    square: np.ndarray
-
-    def plus(self, other: _Sums) -> _Sums:
-        """Of the cells of both."""
-        return _Sums(**{name: value + getattr(other, name) for name, value in vars(self).items()})
-
-    def surprise(self) -> np.ndarray:
-        """Squared gradients over their variance, less one, ``(genes, k)``."""
-        level = self.level.clip(1e-12)
-        information = self.information - self.cross**2 / level[:, None]
-        # the variance may be more than the negative binomial's, not less
-        variance = information.clip(1e-12) * np.maximum(self.square / level, 1.0)[:, None]
-        surprise: np.ndarray = self.gradient**2 / variance - 1.0
-        return surprise
-
-
-def _sums(half: _Half, pooled: _Pooled, *, scale: np.ndarray) -> _Sums:
+def _sums(half: _Half, pooled: Pooled, *, scale: np.ndarray) -> Regressed:
     """Regress each gene's residuals on codes, in units of ``scale``, that have not seen it."""
     cells, genes = half.counts.shape
     z, axes, closure = ((part / scale).astype(np.float32) for part in (half.codes, half.axes, half.closure))
@@ -206,7 +150,7 @@ def _sums(half: _Half, pooled: _Pooled, *, scale: np.ndarray) -> _Sums:
     gradient -= axes * own[:, None]
     for column, rest_along in zip(nuisance.T, along, strict=True):
         gradient -= rest_along[:, None] * (share.T @ (column[:, None] * closure))
-    return _Sums(gradient, information, cross, level, square)
+    return Regressed(gradient, information, cross, level, square)
 
 
 def _axes(scores: sparse.csr_matrix, components: np.ndarray) -> np.ndarray:

@@ -129,3 +129,17 @@ def test_more_is_asked_of_genes_with_variation_of_their_own(monkeypatch):
     lenient = believed(x)
     assert (lenient >= strict).all()
     assert lenient[FOLLOWING:].sum() > strict[FOLLOWING:].sum()
+
+
+def test_more_is_asked_where_most_genes_of_similar_expression_show_much(monkeypatch):
+    """A standard score of one is nothing then, and as good as any where all genes show little."""
+    rng = np.random.default_rng(9)
+    programmes = np.exp(rng.normal(size=(400, 2)) @ rng.normal(size=(2, 300)) * 0.6)
+    alone = np.ones((400, 60)) * programmes.sum(1, keepdims=True) / 300
+    x = rng.poisson(np.hstack([programmes, alone])).astype(np.float32)
+    strict = believed(x)
+    monkeypatch.setattr(credibility, "TYPICAL", 0.0)
+    lenient = believed(x)
+    assert strict[:300].mean() > 0.75
+    assert strict[300:].mean() <= 0.1
+    assert lenient[300:].sum() > 1.5 * strict[300:].sum()

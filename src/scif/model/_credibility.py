@@ -20,11 +20,12 @@ __all__ = ["fit_credibility"]
 LEAST = 1.0
 #: The same for a gene with variation of its own: as little as keeps shuffled genes uncorrelated with others.
 SURE = 2.0
-#: And this part of what genes of similar expression show: compositions are closed, so that a little of what a
-#: dominant gene does is seen in all others.
-TYPICAL = 0.25
 #: Share of what a gene varies that is its own, from which on this is asked for.
 OWN = 0.35
+#: Part of what genes of similar expression show that is asked for between these, and of one with variation of its own
+#: beyond the second, too: where most show much, the few that show little follow nothing, and compositions are closed,
+#: so that a little of what a dominant gene does is seen in all others.
+TYPICAL = 0.25
 
 
 @torch.no_grad()
@@ -36,7 +37,8 @@ def fit_credibility(
     There are two reasons for little evidence (:func:`~scif.model._evidence.evidence`) that a gene follows others: it
     may have too few molecules, or vary without the others. One whose counts show variation of its own has had the
     molecules to show what it shares, too: it must show :data:`SURE`, and the part :data:`TYPICAL` of what genes of
-    similar expression show; all others :data:`LEAST`. What follows the library size alone is not counted as shared.
+    similar expression show. All others must show that part, too, but never more than :data:`SURE`, nor less than
+    :data:`LEAST`. What follows the library size alone is not counted as shared.
     How far loadings are shrunk is for :func:`~scif.model._loadings.refit_loadings` to say.
 
     Parameters
@@ -53,8 +55,9 @@ def fit_credibility(
     components = model.network.components.cpu().numpy()
     own = _own_share(model, cells).cpu().numpy()
     sure = evidence(gathered.x, components, batch=gathered.batch, rng=rng)
-    asked = np.maximum(SURE, TYPICAL * _typical(sure, np.asarray(gathered.x.sum(0)).ravel()))
-    return torch.from_numpy(sure > np.where(own > OWN, asked, LEAST))
+    asked = TYPICAL * _typical(sure, np.asarray(gathered.x.sum(0)).ravel())
+    asked = np.where(own > OWN, asked.clip(SURE), asked.clip(LEAST, SURE))
+    return torch.from_numpy(sure > asked)
 
 
 def _typical(sure: np.ndarray, expression: np.ndarray) -> np.ndarray:

@@ -55,9 +55,14 @@ def fit_credibility(
     components = model.network.components.cpu().numpy()
     own = _own_share(model, cells).cpu().numpy()
     sure = evidence(gathered.x, components, batch=gathered.batch, rng=rng)
-    asked = TYPICAL * _typical(sure, np.asarray(gathered.x.sum(0)).ravel())
-    asked = np.where(own > OWN, asked.clip(SURE), asked.clip(LEAST, SURE))
-    return torch.from_numpy(sure > asked)
+    typical = _typical(sure, np.asarray(gathered.x.sum(0)).ravel())
+    return torch.from_numpy(sure > _asked(own, typical))
+
+
+def _asked(own: np.ndarray, typical: np.ndarray) -> np.ndarray:
+    """Evidence asked for, of what is a gene's own and of what similar genes show, ``(genes,)``."""
+    part = TYPICAL * typical
+    return np.where(own > OWN, part.clip(SURE), part.clip(LEAST, SURE))
 
 
 def _typical(sure: np.ndarray, expression: np.ndarray) -> np.ndarray:

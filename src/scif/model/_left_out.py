@@ -21,6 +21,8 @@ POINTS, DEEPEST = 5, 4.0
 #: Slopes of its trend with depth, from as many counts at every depth on. Where libraries are of one size, a gene has
 #: the fewer molecules the more the others have, which is no trend: all that it varies would be taken out.
 BOUNDS = (-1.0, np.inf)
+#: Powers of depth that are taken out of the codes, and the ridge of their regression, relative to what all cells know.
+DEGREE, RIDGE = 3, 0.01
 
 
 def large_genes(x: sparse.csr_matrix) -> np.ndarray:
@@ -102,9 +104,9 @@ class LeftOut:
         certainty = 1.0 / (1.0 + mu * pooled.dispersion)
         rest, weight = (x - mu) * certainty, mu * certainty
         halves = [self.first[cells], ~self.first[cells]]
+        powers = _powers(depth)
         for rows in halves:
-            here = member[rows]
-            z[rows] -= here @ (here.T @ z[rows] / here.sum(0).clip(1.0)[:, None])
+            z[rows] = _beside(z[rows], rest[rows], powers=powers[rows], member=member[rows])
         scale = np.sqrt((z**2).mean(0)).clip(1e-12)
         z /= scale
         sums = [
@@ -122,3 +124,26 @@ class LeftOut:
         own = np.log1p(x * self.median / (self.depth[cells] - x))
         codes -= own[:, None] * self.axes[np.where(self.first[cells], 0, 1), gene]
         return codes
+
+
+def _powers(depth: np.ndarray) -> np.ndarray:
+    """Of the log library size, ``(cells, q)``."""
+    level = np.log(depth)
+    level = (level - level.mean()) / max(level.std(), 1e-12)
+    return np.vander(level, DEGREE + 1)[:, :-1]
+
+
+def _beside(z: np.ndarray, rest: np.ndarray, *, powers: np.ndarray, member: np.ndarray) -> np.ndarray:
+    """Codes without what differs between batches, and without what follows depth and not the gene.
+
+    Where libraries are of one size, depth without the gene is what the gene leaves: what both could be the cause of is
+    left with the gene, by a regression on both in which powers of depth have a ridge.
+    """
+    cells = member.sum(0).clip(1.0)[:, None]
+    codes, powers, rest = (part - member @ (member.T @ part / cells) for part in (z, powers, rest[:, None]))
+    basis = np.linalg.qr(powers)[0]
+    rest /= max(float(np.linalg.norm(rest)), 1e-12)
+    shared = basis.T @ rest
+    gram = (1.0 + RIDGE) * np.eye(basis.shape[1]) - shared @ shared.T
+    codes -= basis @ np.linalg.solve(gram, basis.T @ codes - shared @ (rest.T @ codes))
+    return codes

@@ -84,6 +84,21 @@ def test_cells_that_have_nothing_else_break_nothing():
     assert np.isfinite(score(x)).all()
 
 
+@pytest.mark.parametrize("others", [0, 1, 9, 30])
+def test_few_cells_with_anything_else_say_little(others):
+    x = drawn(seed=2, cells=60)
+    x[others:, :-1], x[:, -1] = 0.0, 20.0
+    without = LeftOut.of(
+        sparse.csr_matrix(x),
+        np.array([199]),
+        axes=[np.linalg.qr(np.random.default_rng(0).normal(size=(200, 3)))[0]] * 2,
+        first=np.arange(60) % 2 == 0,
+        member=np.ones((60, 1)),
+    )
+    found = without.score(0)
+    assert found == 0.0 if others < 9 else abs(found) < 4
+
+
 def test_libraries_of_one_size_take_no_evidence_away():
     """The others then have the fewer molecules the more the gene has, which is no trend with depth."""
     x, rng = drawn(seed=0, share=0.0), np.random.default_rng(0)

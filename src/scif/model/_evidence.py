@@ -129,9 +129,7 @@ def _sums(half: _Half, pooled: Pooled, *, scale: np.ndarray) -> Regressed:
     def found(start: int) -> tuple[np.ndarray, ...]:
         part = slice(start, start + size)
         counts = half.counts[part]
-        mu = pooled.expected(depth[part], member[part])
-        certainty = 1.0 / (1.0 + mu * pooled.dispersion)
-        rest, weight = (counts.toarray() - mu) * certainty, mu * certainty
+        rest, weight = pooled.residuals(counts.toarray(), depth[part], member[part])
         # Without the gene codes would lack its score, and the others' would be of a smaller library.
         own = np.asarray(half.scores[part].multiply(rest).sum(0)).ravel()
         gradient = rest.T @ z[part] + share[part].multiply(rest).T @ closure[part]

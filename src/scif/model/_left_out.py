@@ -93,16 +93,16 @@ class LeftOut:
         return cls(counts, depth, median, member, first, np.stack([a[genes] for a in axes]), points, codes)
 
     def score(self, gene: int) -> float:
-        """Evidence of one of the large genes, as a standard score."""
+        """Evidence of one of the large genes, as a standard score; zero where too few cells have anything else."""
         x = self.counts[:, [gene]].toarray().ravel()
         cells = np.flatnonzero(x < self.depth)
+        if len(cells) // 2 <= DEGREE + self.member.shape[1]:
+            return 0.0
         x, member = x[cells], self.member[cells]
         depth = self.depth[cells] - x
         z = self._codes(gene, x, cells)
         pooled = Pooled.of(sparse.csr_matrix(x[:, None]), depth, member=member, bounds=BOUNDS)
-        mu = pooled.expected(depth, member).ravel()
-        certainty = 1.0 / (1.0 + mu * pooled.dispersion)
-        rest, weight = (x - mu) * certainty, mu * certainty
+        rest, weight = (part.ravel() for part in pooled.residuals(x[:, None], depth, member))
         halves = [self.first[cells], ~self.first[cells]]
         powers = _powers(depth)
         for rows in halves:

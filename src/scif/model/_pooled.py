@@ -66,3 +66,9 @@ class Pooled:
         mu = self.trend.factor(depth, member)
         mu *= depth[:, None] * (member @ self.profiles)
         return mu
+
+    def residuals(self, x: np.ndarray, depth: np.ndarray, member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of counts ``(cells, genes)``, weighted by how sure they are, and the weights, like the counts."""
+        mu = self.expected(depth, member)
+        certainty = 1.0 / (1.0 + mu * self.dispersion)
+        return (x - mu) * certainty, mu * certainty

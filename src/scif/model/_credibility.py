@@ -11,7 +11,8 @@ from torch import Tensor
 
 from scif.core._cores import spread
 from scif.model._data import CountBatch, GatheredCounts
-from scif.model._evidence import DEGREE, evidence
+from scif.model._evidence import evidence
+from scif.model._left_out import DEGREE
 from scif.nn import CountConsistency
 
 __all__ = ["fit_credibility"]

@@ -10,15 +10,15 @@ from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
 from scif.core._cores import spread
-from scif.model._left_out import LeftOut, large_genes
+from scif.model._left_out import LeftOut, large_genes, powers
 from scif.model._pooled import Pooled
 from scif.model._regressed import Regressed
 from scif.model._start import log_normalise, totals
 
-__all__ = ["DEGREE", "evidence"]
+__all__ = ["evidence"]
 
-#: Powers of the log library size that are taken out of the codes, and entries (cells x genes) that are dense at a time.
-DEGREE, ENTRIES = 3, 1_000_000
+#: Entries (cells x genes) that are dense at a time.
+ENTRIES = 1_000_000
 
 
 def evidence(
@@ -32,7 +32,9 @@ def evidence(
     around the pooled profile and its trend with depth, weighted as negative binomial counts with the variance that
     the gene shows, :math:`u_k = \sum_i r_i z_{ik}` has variance :math:`h_k` if the gene follows nothing, and the
     statistic is :math:`\sum_k s_k (u_k^2 / h_k - 1) / \sqrt{2 \sum_k s_k^2}`: strong directions, of standard
-    deviation :math:`s_k`, are what most genes follow. Zero for all genes where cells are too few.
+    deviation :math:`s_k`, are what most genes follow. Genes that are
+    much of their libraries are left out of codes and library sizes altogether (:class:`~scif.model._left_out.LeftOut`).
+    Zero for all genes where cells are too few.
 
     Parameters
     ----------
@@ -161,6 +163,4 @@ def _axes(scores: sparse.csr_matrix, components: np.ndarray) -> np.ndarray:
 
 def _nuisance(depth: np.ndarray, member: np.ndarray) -> np.ndarray:
     """Powers of the log library size, and batches, ``(cells, q)``."""
-    level = np.log(depth)
-    level = (level - level.mean()) / max(level.std(), 1e-12)
-    return np.hstack([np.vander(level, DEGREE + 1), member[:, 1:]])
+    return np.hstack([powers(depth), np.ones((len(depth), 1)), member[:, 1:]])

@@ -12,7 +12,7 @@ from scif.model._pooled import Pooled
 from scif.model._regressed import Regressed
 from scif.model._start import log_normalise, totals
 
-__all__ = ["LeftOut", "large_genes"]
+__all__ = ["DEGREE", "LeftOut", "large_genes", "powers"]
 
 #: Share of the library, where a gene's molecules are, from which on it is left out; with less the first order does.
 LARGE = 0.02
@@ -30,6 +30,13 @@ def large_genes(x: sparse.csr_matrix) -> np.ndarray:
     molecules = np.asarray(x.sum(0)).ravel()
     among = np.asarray((sparse.diags(1.0 / totals(x)) @ x.multiply(x)).sum(0)).ravel()
     return np.flatnonzero(among > LARGE * molecules)
+
+
+def powers(depth: np.ndarray) -> np.ndarray:
+    """Of the log library size, ``(cells, q)``."""
+    level = np.log(depth)
+    level = (level - level.mean()) / max(level.std(), 1e-12)
+    return np.vander(level, DEGREE + 1)[:, :-1]
 
 
 @dataclass(frozen=True)
@@ -104,9 +111,9 @@ class LeftOut:
         pooled = Pooled.of(sparse.csr_matrix(x[:, None]), depth, member=member, bounds=BOUNDS)
         rest, weight = (part.ravel() for part in pooled.residuals(x[:, None], depth, member))
         halves = [self.first[cells], ~self.first[cells]]
-        powers = _powers(depth)
+        along = powers(depth)
         for rows in halves:
-            z[rows] = _beside(z[rows], rest[rows], powers=powers[rows], member=member[rows])
+            z[rows] = _beside(z[rows], rest[rows], along=along[rows], member=member[rows])
         scale = np.sqrt((z**2).mean(0)).clip(1e-12)
         z /= scale
         sums = [
@@ -126,22 +133,15 @@ class LeftOut:
         return codes
 
 
-def _powers(depth: np.ndarray) -> np.ndarray:
-    """Of the log library size, ``(cells, q)``."""
-    level = np.log(depth)
-    level = (level - level.mean()) / max(level.std(), 1e-12)
-    return np.vander(level, DEGREE + 1)[:, :-1]
-
-
-def _beside(z: np.ndarray, rest: np.ndarray, *, powers: np.ndarray, member: np.ndarray) -> np.ndarray:
+def _beside(z: np.ndarray, rest: np.ndarray, *, along: np.ndarray, member: np.ndarray) -> np.ndarray:
     """Codes without what differs between batches, and without what follows depth and not the gene.
 
     Where libraries are of one size, depth without the gene is what the gene leaves: what both could be the cause of is
     left with the gene, by a regression on both in which powers of depth have a ridge.
     """
     cells = member.sum(0).clip(1.0)[:, None]
-    codes, powers, rest = (part - member @ (member.T @ part / cells) for part in (z, powers, rest[:, None]))
-    basis = np.linalg.qr(powers)[0]
+    codes, along, rest = (part - member @ (member.T @ part / cells) for part in (z, along, rest[:, None]))
+    basis = np.linalg.qr(along)[0]
     rest /= max(float(np.linalg.norm(rest)), 1e-12)
     shared = basis.T @ rest
     gram = (1.0 + RIDGE) * np.eye(basis.shape[1]) - shared @ shared.T

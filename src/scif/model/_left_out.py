@@ -94,9 +94,10 @@ class LeftOut:
         points = most / 2 * (1 - np.cos(np.linspace(0.0, np.pi, POINTS)))
         median = float(np.median(depth))
         codes = np.empty((POINTS, len(depth), axes[0].shape[1]), dtype=np.float32)
-        for at, point in zip(codes, points, strict=True):
-            for rows, along in zip((first, ~first), axes, strict=True):
-                at[rows] = log_normalise(x[rows], median * np.exp(point)) @ along
+        for rows, along in zip((first, ~first), axes, strict=True):
+            half = x[rows]
+            for at, point in zip(codes, points, strict=True):
+                at[rows] = log_normalise(half, median * np.exp(point)) @ along
         return cls(counts, depth, median, member, first, np.stack([a[genes] for a in axes]), points, codes)
 
     def score(self, gene: int) -> float:

@@ -98,7 +98,6 @@ def _machine(rows: pd.DataFrame) -> str:
 
 SUMMARIES: dict[str, Callable[[pd.DataFrame], str]] = {
     "counts": summary_of_counts,
-    "counts-later": summary_of_counts,  # kept by hand: another commit on another machine
     "step": summary_of_steps,
 }
 

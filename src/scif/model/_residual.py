@@ -21,10 +21,13 @@ from scif.nn.entry_sums import EntrySums
 __all__ = ["GeneVariation", "drawn_variation", "few", "fit_variation", "moment_variation", "passes"]
 
 #: Shapes to choose from: from "the observation says it all" to "the network says it all".
-GRID = torch.tensor([*np.geomspace(0.02, 2000.0, 13), MAX_SHAPE], dtype=torch.float32)
+GRID = torch.tensor([*np.geomspace(0.001, 2000.0, 16), MAX_SHAPE], dtype=torch.float32)
 #: The same with so many steps from one to the next; losses are smooth, so that those between need not be looked at.
 STEPS = 4
-FINE = torch.tensor([*np.geomspace(0.02, 2000.0, STEPS * (len(GRID) - 2) + 1), MAX_SHAPE], dtype=torch.float32)
+FINE = torch.tensor([*np.geomspace(0.001, 2000.0, STEPS * (len(GRID) - 2) + 1), MAX_SHAPE], dtype=torch.float32)
+#: Shapes below are those of genes that a few cells have all of. One gene's counts hardly speak against them, and a
+#: mean of dispersions hears them most: they start with a share of the prior that falls with this power.
+RARE, FALL = 0.02, 4
 #: Entries (cells x genes) that are enough while training goes on, and of the last estimate, which is kept.
 FEW_ENTRIES, MANY_ENTRIES = 3_000_000, 12_000_000
 #: Genes on each side that are of similar expression: at the least, and one in so many.
@@ -229,7 +232,8 @@ def _posterior_mean(loss: Tensor, expression: Tensor, *, rounds: int = PRIOR_ROU
     """Shapes of the posterior means of the dispersions, ``(genes,)``.
 
     The prior is the distribution over :data:`GRID` that best explains the genes of similar expression (empirical
-    Bayes): a gene with few molecules is taken for one of them, one with many for itself.
+    Bayes): a gene with few molecules is taken for one of them, one with many for itself. It starts even, but for
+    shapes below :data:`RARE`.
 
     Parameters
     ----------
@@ -238,14 +242,14 @@ def _posterior_mean(loss: Tensor, expression: Tensor, *, rounds: int = PRIOR_ROU
     expression
         By which genes are similar, ``(genes,)``.
     rounds
-        Of that distribution (EM), from an even one.
+        Of that distribution (EM).
     """
     order = expression.argsort()
     window = min(max(SIMILAR, len(order) // ONE_IN), len(order))
     similar = _sums_around(loss.new_ones(1, len(order)), window)
     loss = _between(loss[:, order])
     likelihood = torch.exp(loss.min(0).values - loss)
-    prior = torch.full_like(likelihood, 1.0 / len(likelihood))
+    prior = (FINE[:, None].double() / RARE).clamp_max(1.0).pow(FALL).expand_as(likelihood)
     for _ in range(rounds):
         prior = _sums_around(_posterior(likelihood, prior), window) / similar
     dispersion = (_posterior(likelihood, prior) / FINE[:, None]).sum(0)

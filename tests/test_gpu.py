@@ -82,8 +82,12 @@ def test_images_are_learned_there_and_denoised_anywhere(tmp_path: Path) -> None:
     grids = np.meshgrid(np.arange(64), np.arange(64), indexing="ij")
     clean = 120 + 70 * np.sin(grids[1] / 5) * np.cos(grids[0] / 7)
     noisy = (clean + 25 * rng.normal(size=(12, 64, 64))).astype(np.float32)
-    denoiser = ImageDenoiser(Gaussian(25.0), widths=(8, 12), num_steps=3)
-    denoiser.fit(noisy, steps=60, batch_size=6, patch=24, lr=1e-2, ema_decay=0.9, accelerator="gpu")
+    noise = Gaussian(25.0)
+    denoiser = ImageDenoiser(noise, widths=(8, 12), num_steps=3)
+    short = {"batch_size": 6, "patch": 24, "lr": 1e-2, "ema_decay": 0.9, "accelerator": "gpu"}
+    denoiser.fit(noisy, steps=60, **short)
+    assert denoiser.restorers_[0].noise.scale.device.type == "cuda"  # where it was trained
+    ImageDenoiser(noise, widths=(4, 6)).fit(noisy, steps=2, **short)  # while the first is there
     here = denoiser.to("cpu").denoise(noisy)
     there = denoiser.to("cuda").denoise(noisy)
     np.testing.assert_allclose(here, there, rtol=1e-2)

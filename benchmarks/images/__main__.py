@@ -27,7 +27,7 @@ def main() -> int:
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES), metavar="CASE")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS), metavar="METHOD")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--readme", action="store_true", help="write the table into README.md and the figure beside it")
+    parser.add_argument("--readme", action="store_true", help="write the form's table into README.md and the figure beside it")
     parser.add_argument("--report-only", action="store_true", help="only the table and figure of what has been run")
     options = parser.parse_args()
     form = "gpu" if options.gpu else "cpu"
@@ -51,9 +51,11 @@ def main() -> int:
         figure = draw(results, out, directory=options.data, crops=FORMS[form][1])
         figure.savefig(out / "images.png", dpi=150)
         if options.readme:
-            replace_table(Path(__file__).with_name("README.md"), f"{table}\n\n{calibration_table(options.data)}")
-            figure.savefig(Path(__file__).with_name("images.png"), dpi=100)
-            shutil.copy(out / "runs.csv", Path(__file__).with_name("results.csv"))
+            here, suffix = Path(__file__), "-gpu" if options.gpu else ""
+            text = table if options.gpu else f"{table}\n\n{calibration_table(options.data)}"
+            replace_table(here.with_name("README.md"), text, name=f"measured{suffix}")
+            figure.savefig(here.with_name(f"images{suffix}.png"), dpi=100)
+            shutil.copy(out / "runs.csv", here.with_name(f"results{suffix}.csv"))
     return min(failures, 1)
 
 

@@ -120,5 +120,6 @@ class Paired(ImageDenoiser):
         options = {"steps": steps, "lr": lr, "ema_decay": ema_decay, "seed": self.settings.seed, **options}
         engine, history = train(model, PairedError(), crops, progress=False, **options)
         restorer.model = engine.averaged
+        restorer.to(engine.device)
         self.restorers_, self.history_ = [restorer.eval()], [history]
         return self

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from benchmarks.images.baselines import Noise2Void, Paired, Supervised
 from benchmarks.images.cases import Data, Images
 from benchmarks.images.methods import Budget
@@ -63,8 +62,7 @@ def _published(method: str, data: Data, budget: Budget, seed: int, **options: An
 
 
 def _denoise(denoiser: ImageDenoiser, data: Data, **options: Any) -> Images:
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return denoiser.to(device).denoise(data.test, **options)
+    return denoiser.denoise(data.test, **options)
 
 
 def _network(budget: Budget, seed: int) -> dict[str, Any]:

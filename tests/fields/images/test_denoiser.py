@@ -300,3 +300,11 @@ def _save_nothing(path: Path) -> None:
 
     save_file({"a": torch.zeros(1)}, path)
     ImageDenoiser.load(path)
+
+
+def test_the_users_noise_stays_where_it_is(noisy: np.ndarray) -> None:
+    """Two denoisers may share a channel: that one of them went to a GPU made the other's training fail."""
+    channel = Gaussian(20.0)
+    fit(channel, noisy[:, 0]).to("meta")
+    assert channel.sigma.device.type == "cpu"
+    assert fit(channel, noisy[:, 0]).denoise(noisy[:, 0]).shape == noisy[:, 0].shape

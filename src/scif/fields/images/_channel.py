@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -121,7 +122,7 @@ def _given(noise: NoiseModel, ndim: int) -> Found:
             raise ValueError(msg)
     if isinstance(noise, PoissonGaussian):
         return Found(PoissonGaussian(noise.gain, noise.sigma), pedestal=noise.offset)
-    return Found(noise)
+    return Found(copy.deepcopy(noise))  # it will move with the network, and the user's own must not
 
 
 def _measured(kind: str, measured: list[Calibration], ndim: int) -> Found:

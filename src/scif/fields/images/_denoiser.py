@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -116,7 +117,7 @@ class ImageDenoiser:
     @property
     def noise_(self) -> list[NoiseModel]:
         """The noise channel of each network, on the scale of the pixels (less the offset of a camera)."""
-        return [one.noise.noise for one in self.restorers_]
+        return [copy.deepcopy(one.noise.noise).cpu() for one in self.restorers_]
 
     def fit(
         self,
@@ -272,7 +273,7 @@ class ImageDenoiser:
         return results if several else results[0]
 
     def to(self, device: str | torch.device) -> ImageDenoiser:
-        """Move the networks to a device, where :meth:`denoise` then runs."""
+        """Move the networks to a device, where :meth:`denoise` then runs: that of the training until then."""
         for restorer in self.restorers_:
             restorer.to(device)
         return self

@@ -75,6 +75,7 @@ def fit_restorer(
         model, make_objective(restorer.noise, x1), crops, steps=steps, seed=settings.seed, **options
     )
     restorer.model = engine.averaged
+    restorer.to(engine.device)
     _warn_of_lost_signal(restorer, x1[:_JUDGED])
     if settings.estimator == "transport" and (report := engine.collapse(x1[:_JUDGED])) is not None:
         report.warn()

@@ -30,8 +30,8 @@ def train(
 ) -> tuple[Engine, dict[str, list[float]]]:
     """Train a model and return the engine with its moving average, and the mean of every logged value by epoch.
 
-    An epoch is a pass over ``patches``. The targets come from the moving average. Torch's global generator is left as
-    it was.
+    An epoch is a pass over ``patches``. The targets come from the moving average. The engine stays on the device of the
+    training. Torch's global generator is left as it was.
     """
     engine = Engine(
         model,
@@ -61,8 +61,10 @@ def train(
     with torch.random.fork_rng(), without_chatter():
         warnings.filterwarnings("ignore", module="lightning")  # about validation and workers, which are not wanted
         torch.manual_seed(seed)
-        pl.Trainer(**options).fit(engine, patches)
-    return engine, history.values
+        trainer = pl.Trainer(**options)
+        trainer.fit(engine, patches)
+    # Lightning leaves it on the CPU
+    return engine.to(trainer.strategy.root_device), history.values
 
 
 class _History(pl.Callback):

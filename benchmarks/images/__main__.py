@@ -16,6 +16,7 @@ from benchmarks.images.methods import METHODS
 from benchmarks.images.run import FORMS, read_results, run
 from benchmarks.images.table import draw, write_tables
 from benchmarks.report import replace_table
+from matplotlib.figure import Figure
 
 
 def main() -> int:
@@ -27,7 +28,9 @@ def main() -> int:
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES), metavar="CASE")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS), metavar="METHOD")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--readme", action="store_true", help="write the form's table into README.md and the figure beside it")
+    parser.add_argument(
+        "--readme", action="store_true", help="write the form's table into README.md and the figure beside it"
+    )
     parser.add_argument("--report-only", action="store_true", help="only the table and figure of what has been run")
     options = parser.parse_args()
     form = "gpu" if options.gpu else "cpu"
@@ -51,12 +54,17 @@ def main() -> int:
         figure = draw(results, out, directory=options.data, crops=FORMS[form][1])
         figure.savefig(out / "images.png", dpi=150)
         if options.readme:
-            here, suffix = Path(__file__), "-gpu" if options.gpu else ""
             text = table if options.gpu else f"{table}\n\n{calibration_table(options.data)}"
-            replace_table(here.with_name("README.md"), text, name=f"measured{suffix}")
-            figure.savefig(here.with_name(f"images{suffix}.png"), dpi=100)
-            shutil.copy(out / "runs.csv", here.with_name(f"results{suffix}.csv"))
+            publish(text, figure, out / "runs.csv", suffix="-gpu" if options.gpu else "")
     return min(failures, 1)
+
+
+def publish(text: str, figure: Figure, runs: Path, *, suffix: str) -> None:
+    """Put a form's table, figure and rows beside this file."""
+    here = Path(__file__)
+    replace_table(here.with_name("README.md"), text, name=f"measured{suffix}")
+    figure.savefig(here.with_name(f"images{suffix}.png"), dpi=100)
+    shutil.copy(runs, here.with_name(f"results{suffix}.csv"))
 
 
 if __name__ == "__main__":

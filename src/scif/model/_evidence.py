@@ -32,9 +32,8 @@ def evidence(
     around the pooled profile and its trend with depth, weighted as negative binomial counts with the variance that
     the gene shows, :math:`u_k = \sum_i r_i z_{ik}` has variance :math:`h_k` if the gene follows nothing, and the
     statistic is :math:`\sum_k s_k (u_k^2 / h_k - 1) / \sqrt{2 \sum_k s_k^2}`: strong directions, of standard
-    deviation :math:`s_k`, are what most genes follow. Genes that are
-    much of their libraries are left out of codes and library sizes altogether (:class:`~scif.model._left_out.LeftOut`).
-    Zero for all genes where cells are too few.
+    deviation :math:`s_k`, are what most genes follow. Genes that are much of their libraries are left out of codes and
+    library sizes altogether (:class:`~scif.model._left_out.LeftOut`). Zero for all genes where cells are too few.
 
     Parameters
     ----------

@@ -21,10 +21,11 @@ from scif.nn.entry_sums import EntrySums
 __all__ = ["GeneVariation", "drawn_variation", "few", "fit_variation", "moment_variation", "passes"]
 
 #: Shapes to choose from: from "the observation says it all" to "the network says it all".
-GRID = torch.tensor([*np.geomspace(0.0001, 2000.0, 19), MAX_SHAPE], dtype=torch.float32)
+BOUNDS = 0.0001, 2000.0
+GRID = torch.tensor([*np.geomspace(*BOUNDS, 19), MAX_SHAPE], dtype=torch.float32)
 #: The same with so many steps from one to the next; losses are smooth, so that those between need not be looked at.
 STEPS = 4
-FINE = torch.tensor([*np.geomspace(0.0001, 2000.0, STEPS * (len(GRID) - 2) + 1), MAX_SHAPE], dtype=torch.float32)
+FINE = torch.tensor([*np.geomspace(*BOUNDS, STEPS * (len(GRID) - 2) + 1), MAX_SHAPE], dtype=torch.float32)
 #: Shapes below are those of genes that a few cells have all of. One gene's counts hardly speak against them, and a
 #: mean of dispersions hears them most: they start with a share of the prior that falls with this power.
 RARE, FALL = 0.02, 4

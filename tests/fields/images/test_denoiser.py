@@ -308,3 +308,11 @@ def test_the_users_noise_stays_where_it_is(noisy: np.ndarray) -> None:
     fit(channel, noisy[:, 0]).to("meta")
     assert channel.sigma.device.type == "cpu"
     assert fit(channel, noisy[:, 0]).denoise(noisy[:, 0]).shape == noisy[:, 0].shape
+
+
+def test_the_noise_of_a_loaded_denoiser_stays_where_it_is(
+    fitted: ImageDenoiser, noisy: np.ndarray, tmp_path: Path
+) -> None:
+    fitted.save(tmp_path / "denoiser.safetensors")
+    loaded = ImageDenoiser.load(tmp_path / "denoiser.safetensors").to("meta")
+    assert loaded.fit(noisy, axes="TCYX", **SHORT).denoise(noisy, axes="TCYX").shape == noisy.shape

@@ -116,7 +116,7 @@ class ImageDenoiser:
 
     @property
     def noise_(self) -> list[NoiseModel]:
-        """The noise channel of each network, on the scale of the pixels (less the offset of a camera)."""
+        """A copy of the noise channel of each network, on the scale of the pixels (less the offset of a camera)."""
         return [copy.deepcopy(one.noise.noise).cpu() for one in self.restorers_]
 
     def fit(
@@ -301,7 +301,8 @@ class ImageDenoiser:
             If the file was not written by :meth:`save`.
         """
         saved = _saving.read(Path(path))
-        denoiser = cls(saved.restorers[0].noise.noise)
+        # of its own, which stays where it is when the networks move
+        denoiser = cls(copy.deepcopy(saved.restorers[0].noise.noise))
         denoiser.settings, denoiser.restorers_ = saved.settings, list(saved.restorers)
         denoiser.history_ = list(saved.history)
         return denoiser

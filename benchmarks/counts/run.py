@@ -20,7 +20,7 @@ from benchmarks.counts.methods import METHODS
 from benchmarks.counts.scores import score
 from benchmarks.counts.task import KINDS, Task, make_task
 
-__all__ = ["adopt", "read_results", "run"]
+__all__ = ["adopt", "read_results", "run", "run_one"]
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -51,7 +51,7 @@ def run(
             folder.mkdir(parents=True, exist_ok=True)
             for method in missing:
                 try:
-                    result = None if task is None else _run_one(task, method, seed)
+                    result = None if task is None else run_one(task, method, seed)
                 except (subprocess.CalledProcessError, FileNotFoundError) as error:
                     failures += 1
                     report(f"{name} {kind} {seed} {method}: failed, {error}")
@@ -76,7 +76,7 @@ def _rounds(seeds: Sequence[int], kinds: Sequence[str]) -> Iterator[tuple[int, s
                 yield seed, kind
 
 
-def _run_one(task: Task, method: str, seed: int) -> dict[str, Any] | None:
+def run_one(task: Task, method: str, seed: int) -> dict[str, Any] | None:
     """Fit in a process of its own, then score its output; an oracle's without a cost, ``None`` where it has none."""
     if METHODS[method].kind == "oracle":
         expected = METHODS[method].load()(task)

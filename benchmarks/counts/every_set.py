@@ -88,9 +88,7 @@ def _line(name: str, rows: pd.DataFrame) -> dict[str, object]:
         "ahead": bool((nll["icm"] < nll[others].min(axis=1)).all()),
         "consistency": 100.0 * (ours.sum() / without.sum() - 1.0),
         **excess,
-        **{
-            f"{method}, variance": _mean(held_out, method, "gene_variance") for method in ("icm-transport", "magic-log")
-        },
+        **variance,
     }
 
 

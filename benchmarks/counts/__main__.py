@@ -28,7 +28,9 @@ def main() -> int:
     parser.add_argument("--known", type=Path, help="a runs.csv whose rows count as results, as of peers run before")
     parser.add_argument("--report-only", action="store_true", help="only the tables and figures of what has been run")
     parser.add_argument("--readme", type=Path, help="also put a table between this file's markers")
-    parser.add_argument("--score", default="gain", help="what that table has: a column of runs.csv")
+    parser.add_argument("--score", nargs="+", default=["gain"], help="what that table has: columns of runs.csv")
+    parser.add_argument("--of", choices=KINDS, default="held-out", help="kind of task that it is of")
+    parser.add_argument("--digits", type=int, default=2, help="after the point in that table")
     parser.add_argument("--marker", default="measured", help="name in these markers")
     options = parser.parse_args()
     if options.known:
@@ -51,7 +53,8 @@ def main() -> int:
         draw(results, options.out)
         if options.readme:
             chosen = [row for row in results if row["dataset"] in (options.datasets or [row["dataset"]])]
-            replace_table(options.readme, overview(chosen, score=options.score), name=options.marker)
+            table = overview(chosen, scores=options.score, kind=options.of, digits=options.digits)
+            replace_table(options.readme, table, name=options.marker)
     return min(failures, 1)
 
 

@@ -118,16 +118,19 @@ def write_tables(results: Sequence[dict[str, Any]], out: Path) -> None:
     (out / "summary.md").write_text("\n".join(_markdown(means)) + "\n")
 
 
-def overview(results: Sequence[dict[str, Any]], *, score: str = "gain") -> str:
-    """A score of held-out molecules by method and data set, mean ± deviation over seeds, as a Markdown table."""
+def overview(
+    results: Sequence[dict[str, Any]], *, scores: Sequence[str] = ("gain",), kind: str = "held-out", digits: int = 2
+) -> str:
+    """Scores by method and data set, mean ± deviation over seeds, as a Markdown table."""
     table = runs(results)
-    held_out = table[table["kind"] == "held-out"].dropna(subset=score)
-    found = held_out.groupby(["method", "dataset"])[score]
+    rows = table[table["kind"] == kind].dropna(subset=list(scores), how="all")
+    found = rows.groupby(["method", "dataset"])[list(scores)]
     means, spread = found.mean().unstack(), found.std().unstack()
-    lines = ["| method | " + " | ".join(means.columns) + " |", "|---" * (len(means.columns) + 1) + "|"]
+    names = [" ".join(name) if len(scores) > 1 else name[1] for name in means.columns]
+    lines = ["| method | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for method in (method for method in METHODS if method in means.index):
-        cells = ["" if pd.isna(mean) else f"{mean:.2f}" for mean in means.loc[method]]
-        spreads = ["" if pd.isna(sd) else f" ± {sd:.2f}" for sd in spread.loc[method]]
+        cells = ["" if pd.isna(mean) else f"{mean:.{digits}f}" for mean in means.loc[method]]
+        spreads = ["" if pd.isna(sd) else f" ± {sd:.{digits}f}" for sd in spread.loc[method]]
         lines.append(
             f"| {METHODS[method].label} | " + " | ".join(map("".join, zip(cells, spreads, strict=True))) + " |"
         )

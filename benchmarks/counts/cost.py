@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import os
 import platform
 from pathlib import Path
 
@@ -18,7 +17,8 @@ from benchmarks.counts.data import load
 from benchmarks.counts.methods import METHODS
 from benchmarks.counts.run import run_one
 from benchmarks.counts.task import make_task
-from benchmarks.report import markdown, replace_table
+from benchmarks.report import keep, markdown, replace_table
+from joblib import cpu_count
 
 __all__ = ["measure", "summary"]
 
@@ -41,7 +41,7 @@ def measure(name: str, methods: list[str], *, directory: Path | None, rounds: in
                 {
                     "day": datetime.date.today().isoformat(),
                     "processor": _processor(),
-                    "cores": len(os.sched_getaffinity(0)),
+                    "cores": cpu_count(),
                     "dataset": name,
                     "cells": task.train.shape[0],
                     "genes": task.train.shape[1],
@@ -96,13 +96,10 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=["magic-log", "icm"], metavar="METHOD")
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
-    results = pd.read_csv(_RESULTS) if _RESULTS.exists() else pd.DataFrame()
     if options.dataset:
         rows = measure(options.dataset, options.methods, directory=options.data, rounds=options.rounds)
-        results = pd.concat([results, rows], ignore_index=True)
-        _RESULTS.parent.mkdir(parents=True, exist_ok=True)
-        results.to_csv(_RESULTS, index=False, float_format="%.5g")
-    replace_table(_README, summary(results), name="cost")
+        keep(_RESULTS, rows, keys=("day", "processor", "dataset", "method", "turn"))
+    replace_table(_README, summary(pd.read_csv(_RESULTS)), name="cost")
 
 
 if __name__ == "__main__":

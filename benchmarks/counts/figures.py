@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-__all__ = ["draw"]
+__all__ = ["draw", "draw_sets"]
 
 _KIND_COLOURS = {
     "baseline": "#9a9a9a",
@@ -36,6 +36,26 @@ def draw(results: Sequence[dict[str, Any]], out: Path) -> None:
         _draw_truth(held_out.dropna(subset="composition_error")).savefig(out / "truth.png", dpi=150)
 
 
+def draw_sets(table: pd.DataFrame) -> Figure:
+    """Gain of ICM on every set of :func:`benchmarks.counts.every_set.every_set`, in its order."""
+    figure = Figure(figsize=(7.5, 1.2 + 0.15 * len(table)), layout="constrained")
+    axis = figure.subplots()
+    place = np.arange(len(table))
+    axis.hlines(place, 1.0, table["gain"], color=_KIND_COLOURS["model"], alpha=0.35, linewidth=2)
+    axis.plot(table["gain"], place, "o", color=_KIND_COLOURS["model"], markersize=4)
+    names = [f"{row['set']}  ({row['cells']:,} x {row['genes']:,})" for row in table.to_dict("records")]
+    _plain(axis)
+    axis.set_yticks(place, names, fontsize=6)
+    axis.set_ylim(len(table) - 0.5, -0.5)
+    axis.axvline(1.0, color="black", linewidth=0.8)
+    _logarithmic(axis)
+    axis.set_xticks([1, 1.2, 1.5, 2, 3, 5, 8])
+    label = "gain in held-out molecules over one profile for all cells\n(1: the best other method on that set)"
+    axis.set_xlabel(label, fontsize=8)
+    axis.grid(axis="x", linewidth=0.4)
+    return figure
+
+
 def _panels(number: int, *, width: float, height: float, sharey: bool = False) -> tuple[Figure, list[Axes]]:
     columns = min(number, 3)
     rows = -(-number // columns)
@@ -51,6 +71,12 @@ def _panels(number: int, *, width: float, height: float, sharey: bool = False) -
 def _plain(axis: Axes) -> None:
     axis.spines[["top", "right"]].set_visible(False)
     axis.tick_params(labelsize=7)
+
+
+def _logarithmic(axis: Axes) -> None:
+    axis.set_xscale("log")
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _order(table: pd.DataFrame) -> list[str]:
@@ -107,9 +133,7 @@ def _draw_cost(table: pd.DataFrame) -> Figure:
                 fontsize=6,
                 ha="center",
             )
-        axis.set_xscale("log")
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.xaxis.set_minor_formatter(NullFormatter())
+        _logarithmic(axis)
         axis.margins(y=0.15)
         low, high = np.log10(means["seconds"].min()), np.log10(means["seconds"].max())
         axis.set_xlim(10 ** np.floor(low - 0.2), 10 ** np.ceil(high + 0.2))  # whole decades, so that they have labels
@@ -138,8 +162,6 @@ def _draw_truth(table: pd.DataFrame) -> Figure:
             _plain(axis)
             axis.set_title(f"{name}: {label}", fontsize=8)
             if column.startswith("variance"):
-                axis.set_xscale("log")
+                _logarithmic(axis)
                 axis.axvline(1.0, color="black", linewidth=0.8)
-                axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-                axis.xaxis.set_minor_formatter(NullFormatter())
     return figure

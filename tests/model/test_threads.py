@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from scif.core._cores import cores
 from scif.datasets import simulate_counts
 from scif.model import ICM
 from scif.model._ahead import ahead
 from scif.model._data import CountDataModule
 from scif.model._eigen import eigen
+from scif.parallel import cores
 
 
 @pytest.mark.parametrize(("n", "k"), [(0, 4), (1, 3), (7, 200), (1001, 20)])

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from scif.core._cores import spread
 from scif.model._data import CountBatch
 from scif.nn import CountConsistency
 from scif.nn.cell_scale import FINE, STEADY
+from scif.parallel import spread
 
 __all__ = ["expectations", "find_followers", "fit_cell_scale"]
 

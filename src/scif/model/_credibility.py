@@ -9,11 +9,11 @@ import torch
 from scipy.ndimage import median_filter
 from torch import Tensor
 
-from scif.core._cores import spread
 from scif.model._data import CountBatch, GatheredCounts
 from scif.model._evidence import evidence
 from scif.model._left_out import DEGREE
 from scif.nn import CountConsistency
+from scif.parallel import spread
 
 __all__ = ["fit_credibility"]
 

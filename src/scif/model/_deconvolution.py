@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from scif.core._cores import spread
 from scif.model._data import CountBatch, numbered
 from scif.model._loadings import WhitenedCodes
 from scif.model._mixture import BLOCK, CELLS, Mixture
@@ -17,6 +16,7 @@ from scif.model._shrinkage import loosen, second_moment, shrink
 from scif.nn import CountConsistency
 from scif.nn.code_likelihood import CodeLikelihood, climb, information, look, release
 from scif.nn.code_prior import MAX_SHAPE, CodePosterior, CodePrior, posterior
+from scif.parallel import spread
 
 __all__ = ["fit_code_prior"]
 

@@ -13,7 +13,6 @@ from scvi import REGISTRY_KEYS, settings
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from scif.core._cores import cores, spread
 from scif.core.noise._random import standard_gamma
 from scif.model._arguments import check_getter, row_numbers
 from scif.model._cell_scale import expectations
@@ -21,6 +20,7 @@ from scif.model._data import CountBatch, CountDataset, cached_cells
 from scif.model._fields import gene_order
 from scif.model._validate import check_setup, named
 from scif.nn import CountConsistency
+from scif.parallel import cores, spread
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from scif.core._cores import spread
+from scif.parallel import spread
 
 __all__ = ["eigen"]
 

@@ -9,11 +9,11 @@ import torch
 from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
-from scif.core._cores import spread
 from scif.model._left_out import LeftOut, large_genes, powers
 from scif.model._pooled import Pooled
 from scif.model._regressed import Regressed
 from scif.model._start import log_normalise, totals
+from scif.parallel import spread
 
 __all__ = ["evidence"]
 

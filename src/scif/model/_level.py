@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scif.core._cores import spread
 from scif.model._data import GatheredCounts, cached_cells
 from scif.nn import CountConsistency, find_outlying
 from scif.nn.own_variation import even_share, signal_share
+from scif.parallel import spread
 
 __all__ = ["keep_totals"]
 

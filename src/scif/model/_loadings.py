@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from scif.core._cores import spread
 from scif.model._data import CountBatch, numbered
 from scif.model._mixture import like_codes
 from scif.model._regression import GeneRegressions
 from scif.model._shrinkage import second_moment, shrink
 from scif.nn import CountConsistency
+from scif.parallel import spread
 
 __all__ = ["WhitenedCodes", "refit_loadings", "whiten_codes"]
 

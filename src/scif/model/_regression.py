@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from scif.core._cores import spread
 from scif.model._shrinkage import VectorPrior, learn_prior, left_open
 from scif.nn.code_likelihood import pairs, symmetric
+from scif.parallel import spread
 
 __all__ = ["TRUST", "GeneRegressions", "within_trust"]
 

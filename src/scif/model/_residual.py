@@ -11,12 +11,12 @@ import torch
 from scipy.interpolate import CubicSpline
 from torch import Tensor
 
-from scif.core._cores import spread
 from scif.core.noise import NegativeBinomial
 from scif.model._data import CountBatch, numbered
 from scif.nn import CountConsistency, Thinned
 from scif.nn.code_prior import MAX_SHAPE
 from scif.nn.entry_sums import EntrySums
+from scif.parallel import spread
 
 __all__ = ["GeneVariation", "drawn_variation", "few", "fit_variation", "moment_variation", "passes"]
 

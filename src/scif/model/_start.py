@@ -9,8 +9,8 @@ import torch
 from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
-from scif.core._cores import spread
 from scif.nn import CountStart
+from scif.parallel import spread
 
 __all__ = ["choose_width", "log_normalise", "svd_scores", "svd_start", "totals"]
 

@@ -17,7 +17,6 @@ from scvi.data.fields import CategoricalObsField, NumericalObsField
 from scvi.model.base import BaseModelClass, UnsupervisedTrainingMixin
 from torch import Tensor
 
-from scif.core._cores import cores
 from scif.core.monitor import collapse
 from scif.core.noise import NegativeBinomial, NoiseModel, Poisson
 from scif.model._arguments import check_model, check_training
@@ -33,6 +32,7 @@ from scif.model._runner import CountRunner
 from scif.model._start import choose_width, svd_scores, svd_start
 from scif.model._validate import check_setup
 from scif.nn import CountConsistency, CountNetwork
+from scif.parallel import cores
 
 __all__ = ["ICM"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scif.core._cores import spread
 from scif.nn.sparse_counts import SparseCounts
+from scif.parallel import spread
 
 __all__ = ["decoded_nll", "multinomial_nll"]
 

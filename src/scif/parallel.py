@@ -1,4 +1,4 @@
-"""Processor cores for whole pieces of work instead of for the parts of every operation."""
+"""Processor cores: independent pieces of work run in parallel, and each tensor operation in one thread."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ __all__ = ["cores", "spread"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-#: Threads at the most: each holds arrays of its own, and Python lets only one of them run between operations.
 MOST = 8
+"""Largest number of threads: each holds arrays of its own, and Python runs only one of them between operations."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ _POOL: ContextVar[_Pool | None] = ContextVar("pool", default=None)
 
 @contextmanager
 def cores() -> Iterator[None]:
-    """Give the threads of torch to :func:`spread`; an operation has one.
+    """Give torch's threads to :func:`spread`; a tensor operation keeps one.
 
-    The threads of one operation wait for each other in a loop. With many small operations that costs more than they
-    gain, and where another program has one of the cores each operation waits until that is done: two fits at once
-    took 25 times as long as one. As many threads as :func:`torch.get_num_threads` says, eight at the most, and those
-    of the linear algebra of numpy are left to rest, too. Numbers do not depend on how many there are.
+    The threads of one operation wait for each other in a busy loop. With many small operations this costs more than it
+    gains, and on a shared machine every operation waits for the slowest core: two fits at once took 25 times as long
+    as one. The pool has :func:`torch.get_num_threads` threads, eight at most; NumPy's linear algebra keeps one, too.
+    Results do not depend on the number of threads.
 
     Examples
     --------
@@ -68,16 +68,16 @@ def cores() -> Iterator[None]:
 
 
 def spread(work: Callable[[Item], Result], items: Iterable[Item], *, on: torch.device) -> Iterator[Result]:
-    """What ``work`` makes of each item, in order, on several cores within :func:`cores`; a few are made ahead.
+    """Apply a function to each item, in order, on several cores inside :func:`cores`; a few results are computed ahead.
 
     Parameters
     ----------
     work
-        Must not change what it shares with others.
+        Function of one item. It must not change state that it shares with other calls.
     items
-        Are taken in this thread.
+        Items, consumed in the calling thread.
     on
-        Where the work is done. A GPU is kept busy by one thread.
+        Device of the computation; one thread keeps a GPU busy.
     """
     pool = _POOL.get()
     if pool is None or on.type != "cpu":

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from scif.core._cores import MOST, cores, spread
+from scif.parallel import MOST, cores, spread
 
 CPU = torch.device("cpu")
 

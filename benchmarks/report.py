@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 
-__all__ = ["keep", "markdown", "replace_table"]
+__all__ = ["keep", "markdown", "provenance", "replace_table"]
 
 
 def keep(
@@ -42,3 +48,39 @@ def replace_table(readme: Path, table: str, *, name: str = "measured") -> None:
     before, rest = text.split(begin)
     after = rest.split(end)[1]
     readme.write_text(f"{before}{begin}\n{table}\n{end}{after}")
+
+
+@cache
+def _commit() -> str:
+    """Short name of the commit that is checked out, with ``+`` if the sources of the package differ from it."""
+    root = Path(__file__).resolve().parents[1]
+
+    def git(*arguments: str) -> str:
+        try:
+            done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            return ""
+        return done.stdout.strip()
+
+    commit = git("rev-parse", "--short=10", "HEAD")
+    return commit + ("+" if commit and git("status", "--porcelain", "src") else "")
+
+
+@cache
+def _machine() -> str:
+    """Number of usable cores and name of the processor."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{cores} cores of {names[0] if names else platform.machine()}"
+
+
+def provenance() -> dict[str, str]:
+    """Columns that every measured row carries: commit, version of the package, machine and date."""
+    return {
+        "commit": _commit(),
+        "version": version("scif"),
+        "machine": _machine(),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+    }

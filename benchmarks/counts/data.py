@@ -21,6 +21,7 @@ __all__ = ["Dataset", "available", "load"]
 _LABELS = ("cell_type", "celltype", "cell_line_demuxlet", "bulk_labels", "labels", "label")
 _SIMULATED = re.compile(r"simulated-(\d+)(?:-(\d+)x(\d+))?")
 _SIMULATED_DEPTHS = (500, 2000, 8000)
+_PART = re.compile(r"(.+)-part-(\d+)x(\d+)")
 _LARGE = 50_000_000  # entries above which no dense truth is made
 
 
@@ -47,12 +48,18 @@ def available(directory: Path | None) -> dict[str, Callable[[], Dataset]]:
 
 
 def load(name: str, directory: Path | None) -> Dataset:
-    """Load by name; ``simulated-<depth>-<cells>x<genes>`` makes one of any size."""
+    """Load by name.
+
+    ``simulated-<depth>-<cells>x<genes>`` simulates a set of any size; ``<name>-part-<cells>x<genes>`` draws that many
+    cells of a set at random (seed 0) and keeps its most abundant genes.
+    """
     loaders = available(directory)
     if name in loaders:
         return loaders[name]()
     if _SIMULATED.fullmatch(name):
         return _simulated(name)
+    if part := _PART.fullmatch(name):
+        return _part(name, load(part[1], directory), cells=int(part[2]), genes=int(part[3]))
     msg = f"no data set {name!r}; there are {', '.join(loaders)}, and simulated-<depth>-<cells>x<genes>."
     raise ValueError(msg)
 
@@ -69,6 +76,18 @@ def _simulated(name: str) -> Dataset:
     adata = simulate_counts(cells, genes, depth=depth, truth=not large, seed=0)
     found = _from_anndata(name, adata)
     return Dataset(name, found.counts, found.labels, None if large else np.asarray(adata.layers["truth"]))
+
+
+def _part(name: str, whole: Dataset, *, cells: int, genes: int) -> Dataset:
+    rows = np.sort(np.random.default_rng(0).permutation(whole.counts.shape[0])[:cells])
+    abundance = np.asarray(whole.counts.sum(axis=0)).ravel()
+    columns = np.sort(np.argsort(-abundance, kind="stable")[:genes])
+    return Dataset(
+        name,
+        whole.counts[rows][:, columns],
+        None if whole.labels is None else whole.labels[rows],
+        None if whole.truth is None else whole.truth[np.ix_(rows, columns)],
+    )
 
 
 def _from_anndata(name: str, adata: ad.AnnData) -> Dataset:

@@ -1,8 +1,8 @@
 """``python -m benchmarks.counts.consistency``: what does the consistency term add, and how should it be imposed?
 
 Trains the model four ways on each set: the anchor alone (``none``), with the consistency term by gradients
-(``gradient``), with the prior of the latent factors by EM (``em``), and with both. Scores held-out molecules by the mean
-and the gene variances by transport. A row that exists is not run again (``--again`` runs it); the table between
+(``gradient``), with the prior of the latent factors by EM (``em``), and with both. Scores held-out molecules by the
+mean and the gene variances by transport. A row that exists is not run again (``--again`` runs it); the table between
 the markers of ``--readme`` is written from all rows.
 """
 

@@ -9,11 +9,12 @@ PIP = $(BIN)/python -m pip install --quiet
 # Idle threads sleep: on a busy machine they would otherwise take the time of those that work.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help demo test slow lint format types docs notebooks benchmark-counts clean
+.PHONY: help demo test test-fast slow lint format types docs notebooks benchmark-counts clean
 
 help:
 	@echo "make demo                       denoise scanpy's bundled blood cells; writes demo/"
 	@echo "make test                       lint, types, unit tests and docstring examples"
+	@echo "make test-fast                  the unit tests that train no whole model, in less than 90 seconds"
 	@echo "make slow                       the tests that take minutes"
 	@echo "make docs                       build the documentation; warnings are errors"
 	@echo "make notebooks                  run the tutorials and store their output"
@@ -24,6 +25,9 @@ demo: $(VENV)/run.stamp
 
 test: lint types
 	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest tests -m "not slow and not trains"
 
 slow: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -m slow
@@ -60,11 +64,11 @@ $(VENV)/torch.stamp: | $(BIN)/python
 	@touch $@
 
 $(VENV)/run.stamp: pyproject.toml $(VENV)/torch.stamp
-	$(PIP) --editable .
+	$(PIP) --editable ".[plot]"
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml $(VENV)/torch.stamp
-	$(PIP) --editable . --group dev
+	$(PIP) --editable ".[all]" --group dev
 	@touch $@ $(VENV)/run.stamp
 
 $(VENV)/benchmark.stamp: pyproject.toml $(VENV)/dev.stamp

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from scif._extras import require
 from scif.core._check import check_positive
 from scif.core.coupling.base import Coupled, Coupling, squared_distances
 
@@ -41,7 +42,8 @@ class MinibatchOT(Coupling):
 
     def couple(self, x0: Tensor, x1: Tensor, *, generator: torch.Generator | None = None) -> Coupled:
         """Give each sample of ``x0`` its partner in ``x1``."""
-        import ot  # imports many optional backends: only for those who use it
+        # imports many optional backends: only for those who use it
+        ot = require("ot", extra="fluids", purpose="MinibatchOT")
 
         cost = squared_distances(x0.detach(), x1.detach()).cpu().double()
         uniform = cost.new_full((cost.shape[0],), 1.0 / cost.shape[0])

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from scif._extras import require
 from scif.core._check import check_finite, check_same_shape
 from scif.core._precision import double_on
 from scif.core.noise.base import NoiseModel
@@ -58,7 +59,7 @@ def sliced_wasserstein(
         raise ValueError(msg)
     check_finite(a, name="a")
     check_finite(b, name="b")
-    import ot  # slow to import
+    ot = require("ot", extra="fluids", purpose="sliced_wasserstein")  # slow to import
 
     a, b = a.detach().flatten(1).cpu().double(), b.detach().flatten(1).cpu().double()
     device = generator.device if generator is not None else torch.device("cpu")

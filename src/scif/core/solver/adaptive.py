@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scif._extras import require
 from scif.core._precision import double_on
 
 __all__ = ["integrate_adaptively"]
@@ -24,7 +25,8 @@ def integrate_adaptively(
     condition: dict[str, Any],
 ) -> tuple[Tensor, int]:
     """State at ``t_end`` by Dormand-Prince steps of order 5, and the number of velocity evaluations."""
-    from torchdiffeq import odeint  # brings scipy's integrators along: only for those who use it
+    # brings scipy's integrators along: only for those who use it
+    odeint = require("torchdiffeq", extra="fluids", purpose="method='adaptive'").odeint
 
     count = 0
     low, high = min(t_start, t_end), max(t_start, t_end)

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from scif._extras import require
+
 __all__ = ["ImageFile", "check_free", "create_like", "open_image", "path_beside"]
 
 _TIFF = (".ome.tiff", ".ome.tif", ".tiff", ".tif")
@@ -90,9 +92,9 @@ def _suffix(path: Path) -> str:
 
 
 def _open_tiff(path: Path) -> ImageFile:
-    import tifffile
     import zarr
 
+    tifffile = require("tifffile", extra="images", purpose=f"reading {path.name}")
     keep: dict[str, Any] = {}
     with tifffile.TiffFile(path) as tif:
         axes = tif.series[0].axes
@@ -124,8 +126,7 @@ def _ome_pixels(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _create_tiff(original: ImageFile, path: Path, axes: str, dtype: np.dtype[Any]) -> Any:
-    import tifffile
-
+    tifffile = require("tifffile", extra="images", purpose=f"writing {path.name}")
     keep = dict(original.keep) if _suffix(original.path) in _TIFF else {}
     if keep.get("imagej") and dtype not in (np.uint8, np.uint16, np.float32):
         keep.pop("imagej")

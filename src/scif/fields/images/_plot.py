@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from scif._extras import require
+
 __all__ = ["new_axes"]
 
 
@@ -11,6 +13,5 @@ def new_axes(ax: Any = None) -> Any:
     """``ax``, or the axes of a new small figure."""
     if ax is not None:
         return ax
-    import matplotlib.pyplot as plt
-
+    plt = require("matplotlib.pyplot", extra="plot", purpose="a plot")
     return plt.subplots(figsize=(4.5, 3.2), layout="constrained")[1]

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scif._extras import require
+
 __all__ = ["RingCorrelation", "affine_psnr", "fourier_ring_correlation", "psnr", "ssim"]
 
 
@@ -71,10 +73,9 @@ def ssim(truth: ArrayLike, image: ArrayLike, *, data_range: float | None = None)
     >>> ssim(truth, truth)
     1.0
     """
-    from skimage.metrics import structural_similarity
-
+    similarity = require("skimage.metrics", extra="images", purpose="ssim()").structural_similarity
     truth, image = _pair(truth, image)
-    return float(structural_similarity(truth, image, data_range=_range(truth, data_range)))
+    return float(similarity(truth, image, data_range=_range(truth, data_range)))
 
 
 @dataclass(frozen=True)

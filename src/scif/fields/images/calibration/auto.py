@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scif._extras import require
 from scif.fields.images.calibration._planes import Plane, as_planes
 from scif.fields.images.calibration.correlated import CorrelatedCalibration, calibrate_correlated
 from scif.fields.images.calibration.gaussian import GaussianCalibration, calibrate_gaussian
@@ -45,8 +46,7 @@ class Calibration:
 
     def plot(self) -> Any:
         """One panel for each measurement; returns the figure."""
-        import matplotlib.pyplot as plt
-
+        plt = require("matplotlib.pyplot", extra="plot", purpose="Calibration.plot()")
         parts = [part for part in (self.gaussian, self.poisson_gaussian, self.correlated) if part is not None]
         figure, axes = plt.subplots(1, len(parts), figsize=(4.2 * len(parts), 3.2), layout="constrained", squeeze=False)
         for part, ax in zip(parts, axes[0], strict=True):

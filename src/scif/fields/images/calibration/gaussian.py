@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scif._extras import require
 from scif.fields.images._plot import new_axes
 from scif.fields.images.calibration._planes import as_planes
 
@@ -58,9 +59,8 @@ def calibrate_gaussian(images: ArrayLike | Sequence[ArrayLike]) -> GaussianCalib
     >>> abs(calibrate_gaussian(noise).sigma - 3) < 0.1
     True
     """
-    import pywt
-    from skimage.restoration import estimate_sigma
-
+    pywt = require("pywt", extra="images", purpose="calibrate_gaussian()")
+    estimate_sigma = require("skimage.restoration", extra="images", purpose="calibrate_gaussian()").estimate_sigma
     planes = as_planes(images)
     sigma = float(np.quantile([estimate_sigma(plane) for plane in planes], 0.1))
     if not sigma > 1e-9 * max(float(np.abs(plane).max()) for plane in planes):

@@ -6,7 +6,6 @@ from scipy import sparse
 from scipy.stats import poisson
 
 from scif.metrics import (
-    held_out_scores,
     open_problems_mse,
     open_problems_poisson,
     poisson_nll,
@@ -92,34 +91,3 @@ def test_open_problems_mse_ignores_depth():
 def test_bad_predictions_are_refused(prediction, match):
     with pytest.raises(ValueError, match=match):
         poisson_nll(prediction, np.ones((2, 2)))
-
-
-class TestHeldOutScores:
-    def test_rows_are_the_methods_and_equal_the_metric(self, pbmc):
-        split = split_counts(pbmc.X, 0.8, seed=4)
-        table = held_out_scores(pbmc, {"p": lambda a: pooled_profile(a.X), "n": lambda a: a.X}, fraction=0.8, seed=4)
-        assert list(table.index) == ["p", "n"]
-        expected = poisson_nll(pooled_profile(split.train), split.test, scale=split.scale)
-        assert table.loc["p", "poisson_nll"] == pytest.approx(expected)
-        assert (table["seconds"] >= 0).all()
-
-    def test_methods_see_training_counts_with_annotation(self, pbmc):
-        pbmc.layers["counts"] = pbmc.X @ sparse.diags((np.arange(765) != 5).astype(int))  # gene 5 is never seen
-        pbmc.X = np.log1p(pbmc.X.toarray())
-        seen = {}
-
-        def method(adata):
-            seen["adata"] = adata
-            return adata.X
-
-        held_out_scores(pbmc, {"m": method}, layer="counts")
-        adata = seen["adata"]
-        assert list(adata.var_names) == list(pbmc.var_names.delete(5))
-        assert adata.obs["bulk_labels"].equals(pbmc.obs["bulk_labels"])
-        assert (split_counts(pbmc.layers["counts"][:, np.arange(765) != 5]).train != adata.X).nnz == 0
-
-    def test_matrices_work_and_a_wrong_shape_is_refused(self, pbmc):
-        table = held_out_scores(sparse.csc_matrix(pbmc.X), {"n": lambda a: a.X})
-        assert table.loc["n", "poisson_nll"] == pytest.approx(0.37915, abs=1e-5)
-        with pytest.raises(ValueError, match="shape"):
-            held_out_scores(pbmc, {"short": lambda a: a.X[:10]})

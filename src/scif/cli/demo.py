@@ -56,7 +56,7 @@ def _denoise(adata: AnnData, seed: int, max_epochs: int | None) -> np.ndarray:
 
 def _scores(adata: AnnData, seed: int, max_epochs: int | None) -> pd.DataFrame:
     import scif.model  # noqa: F401  (loading it is not the method's time)
-    from scif.metrics import held_out_scores, pooled_profile, truncated_svd
+    from scif.metrics import molecular_cross_validation, pooled_profile, truncated_svd
 
     methods = {
         "no denoising": lambda train: train.X,
@@ -64,7 +64,7 @@ def _scores(adata: AnnData, seed: int, max_epochs: int | None) -> pd.DataFrame:
         "truncated SVD, rank 20": lambda train: truncated_svd(train.X),
         "ICM": lambda train: _denoise(train, seed, max_epochs),
     }
-    return held_out_scores(adata, methods, seed=seed)
+    return molecular_cross_validation(adata, methods, n_splits=1, baselines=False, seed=seed).to_frame()
 
 
 def _table(scores: pd.DataFrame) -> Table:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from scipy import sparse
 from scipy.sparse.linalg import svds
 
 from scif.metrics._matrix import as_counts, library_sizes
 
-__all__ = ["pooled_profile", "truncated_svd"]
+__all__ = ["LowRank", "low_rank", "pooled_profile", "truncated_svd"]
 
 _Function = Callable[[np.ndarray], np.ndarray]
 _TRANSFORMS: dict[str, tuple[_Function, _Function]] = {"log": (np.log1p, np.expm1), "sqrt": (np.sqrt, np.square)}
@@ -75,23 +77,41 @@ def truncated_svd(X: Any, rank: int = 20, *, transform: Literal["log", "sqrt"] =
     >>> bool(np.allclose(truncated_svd(counts, 1), counts, rtol=1e-5))
     True
     """
-    if transform not in _TRANSFORMS:
-        msg = f"transform is {transform!r}; choose one of {', '.join(map(repr, _TRANSFORMS))}."
-        raise ValueError(msg)
     counts = as_counts(X)
     if not 1 <= rank < min(counts.shape):
         msg = f"rank is {rank}; it must be at least 1 and below {min(counts.shape)} for counts of shape {counts.shape}."
         raise ValueError(msg)
-    forward, backward = _TRANSFORMS[transform]
+    return low_rank(counts, rank, transform).expected(rank)
+
+
+@dataclass(frozen=True)
+class LowRank:
+    """Singular vectors of transformed counts, largest singular value first, and the way back to counts."""
+
+    left: np.ndarray
+    right: np.ndarray
+    library: np.ndarray
+    transform: str
+
+    def expected(self, rank: int) -> np.ndarray:
+        """Expected counts from the first ``rank`` components, float32, at each cell's library size."""
+        expected = self.left[:, :rank] @ self.right[:rank]
+        np.clip(expected, 0.0, None, out=expected)
+        expected = _TRANSFORMS[self.transform][1](expected)
+        total = expected.sum(axis=1)
+        expected *= (self.library / np.where(total > 0, total, 1.0))[:, None]
+        return expected.astype(np.float32)
+
+
+def low_rank(counts: sparse.csr_matrix, rank: int, transform: str) -> LowRank:
+    """Truncated SVD of size-normalised, transformed counts, with a fixed start."""
+    if transform not in _TRANSFORMS:
+        msg = f"transform is {transform!r}; choose one of {', '.join(map(repr, _TRANSFORMS))}."
+        raise ValueError(msg)
     size = library_sizes(counts)
     median = float(np.median(size[size > 0])) if (size > 0).any() else 1.0
     scaled = counts.multiply(median / np.where(size > 0, size, 1.0)[:, None]).tocsr()
-    scaled.data = forward(scaled.data)
+    scaled.data = _TRANSFORMS[transform][0](scaled.data)
     start = np.ones(min(counts.shape)) / np.sqrt(min(counts.shape))  # ARPACK's own start is random
     left, values, right = svds(scaled, k=rank, v0=start)
-    expected = (left * values) @ right
-    np.clip(expected, 0.0, None, out=expected)
-    expected = backward(expected)
-    total = expected.sum(axis=1)
-    expected *= (size / np.where(total > 0, total, 1.0))[:, None]
-    return expected.astype(np.float32)
+    return LowRank((left * values)[:, ::-1], right[::-1], size, transform)

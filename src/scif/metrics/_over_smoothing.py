@@ -1,0 +1,148 @@
+"""The numbers of an over-smoothing panel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from scif.metrics._groups import as_labels
+from scif.metrics._matrix import as_counts, check_prediction, normalised
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["OverSmoothing", "over_smoothing"]
+
+
+@dataclass(frozen=True)
+class OverSmoothing:
+    """What denoising did to correlations, zeros and variance; see :func:`over_smoothing`.
+
+    Attributes
+    ----------
+    correlation_observed, correlation_denoised
+        Absolute correlations of pairs of the chosen genes, one per pair.
+    correlation_null
+        The same of denoised counts whose genes were shuffled over the cells; ``None`` if not given.
+    zeros_positive
+        Share of each gene's observed zeros that became ``threshold`` or more, one per gene.
+    variance_within
+        Denoised over observed variance within clusters, one per chosen gene; ``None`` without clusters.
+    genes
+        The chosen genes, columns.
+    """
+
+    correlation_observed: np.ndarray
+    correlation_denoised: np.ndarray
+    correlation_null: np.ndarray | None
+    zeros_positive: np.ndarray
+    variance_within: np.ndarray | None
+    genes: np.ndarray
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per measure, with its mean and its median."""
+        import pandas as pd
+
+        rows = {
+            "absolute correlation, observed": self.correlation_observed,
+            "absolute correlation, denoised": self.correlation_denoised,
+            "absolute correlation, shuffled genes denoised": self.correlation_null,
+            "share of zeros turned positive": self.zeros_positive,
+            "variance within clusters, denoised / observed": self.variance_within,
+        }
+        found = {name: {"mean": x.mean(), "median": np.median(x)} for name, x in rows.items() if x is not None}
+        return pd.DataFrame.from_dict(found, orient="index").rename_axis("measure")
+
+    def __repr__(self) -> str:
+        return f"OverSmoothing, {self.genes.size} genes\n{self.to_frame().round(3).to_string()}"
+
+
+def over_smoothing(
+    denoised: Any,
+    observed: Any,
+    *,
+    denoised_null: Any = None,
+    clusters: Any = None,
+    n_genes: int = 200,
+    threshold: float = 0.5,
+) -> OverSmoothing:
+    """Inflation of correlations, zeros turned positive, and variance within clusters.
+
+    True correlations are larger than those of noisy counts, so that some inflation is right. What shuffled genes show
+    is not: shuffle genes of the observed counts (:func:`permute_genes`), denoise them, and pass the result.
+    Correlations and variances are those of ``log1p`` of 10,000-normalised values of the most abundant genes.
+
+    Parameters
+    ----------
+    denoised
+        Expected counts at the depth of ``observed``, cells x genes.
+    observed
+        Observed counts of the same shape.
+    denoised_null
+        Denoised counts of ``observed`` with all genes shuffled over the cells, each on its own.
+    clusters
+        One label per cell.
+    n_genes
+        How many genes to look at.
+    threshold
+        Denoised value (molecules) from which a zero counts as turned positive; the default rounds to a molecule.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ or labels do not fit.
+
+    Examples
+    --------
+    >>> from scif.datasets import simulate_counts
+    >>> from scif.metrics import over_smoothing, truncated_svd
+    >>> cells = simulate_counts(200, 100, seed=0)
+    >>> panel = over_smoothing(truncated_svd(cells.X, 2), cells.X, clusters=cells.obs["cell_type"])
+    >>> bool(panel.correlation_denoised.mean() > 3 * panel.correlation_observed.mean())
+    True
+    """
+    counts = as_counts(observed, name="observed")
+    denoised = check_prediction(denoised, counts.shape, name="denoised")
+    genes = np.sort(np.argsort(-np.asarray(counts.sum(axis=0)).ravel(), kind="stable")[:n_genes])
+    logs = [normalised(X, genes) for X in (counts, denoised)]
+    null = None
+    if denoised_null is not None:
+        null = _pair_correlations(
+            normalised(check_prediction(denoised_null, counts.shape, name="denoised_null"), genes)
+        )
+    within = None
+    if clusters is not None:
+        types = as_labels(clusters, counts.shape[0], name="clusters")
+        before, after = (_within(x, types) for x in logs)
+        within = np.where(before > 0, after / np.where(before > 0, before, 1.0), 1.0)
+    correlations = [_pair_correlations(x) for x in logs]
+    zeros = _zeros_positive(denoised, counts, threshold)
+    return OverSmoothing(correlations[0], correlations[1], null, zeros, within, genes)
+
+
+def _pair_correlations(values: np.ndarray) -> np.ndarray:
+    centred = values - values.mean(axis=0)
+    spread = centred.std(axis=0)
+    varies = spread > 1e-6 * np.abs(values.mean(axis=0))  # less is rounding in single precision
+    scaled = centred / np.where(varies, spread, np.inf)
+    return np.abs(scaled.T @ scaled / len(values))[np.triu_indices(values.shape[1], 1)]
+
+
+def _within(values: np.ndarray, types: np.ndarray) -> np.ndarray:
+    total = np.zeros(values.shape[1])
+    for name in np.unique(types):
+        total += values[types == name].var(axis=0) * (types == name).sum()
+    return total / len(values)
+
+
+def _zeros_positive(denoised: Any, counts: sparse.csr_matrix, threshold: float) -> np.ndarray:
+    positive = np.zeros(counts.shape[1])
+    for start in range(0, counts.shape[0], 1024):
+        rows = slice(start, start + 1024)
+        block = denoised[rows].toarray() if sparse.issparse(denoised) else denoised[rows]
+        positive += ((block >= threshold) & (counts[rows].toarray() == 0)).sum(axis=0)
+    zeros = counts.shape[0] - counts.getnnz(axis=0)
+    return positive / np.maximum(zeros, 1)

@@ -31,11 +31,7 @@ def cell_embedding(X: Any, *, embedding: bool, n_components: int, seed: int) -> 
 
 def neighbour_graph(coordinates: np.ndarray, *, n_neighbors: int, seed: int) -> AnnData:
     """An AnnData with the coordinates and scanpy's graph of nearest neighbours."""
-    try:
-        import scanpy as sc
-    except ImportError as error:
-        msg = "the graph of neighbours needs scanpy; install it with: pip install scanpy igraph"
-        raise ImportError(msg) from error
+    import scanpy as sc
     from anndata import AnnData
 
     cells = AnnData(np.zeros((len(coordinates), 1), np.float32), obsm={"X_cells": coordinates.astype(np.float32)})

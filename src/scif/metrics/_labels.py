@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scif._extras import require
 from scif.metrics._embedding import cell_embedding, neighbour_graph
 from scif.metrics._groups import as_labels
 
@@ -115,14 +115,15 @@ def label_agreement(
     ValueError
         If there are fewer than two labels, or labels do not fit.
     ImportError
-        If scanpy or igraph is missing.
+        If igraph, of the extra ``plot``, is missing.
 
     Examples
     --------
     >>> from scif.datasets import simulate_counts
     >>> from scif.metrics import label_agreement
     >>> cells = simulate_counts(300, 200, depth=5000, seed=0)
-    >>> bool(label_agreement(cells.X, cells.obs["cell_type"]).best_ari > 0.9)
+    >>> agreement = label_agreement(cells.X, cells.obs["cell_type"], resolutions=(0.5, 1.0))
+    >>> bool(0.4 < agreement.ari_at(1.0) <= agreement.best_ari)
     True
     """
     from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_score
@@ -182,9 +183,7 @@ def neighbour_agreement(coordinates: Any, labels: Any, *, n_neighbors: int = 15)
 
 def _leiden(coordinates: np.ndarray, resolutions: Sequence[float], n_neighbors: int, seed: int) -> list[np.ndarray]:
     cells = neighbour_graph(coordinates, n_neighbors=n_neighbors, seed=seed)
-    if find_spec("igraph") is None:
-        msg = "Leiden clusters need igraph; install it with: pip install igraph"
-        raise ImportError(msg)
+    require("igraph", extra="plot", purpose="Leiden clustering")
     import scanpy as sc
 
     found = []

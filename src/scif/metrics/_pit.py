@@ -51,8 +51,9 @@ def randomised_pit(counts: Any, mean: Any, *, shape: Any = None, seed: int | np.
     >>> import numpy as np
     >>> from scif.metrics import randomised_pit
     >>> y = np.random.default_rng(1).poisson(0.3, (400, 50))
-    >>> np.histogram(randomised_pit(y, np.full(y.shape, 0.3)), 4, (0, 1))[0] / y.size
-    array([0.25..., 0.2..., 0.2..., 0.2...])
+    >>> pit = randomised_pit(y, np.full(y.shape, 0.3))
+    >>> (np.histogram(pit, 4, (0, 1))[0] / y.size).round(2).tolist()
+    [0.24, 0.25, 0.25, 0.25]
     """
     rng = np.random.default_rng(seed)
     mean = check_prediction(mean, np.shape(counts), name="mean")
@@ -148,8 +149,9 @@ def predictive_coverage(
     >>> rng = np.random.default_rng(0)
     >>> mean = rng.gamma(0.5, 2.0, (600, 80))
     >>> counts = rng.negative_binomial(3.0, 3.0 / (3.0 + mean))
-    >>> [predictive_coverage(randomised_pit(counts, mean, shape=s)).overall[2].round(2) for s in (3.0, None)]
-    [0.9, 0.8...]
+    >>> right, poisson = (predictive_coverage(randomised_pit(counts, mean, shape=s)) for s in (3.0, None))
+    >>> right.overall.round(2).tolist(), poisson.overall.round(2).tolist()
+    ([0.5, 0.8, 0.9, 0.95], [0.47, 0.76, 0.87, 0.92])
     """
     pit = np.asarray(pit)
     nominal = np.asarray(levels, dtype=np.float64)

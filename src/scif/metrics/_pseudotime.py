@@ -63,7 +63,7 @@ def diffusion_pseudotime(
     n_neighbors: int = 15,
     seed: int = 0,
 ) -> np.ndarray:
-    """Diffusion pseudotime of cells by scanpy, from counts or from coordinates :cite:p:`haghverdi2016diffusion`.
+    """Diffusion pseudotime of cells by scanpy, from counts or from coordinates.
 
     Parameters
     ----------
@@ -88,8 +88,6 @@ def diffusion_pseudotime(
     ------
     ValueError
         If ``root`` is not a row.
-    ImportError
-        If scanpy is missing.
 
     Examples
     --------

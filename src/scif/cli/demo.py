@@ -41,7 +41,7 @@ def run(arguments: Namespace) -> None:
 
     console.print("Denoising all molecules ...")
     adata.layers["denoised"] = _denoise(adata, arguments.seed, max_epochs)
-    figure = denoising(adata, MARKERS, color="bulk_labels", basis="pca" if arguments.quick else "umap")
+    figure = denoising(adata, MARKERS, color="bulk_labels", basis="pca" if arguments.quick else "umap", return_fig=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
     adata.write_h5ad(arguments.out / "denoised.h5ad")
     figure.savefig(arguments.out / "denoised.png", dpi=200)

@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
-from scif.pl._style import EXPRESSION, bare, category_colours, style
+from scif.pl._canvas import Canvas, Shown
+from scif.pl._style import EXPRESSION, bare, category_colours, legend_columns, shortened, style
+from scif.pl._values import as_genes, log_normalised, matrix
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
     from matplotlib.collections import PathCollection
-    from matplotlib.figure import Figure
+    from matplotlib.colors import Colormap
 
 __all__ = ["denoising"]
+
+_HEIGHT = 4.4
 
 
 def denoising(
     adata: AnnData,
-    genes: Sequence[str] = (),
+    genes: str | Sequence[str] = (),
     *,
     color: str | None = None,
     layer: str = "denoised",
     observed_layer: str | None = None,
-    basis: Literal["umap", "pca"] = "umap",
+    basis: str | tuple[str, str] = "umap",
     seed: int = 0,
-) -> Figure:
-    """Draw observed counts above denoised ones, each on its own embedding.
+    show: bool | None = None,
+    save: str | Path | None = None,
+    return_fig: bool = False,
+) -> Shown:
+    """Draw observed counts above denoised ones, each on its own embedding or on one that you give.
 
     Both are scaled to 10,000 per cell, ``log1p``-transformed and embedded in the same way (principal components,
     then optionally UMAP). A gene has one colour scale in both rows. The AnnData is not changed.
@@ -38,26 +47,34 @@ def denoising(
     adata
         Cells with observed and denoised counts.
     genes
-        Genes to show beside the cell types, as many columns.
+        Gene, or genes, to show beside the cell types, as many columns.
     color
-        Column of ``obs`` with cell types or other labels; colours in ``uns[f"{color}_colors"]`` are used.
+        Column of ``obs``. Labels get a legend, with the colours in ``uns[f"{color}_colors"]`` if there are; numbers
+        get a colour bar.
     layer
         Layer with denoised counts.
     observed_layer
         Layer with observed counts; ``X`` if not given.
     basis
-        ``"umap"``, or ``"pca"`` for the first two principal components.
+        ``"umap"``, or ``"pca"`` for the first two principal components, computed here for each row; or a key of
+        ``obsm`` such as ``"X_umap"`` for both rows, or two keys.
     seed
         Seed of the embedding.
+    show
+        Whether to show the figure now; yes, unless ``return_fig`` is set.
+    save
+        File to write the figure to; its suffix is the format.
+    return_fig
+        Whether to return the figure.
 
     Returns
     -------
-    The figure; save it with ``figure.savefig(...)``.
+    Nothing; the axes, ``(2, columns)``, if ``show=False``; or the figure.
 
     Raises
     ------
     ValueError
-        If a gene, label or layer is missing.
+        If a gene, column, layer or basis is missing.
 
     Examples
     --------
@@ -66,72 +83,64 @@ def denoising(
     >>> from scif.pl import denoising
     >>> adata = pbmc68k_counts()
     >>> adata.layers["low rank"] = truncated_svd(adata.X, 10)
-    >>> figure = denoising(adata, ["LYZ"], color="bulk_labels", layer="low rank", basis="pca")
-    >>> [ax.get_title() for ax in figure.axes[:4]]
+    >>> axes = denoising(adata, "LYZ", color="bulk_labels", layer="low rank", basis="pca", show=False)
+    >>> [ax.get_title() for ax in axes.ravel()]
     ['bulk_labels', 'LYZ', '', '']
     """
-    from matplotlib.figure import Figure
-
-    _check(adata, genes, color, [name for name in (layer, observed_layer) if name is not None])
-    sources = {"observed": observed_layer, layer: layer}
-    normalised = {name: _log_normalised(adata, source) for name, source in sources.items()}
-    columns = 1 + len(genes)
-    with style():
-        legend = 1.3 if color is not None else 0.0
-        figure = Figure(figsize=(2.1 * columns + 0.5 + legend, 4.4))
-        figure.set_layout_engine("compressed", w_pad=0.03, h_pad=0.03, wspace=0.01, hspace=0.01)
-        axes = figure.subplots(2, columns, squeeze=False)
-        for row, (name, values) in zip(axes, normalised.items(), strict=True):
-            position = _embed(values, basis, seed)
-            for ax in row:
-                bare(ax)
-            row[0].set_ylabel(name, fontsize=10, labelpad=6)
-            _scatter_labels(row[0], position, adata, color)
-            for ax, gene in zip(row[1:], genes, strict=True):
-                limit = max(float(v[:, gene].X.max()) for v in normalised.values())
-                points = _scatter_gene(ax, position, np.asarray(values[:, gene].X).ravel(), limit)
-        for ax, title in zip(axes[0], [color or "cells", *genes], strict=True):
-            ax.set_title(title, fontstyle="italic" if title in genes else "normal")
-        if color is not None:
-            _legend(figure, axes[0, 0])
-        if len(genes):
-            bar = figure.colorbar(points, ax=axes[:, -1], shrink=0.35, aspect=16, ticks=[])
-            bar.outline.set_visible(False)
-            bar.set_label("log expression, low to high")
-    return figure
-
-
-def _check(adata: AnnData, genes: Sequence[str], color: str | None, layers: Sequence[str]) -> None:
-    absent = [gene for gene in genes if gene not in adata.var_names]
-    if absent:
-        msg = f"genes {absent} are not in adata.var_names; pass names of genes of this AnnData."
-        raise ValueError(msg)
+    chosen = as_genes(adata, genes)
     if color is not None and color not in adata.obs:
         msg = f"color is {color!r}, which is not a column of adata.obs; choose one of {list(adata.obs.columns)}."
         raise ValueError(msg)
-    for layer in layers:
-        if layer not in adata.layers:
-            msg = f"there is no layer {layer!r}; first run adata.layers[{layer!r}] = model.get_denoised()."
-            raise ValueError(msg)
+    rows = {"observed": observed_layer, layer: layer}
+    bases = dict(zip(rows, (basis, basis) if isinstance(basis, str) else basis, strict=True))
+    values = {name: log_normalised(adata, source, chosen) for name, source in rows.items()}
+    positions = {name: _positions(adata, source, bases[name], seed) for name, source in rows.items()}
+    labels = 0 if color is None or _numeric(adata, color) else adata.obs[color].nunique()
+    with style():
+        width = 2.1 * (1 + len(chosen)) + 0.5 + (1.5 * legend_columns(labels, _HEIGHT) if labels else 0.0)
+        canvas = Canvas((width, _HEIGHT), show=show, save=save, return_fig=return_fig, layout="compressed")
+        canvas.figure.set_layout_engine("compressed", w_pad=0.03, h_pad=0.03, wspace=0.01, hspace=0.01)
+        axes = canvas.figure.subplots(2, 1 + len(chosen), squeeze=False)
+        for row, name in zip(axes, rows, strict=True):
+            for ax in row:
+                bare(ax)
+            row[0].set_ylabel(name, fontsize=10, labelpad=6)
+            coloured = _scatter_color(row[0], positions[name], adata, color)
+            for i, ax in enumerate(row[1:]):
+                limit = max(float(v[:, i].max()) for v in values.values())
+                points = _scatter_value(ax, positions[name], values[name][:, i], (0.0, max(limit, 1e-9)))
+        for ax, title in zip(axes[0], [color or "cells", *chosen], strict=True):
+            ax.set_title(title, fontstyle="italic" if title in chosen else "normal")
+        if labels:
+            _legend(canvas, axes[0, 0], labels)
+        elif coloured is not None:
+            canvas.figure.colorbar(coloured, ax=axes[:, 0], shrink=0.35, aspect=16, location="left", label=color)
+        if chosen:
+            bar = canvas.figure.colorbar(points, ax=axes[:, -1], shrink=0.35, aspect=16, ticks=[])
+            bar.outline.set_visible(False)
+            bar.set_label("log expression, low to high")
+        return canvas.finish(axes)
 
 
-def _log_normalised(adata: AnnData, layer: str | None) -> AnnData:
+def _numeric(adata: AnnData, color: str) -> bool:
+    column = adata.obs[color]
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+
+
+def _positions(adata: AnnData, layer: str | None, basis: str, seed: int) -> np.ndarray:
+    """Two coordinates per cell."""
+    if basis in adata.obsm:
+        return np.asarray(adata.obsm[basis])[:, :2]
+    if basis not in ("umap", "pca"):
+        msg = f"basis is {basis!r}; choose 'umap', 'pca' or a key of adata.obsm: {list(adata.obsm)}."
+        raise ValueError(msg)
     import scanpy as sc
     from anndata import AnnData
 
-    X = adata.X if layer is None else adata.layers[layer]
-    values = AnnData(X.astype(np.float32), var=adata.var[[]])
-    sc.pp.normalize_total(values, target_sum=1e4)
-    sc.pp.log1p(values)
-    values.X = values.X.toarray() if hasattr(values.X, "toarray") else values.X
-    return values
-
-
-def _embed(values: AnnData, basis: str, seed: int) -> np.ndarray:
-    """Two coordinates per cell."""
-    import scanpy as sc
-
-    work = values.copy()
+    work = AnnData(matrix(adata, layer).astype(np.float32))
+    sc.pp.normalize_total(work, target_sum=1e4)
+    sc.pp.log1p(work)
+    work.X = work.X.toarray() if hasattr(work.X, "toarray") else work.X
     sc.pp.pca(work, n_comps=min(30, min(work.shape) - 1), random_state=seed)
     if basis == "umap":
         sc.pp.neighbors(work, random_state=seed)
@@ -143,38 +152,43 @@ def _point_size(n: int) -> float:
     return float(np.clip(6000 / n, 0.5, 12))
 
 
-def _scatter_labels(ax: Axes, position: np.ndarray, adata: AnnData, color: str | None) -> None:
+def _scatter_color(ax: Axes, position: np.ndarray, adata: AnnData, color: str | None) -> PathCollection | None:
     size = _point_size(adata.n_obs)
     if color is None:
-        x, y = position.T
-        ax.scatter(x, y, s=size, c="#777788", linewidths=0, rasterized=True)
-        return
+        ax.scatter(position[:, 0], position[:, 1], s=size, c="#777788", linewidths=0, rasterized=True)
+        return None
+    if _numeric(adata, color):
+        values = adata.obs[color].to_numpy(dtype=np.float64)
+        return _scatter_value(ax, position, values, (np.nanmin(values), np.nanmax(values)), cmap="viridis")
     labels = adata.obs[color].astype("category")
     stored = adata.uns.get(f"{color}_colors")
     for name, colour in category_colours(labels, None if stored is None else list(stored)).items():
         mine = (labels == name).to_numpy()
         x, y = position[mine].T
-        ax.scatter(x, y, s=size, c=colour, linewidths=0, label=str(name), rasterized=True)
+        ax.scatter(x, y, s=size, c=colour, linewidths=0, label=shortened(name), rasterized=True)
+    return None
 
 
-def _scatter_gene(ax: Axes, position: np.ndarray, value: np.ndarray, limit: float) -> PathCollection:
+def _scatter_value(
+    ax: Axes, position: np.ndarray, value: np.ndarray, limits: tuple[float, float], *, cmap: str | Colormap = EXPRESSION
+) -> PathCollection:
     order = np.argsort(value, kind="stable")  # high values on top
+    low, high = limits
     x, y = position[order].T
-    return ax.scatter(
-        x,
-        y,
-        s=_point_size(len(value)),
-        c=value[order],
-        cmap=EXPRESSION,
-        vmin=0.0,
-        vmax=max(limit, 1e-9),
-        linewidths=0,
-        rasterized=True,
-    )
+    size = _point_size(len(value))
+    return ax.scatter(x, y, s=size, c=value[order], cmap=cmap, vmin=low, vmax=high, linewidths=0, rasterized=True)
 
 
-def _legend(figure: Figure, ax: Axes) -> None:
+def _legend(canvas: Canvas, ax: Axes, n: int) -> None:
     handles, names = ax.get_legend_handles_labels()
-    figure.legend(
-        handles, names, loc="outside left center", markerscale=2.5, handletextpad=0.1, labelspacing=0.5, fontsize=7
+    canvas.figure.legend(
+        handles,
+        names,
+        loc="outside left center",
+        ncols=legend_columns(n, _HEIGHT),
+        markerscale=2.5,
+        handletextpad=0.1,
+        columnspacing=0.8,
+        labelspacing=0.5,
+        fontsize=7,
     )

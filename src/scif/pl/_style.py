@@ -13,7 +13,20 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["EXPRESSION", "bare", "category_colours", "style"]
+__all__ = [
+    "DENOISED",
+    "EXPRESSION",
+    "NULL",
+    "OBSERVED",
+    "bare",
+    "category_colours",
+    "legend_columns",
+    "shortened",
+    "style",
+]
+
+OBSERVED, DENOISED, NULL = "#8a8d99", "#4477aa", "#ee6677"
+"""Colours of observed and denoised values, and of what must not be there, in every figure."""
 
 EXPRESSION: Colormap = LinearSegmentedColormap.from_list(
     "expression", ["#dcdce4", "#b3bfe6", "#7b7fcf", "#6a3d9a", "#3a0f4f"]
@@ -62,3 +75,17 @@ def category_colours(labels: pd.Series, stored: list[str] | None = None) -> dict
         spread = mpl.colormaps["nipy_spectral"]
         colours = [to_hex(spread(i / (len(categories) - 1))) for i in range(len(categories))]
     return dict(zip(categories, colours, strict=False))
+
+
+def shortened(name: object, limit: int = 26) -> str:
+    """A label of at most ``limit`` characters, cut in its middle: names of clusters differ at their ends."""
+    text = str(name)
+    if len(text) <= limit:
+        return text
+    head = limit // 2
+    return f"{text[:head].rstrip()}\u2026{text[head + 1 - limit :].lstrip()}"
+
+
+def legend_columns(n: int, height: float) -> int:
+    """Columns that ``n`` lines of a legend need in a figure of some inches."""
+    return -(-n // max(int(height / 0.19), 1))

@@ -1,0 +1,124 @@
+"""One gene against another, before and after denoising."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from scif.pl._canvas import Canvas, Shown
+from scif.pl._style import category_colours, legend_columns, shortened, style
+from scif.pl._values import as_genes, groups_of, log_normalised
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+__all__ = ["gene_scatter"]
+
+
+def gene_scatter(
+    adata: AnnData,
+    x: str,
+    y: str | Sequence[str],
+    *,
+    color: str | None = None,
+    layer: str = "denoised",
+    observed_layer: str | None = None,
+    show: bool | None = None,
+    save: str | Path | None = None,
+    return_fig: bool = False,
+) -> Shown:
+    """Draw cells by two genes, observed beside denoised, with their Pearson correlation.
+
+    Values are scaled to 10,000 per cell and ``log1p``-transformed. Counts lie on a grid and mostly on the axes; a
+    little jitter shows how many.
+
+    Parameters
+    ----------
+    adata
+        Cells with observed and denoised counts.
+    x
+        Gene on the horizontal axis.
+    y
+        Gene, or genes, on the vertical axis, as many rows.
+    color
+        Column of ``obs`` with labels.
+    layer
+        Layer with denoised counts.
+    observed_layer
+        Layer with observed counts; ``X`` if not given.
+    show
+        Whether to show the figure now; yes, unless ``return_fig`` is set.
+    save
+        File to write the figure to; its suffix is the format.
+    return_fig
+        Whether to return the figure.
+
+    Returns
+    -------
+    Nothing; the axes, ``(rows, 2)``, if ``show=False``; or the figure.
+
+    Raises
+    ------
+    ValueError
+        If a gene, column or layer is missing.
+
+    Examples
+    --------
+    >>> from scif.datasets import pbmc68k_counts
+    >>> from scif.metrics import truncated_svd
+    >>> from scif.pl import gene_scatter
+    >>> adata = pbmc68k_counts()
+    >>> adata.layers["denoised"] = truncated_svd(adata.X, 10)
+    >>> gene_scatter(adata, "CD3D", "CD3E", show=False).shape
+    (1, 2)
+    """
+    others = as_genes(adata, y, name="y")
+    genes = [*as_genes(adata, x, name="x"), *others]
+    sources = {"observed": observed_layer, layer: layer}
+    values = {name: log_normalised(adata, source, genes) for name, source in sources.items()}
+    labels = None if color is None else groups_of(adata, color)
+    height = 2.4 * len(others) + 0.4
+    columns = 0 if labels is None else legend_columns(len(labels.cat.categories), height)
+    rng = np.random.default_rng(0)
+    with style():
+        canvas = Canvas((5.0 + 1.5 * columns, height), show=show, save=save, return_fig=return_fig)
+        axes = canvas.figure.subplots(len(others), 2, squeeze=False, sharex=True, sharey="row")
+        for column, (name, found) in enumerate(values.items()):
+            jitter = 0.04 * rng.standard_normal((len(found), 2)) if column == 0 else 0.0
+            for row, gene in enumerate(others):
+                ax = axes[row, column]
+                points = found[:, [0, row + 1]] + jitter
+                for label, colour in _colours(adata, color).items():
+                    mine = slice(None) if labels is None else (labels == label).to_numpy()
+                    ax.scatter(
+                        *points[mine].T, s=5, c=colour, alpha=0.6, linewidths=0, label=shortened(label), rasterized=True
+                    )
+                ax.set_title(name if row == 0 else "", fontsize=10)
+                correlation = _correlation(found[:, 0], found[:, row + 1])
+                ax.text(0.98, 0.98, correlation, transform=ax.transAxes, ha="right", va="top")
+                ax.margins(0.06)
+                if column == 0:
+                    ax.set_ylabel(gene, fontstyle="italic")
+                if row == len(others) - 1:
+                    ax.set_xlabel(x, fontstyle="italic")
+        if labels is not None:
+            handles, names = axes[0, 0].get_legend_handles_labels()
+            style_of = {"ncols": columns, "markerscale": 2.5, "handletextpad": 0.1, "fontsize": 7}
+            canvas.figure.legend(handles, names, loc="outside right center", **style_of)
+        return canvas.finish(axes)
+
+
+def _colours(adata: AnnData, color: str | None) -> dict[str, str]:
+    if color is None:
+        return {"cells": "#555566"}
+    stored = adata.uns.get(f"{color}_colors")
+    return category_colours(groups_of(adata, color), None if stored is None else list(stored))
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> str:
+    if a.std() == 0 or b.std() == 0:
+        return "r undefined"
+    return f"r = {np.corrcoef(a, b)[0, 1]:.2f}"

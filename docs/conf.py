@@ -107,6 +107,7 @@ MODULES = [
     "datasets",
     "metrics",
     "pl",
+    "report",
     "cli",
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scif.metrics._baselines import pooled_profile, truncated_svd
+from scif.metrics._changed_most import changed_most
 from scif.metrics._coexpression import pair_correlations, strongest_pairs
 from scif.metrics._composition import composition_error
 from scif.metrics._coverage import Coverage, coverage
@@ -14,6 +15,7 @@ from scif.metrics._fold_change import fold_change_slope, log_fold_changes
 from scif.metrics._gene_variance import GeneVariances, gene_variances
 from scif.metrics._labels import LabelAgreement, label_agreement, neighbour_agreement
 from scif.metrics._mixtures import mixture_proportions, mixture_r2
+from scif.metrics._noise_found import NoiseFound, noise_found
 from scif.metrics._open_problems import open_problems_mse, open_problems_poisson
 from scif.metrics._over_smoothing import OverSmoothing, over_smoothing
 from scif.metrics._pit import pit_of_draws, predictive_coverage, randomised_pit
@@ -39,9 +41,11 @@ __all__ = [
     "DepthRecovery",
     "GeneVariances",
     "LabelAgreement",
+    "NoiseFound",
     "OverSmoothing",
     "VarianceKept",
     "called_genes",
+    "changed_most",
     "composition_error",
     "coverage",
     "depth_recovery",
@@ -58,6 +62,7 @@ __all__ = [
     "mixture_r2",
     "molecular_cross_validation",
     "neighbour_agreement",
+    "noise_found",
     "open_problems_mse",
     "open_problems_poisson",
     "over_smoothing",

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from scif.metrics._blocks import blocks
 from scif.metrics._groups import as_labels
-from scif.metrics._matrix import as_counts, check_prediction, normalised
+from scif.metrics._matrix import as_counts, normalised
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,11 +79,11 @@ def over_smoothing(
     Parameters
     ----------
     denoised
-        Expected counts at the depth of ``observed``, cells x genes.
+        Expected counts at the depth of ``observed``, cells x genes; or a function from a slice of cells to their rows.
     observed
         Observed counts of the same shape.
     denoised_null
-        Denoised counts of ``observed`` with all genes shuffled over the cells, each on its own.
+        Denoised counts of ``observed`` with all genes shuffled over the cells, each on its own; likewise.
     clusters
         One label per cell.
     n_genes
@@ -105,22 +106,30 @@ def over_smoothing(
     True
     """
     counts = as_counts(observed, name="observed")
-    denoised = check_prediction(denoised, counts.shape, name="denoised")
     genes = np.sort(np.argsort(-np.asarray(counts.sum(axis=0)).ravel(), kind="stable")[:n_genes])
-    logs = [normalised(X, genes) for X in (counts, denoised)]
+    before = normalised(counts, genes)
+    after, positive = _reduced(denoised, counts, genes, threshold, name="denoised")
     null = None
     if denoised_null is not None:
-        null = _pair_correlations(
-            normalised(check_prediction(denoised_null, counts.shape, name="denoised_null"), genes)
-        )
+        null = _pair_correlations(_reduced(denoised_null, counts, genes, threshold, name="denoised_null")[0])
     within = None
     if clusters is not None:
         types = as_labels(clusters, counts.shape[0], name="clusters")
-        before, after = (_within(x, types) for x in logs)
-        within = np.where(before > 0, after / np.where(before > 0, before, 1.0), 1.0)
-    correlations = [_pair_correlations(x) for x in logs]
-    zeros = _zeros_positive(denoised, counts, threshold)
-    return OverSmoothing(correlations[0], correlations[1], null, zeros, within, genes)
+        variances = [_within(x, types) for x in (before, after)]
+        within = np.where(variances[0] > 0, variances[1] / np.where(variances[0] > 0, variances[0], 1.0), 1.0)
+    zeros = positive / np.maximum(counts.shape[0] - counts.getnnz(axis=0), 1)
+    return OverSmoothing(_pair_correlations(before), _pair_correlations(after), null, zeros, within, genes)
+
+
+def _reduced(
+    denoised: Any, counts: sparse.csr_matrix, genes: np.ndarray, threshold: float, *, name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Log-normalised values of some genes, and how many zeros of each gene turned positive, in one pass."""
+    values, positive = np.empty((counts.shape[0], genes.size)), np.zeros(counts.shape[1])
+    for rows, block in blocks(denoised, counts.shape, name=name):
+        values[rows] = normalised(block, genes)
+        positive += ((block >= threshold) & (counts[rows].toarray() == 0)).sum(axis=0)
+    return values, positive
 
 
 def _pair_correlations(values: np.ndarray) -> np.ndarray:
@@ -136,13 +145,3 @@ def _within(values: np.ndarray, types: np.ndarray) -> np.ndarray:
     for name in np.unique(types):
         total += values[types == name].var(axis=0) * (types == name).sum()
     return total / len(values)
-
-
-def _zeros_positive(denoised: Any, counts: sparse.csr_matrix, threshold: float) -> np.ndarray:
-    positive = np.zeros(counts.shape[1])
-    for start in range(0, counts.shape[0], 1024):
-        rows = slice(start, start + 1024)
-        block = denoised[rows].toarray() if sparse.issparse(denoised) else denoised[rows]
-        positive += ((block >= threshold) & (counts[rows].toarray() == 0)).sum(axis=0)
-    zeros = counts.shape[0] - counts.getnnz(axis=0)
-    return positive / np.maximum(zeros, 1)

@@ -1,0 +1,93 @@
+"""Cells and genes whose counts disagree most with their estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scif.metrics._blocks import blocks
+from scif.metrics._matrix import as_counts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["changed_most"]
+
+
+def changed_most(
+    denoised: Any,
+    observed: Any,
+    *,
+    n: int = 20,
+    cells: Sequence[str] | None = None,
+    genes: Sequence[str] | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    r"""Tables of the cells and of the genes that denoising changed most, against what sampling explains.
+
+    The order is by ``surprise``, :math:`\sum (x - \mu)^2 - x` in units of its standard deviation
+    :math:`\sqrt{2 \sum \mu^2}` if counts are Poisson around their estimates: large for doublets, for genes that the
+    model did not catch, and for outlying counts.
+
+    Parameters
+    ----------
+    denoised
+        Expected counts at the depth of ``observed``, cells x genes; or a function from a slice of cells to their rows.
+    observed
+        Observed counts, cells x genes.
+    n
+        How many of each.
+    cells, genes
+        Their names; row and column numbers if not given.
+
+    Returns
+    -------
+    Two frames, of cells and of genes, with ``counts``, ``denoised`` (both summed), ``moved`` (share of the molecules
+    that changed place) and ``surprise``.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ or names are not as many.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scif.metrics import changed_most
+    >>> observed = np.array([[4, 6], [5, 5], [30, 0]])
+    >>> by_cell, _ = changed_most(np.array([[4.0, 6.0], [5.0, 5.0], [15.0, 15.0]]), observed, n=1)
+    >>> by_cell.round(1).to_dict("list")
+    {'counts': [30.0], 'denoised': [30.0], 'moved': [0.5], 'surprise': [14.0]}
+    """
+    import pandas as pd
+
+    counts = as_counts(observed, name="observed")
+    sums = [np.zeros((4, size)) for size in counts.shape]  # observed, moved, excess, square of the estimate
+    after = [np.zeros(size) for size in counts.shape]
+    for rows, mean in blocks(denoised, counts.shape):
+        x = counts[rows].toarray()
+        parts = (x, np.abs(x - mean), np.square(x - mean) - x, np.square(mean))
+        for i, part in enumerate(parts):
+            sums[0][i, rows] = part.sum(axis=1)
+            sums[1][i] += part.sum(axis=0)
+        after[0][rows] = mean.sum(axis=1)
+        after[1] += mean.sum(axis=0)
+    frames = []
+    for (total, moved, excess, square), denoised_total, names, what in zip(
+        sums, after, (cells, genes), ("cell", "gene"), strict=True
+    ):
+        if names is not None and len(names) != total.size:
+            msg = f"{what}s has {len(names)} names; give {total.size}."
+            raise ValueError(msg)
+        surprise = excess / np.sqrt(2 * np.maximum(square, 1e-12))
+        columns = {
+            "counts": total,
+            "denoised": denoised_total,
+            "moved": moved / np.maximum(total + denoised_total, 1e-12),
+            "surprise": np.where(square > 1e-12, surprise, 0.0),
+        }
+        index = pd.Index(np.arange(total.size) if names is None else list(names), name=what)
+        table = pd.DataFrame(columns, index=index)
+        frames.append(table.iloc[np.argsort(-columns["surprise"], kind="stable")[:n]])
+    return frames[0], frames[1]

@@ -1,0 +1,7 @@
+"""A report on denoised counts: did it help, can it be trusted, what changed."""
+
+from __future__ import annotations
+
+from scif.report._count_report import CountReport, count_report
+
+__all__ = ["CountReport", "count_report"]

@@ -64,6 +64,7 @@ def test_counts_need_no_extra():
         ("torchdiffeq", "fluids", lambda: scif.core.solve(lambda x, t: x, torch.ones(2, 1), method="adaptive")),
         ("ot", "fluids", lambda: scif.core.sliced_wasserstein(torch.ones(4, 1), torch.ones(4, 1))),
         ("skimage.metrics", "images", lambda: scif.fields.images.ssim(np.ones((8, 8)), np.ones((8, 8)))),
+        ("igraph", "plot", lambda: scif.metrics.label_agreement(np.eye(9), [0] * 4 + [1] * 5, embedding=True)),
         ("pywt", "images", lambda: scif.fields.images.calibrate_gaussian(np.ones((64, 64)))),
     ],
 )
@@ -87,3 +88,20 @@ def test_extras_named_in_the_code_exist():
     for extra in set(source.split('extra="')[1:]):
         assert extra.partition('"')[0] in project["optional-dependencies"]
     assert project["name"] == DISTRIBUTION
+
+
+def test_figures_name_matplotlib():
+    said = run_without(
+        ("matplotlib",),
+        """
+        import scif.report
+        try:
+            import scif.pl
+        except ImportError as error:
+            print(error)
+        """,
+    )
+    assert (
+        f'scif.pl needs the package matplotlib, which is not installed. Install it with: pip install "{DISTRIBUTION}['
+        in said
+    )

@@ -21,6 +21,7 @@ def changed_most(
     observed: Any,
     *,
     n: int = 20,
+    min_counts: float = 50.0,
     cells: Sequence[str] | None = None,
     genes: Sequence[str] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -38,6 +39,8 @@ def changed_most(
         Observed counts, cells x genes.
     n
         How many of each.
+    min_counts
+        Observed molecules from which a cell or a gene is listed; with fewer, one molecule is a large surprise.
     cells, genes
         Their names; row and column numbers if not given.
 
@@ -56,7 +59,7 @@ def changed_most(
     >>> import numpy as np
     >>> from scif.metrics import changed_most
     >>> observed = np.array([[4, 6], [5, 5], [30, 0]])
-    >>> by_cell, _ = changed_most(np.array([[4.0, 6.0], [5.0, 5.0], [15.0, 15.0]]), observed, n=1)
+    >>> by_cell, _ = changed_most(np.array([[4.0, 6.0], [5.0, 5.0], [15.0, 15.0]]), observed, n=1, min_counts=9)
     >>> by_cell.round(1).to_dict("list")
     {'counts': [30.0], 'denoised': [30.0], 'moved': [0.5], 'surprise': [14.0]}
     """
@@ -89,5 +92,6 @@ def changed_most(
         }
         index = pd.Index(np.arange(total.size) if names is None else list(names), name=what)
         table = pd.DataFrame(columns, index=index)
-        frames.append(table.iloc[np.argsort(-columns["surprise"], kind="stable")[:n]])
+        order = np.argsort(-columns["surprise"], kind="stable")
+        frames.append(table.iloc[order[total[order] >= min_counts][:n]])
     return frames[0], frames[1]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
 
 from scif.metrics import Coverage, predictive_coverage
@@ -84,6 +83,8 @@ def _histogram(ax: Axes, pit: np.ndarray) -> None:
 def _coverage(ax: Axes, found: Coverage, *, quartered: bool) -> None:
     order = np.argsort(found.levels)
     levels = found.levels[order]
+    import matplotlib as mpl
+
     ax.axhline(0, color="#222222", linewidth=1)
     largest = np.abs(found.overall - found.levels).max()
     parts = {"expression": (found.by_expression, "YlOrBr"), "depth": (found.by_depth, "YlGn")} if quartered else {}

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import matplotlib as mpl
-from matplotlib.colors import Colormap, LinearSegmentedColormap, to_hex
+from scif._extras import require
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+
+mpl = require("matplotlib", extra="plot", purpose="scif.pl")
 
 __all__ = [
     "DENOISED",
@@ -28,7 +30,7 @@ __all__ = [
 OBSERVED, DENOISED, NULL = "#8a8d99", "#4477aa", "#ee6677"
 """Colours of observed and denoised values, and of what must not be there, in every figure."""
 
-EXPRESSION: Colormap = LinearSegmentedColormap.from_list(
+EXPRESSION: Colormap = require("matplotlib.colors", extra="plot", purpose="scif.pl").LinearSegmentedColormap.from_list(
     "expression", ["#dcdce4", "#b3bfe6", "#7b7fcf", "#6a3d9a", "#3a0f4f"]
 )
 """From light grey (nothing) to dark violet."""
@@ -68,12 +70,12 @@ def category_colours(labels: pd.Series, stored: list[str] | None = None) -> dict
     """One colour per category; those stored by scanpy come first, then ours, then as many as are needed."""
     categories = list(labels.cat.categories)
     if stored is not None and len(stored) >= len(categories):
-        colours = [to_hex(colour) for colour in stored]
+        colours = [mpl.colors.to_hex(colour) for colour in stored]
     elif len(categories) <= len(_CATEGORIES):
         colours = list(_CATEGORIES)
     else:
         spread = mpl.colormaps["nipy_spectral"]
-        colours = [to_hex(spread(i / (len(categories) - 1))) for i in range(len(categories))]
+        colours = [mpl.colors.to_hex(spread(i / (len(categories) - 1))) for i in range(len(categories))]
     return dict(zip(categories, colours, strict=False))
 
 

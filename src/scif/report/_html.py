@@ -23,10 +23,12 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #22242c; max-width: 860px; m
 h1 { font-size: 1.6em; margin-bottom: 0; } h2 { font-size: 1.15em; margin: 2em 0 .3em; }
 p.note { color: #5b5e6b; margin: .2em 0 .8em; } img { max-width: 100%; display: block; margin: .5em 0; }
 table { border-collapse: collapse; font-size: 13px; margin: .5em 0; } td, th { padding: .2em .8em; text-align: right; }
-th { border-bottom: 1px solid #9a9dab; font-weight: 600; } td:first-child, th:first-child { text-align: left; }
+th { border-bottom: 1px solid #9a9dab; font-weight: 600; }
+td:first-child, th:first-child { text-align: left; white-space: nowrap; }
 tr:nth-child(even) td { background: #f5f6f9; } .pair { display: flex; gap: 2em; flex-wrap: wrap; }
 ul.found { list-style: none; padding: 0; } ul.found li { padding: .35em .7em; margin: .3em 0; border-left: 4px solid; }
-li.ok { border-color: #228833; background: #f1f8f2; } li.look { border-color: #cc7711; background: #fdf5ea; }
+ul.found li.ok { border-color: #228833; background: #f1f8f2; }
+ul.found li.look { border-color: #cc7711; background: #fdf5ea; }
 """
 
 
@@ -83,7 +85,9 @@ def _held_out(report: CountReport) -> list[str]:
         "Some molecules of every cell were held out and predicted from the others. A lower loss is closer to the true "
         "expression on average. Points are splits."
     )
-    return _section("Did it help?", note, *drawn, _table(table))
+    problems = "".join(f"<li>{escape(name)}: {escape(text)}</li>" for name, text in table["problem"].items() if text)
+    problems = f"<ul>{problems}</ul>" if problems else ""
+    return _section("Did it help?", note, *drawn, _table(table.drop(columns="problem")), problems)
 
 
 def _coverage(report: CountReport) -> list[str]:
@@ -95,7 +99,9 @@ def _coverage(report: CountReport) -> list[str]:
     if report.pit is not None:
         drawn = [_image(pl.calibration(report.pit, report.coverage, return_fig=True), "Calibration")]
     note = "Share of values inside their intervals, overall and in quarters of genes by expression and cells by depth."
-    return _section("Is the uncertainty right?", note, *drawn, _table(report.coverage.to_frame().T))
+    return _section(
+        "Is the uncertainty right?", note, *drawn, _table(report.coverage.to_frame().T.rename_axis("entries"))
+    )
 
 
 def _smoothing(report: CountReport) -> list[str]:
@@ -126,8 +132,9 @@ def _settings(report: CountReport) -> list[str]:
 
 
 def _table(frame: pd.DataFrame) -> str:
-    shown = frame.rename(columns=str).rename_axis(columns=None)
-    return shown.to_html(border=0, na_rep="\u2013", float_format=_number, escape=True).replace(' class="dataframe"', "")
+    shown = frame.rename(columns=str).rename_axis(columns=None).reset_index()
+    text = shown.to_html(border=0, na_rep="\u2013", float_format=_number, escape=True, index=False)
+    return text.replace(' class="dataframe"', "").replace(' style="text-align: right;"', "")
 
 
 def _number(value: float) -> str:

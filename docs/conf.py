@@ -93,6 +93,7 @@ nitpick_ignore_regex = [
 
 # Names of types that only annotations use.
 nitpick_ignore = [
+    ("py:class", "Scale"),
     ("py:class", "TimeFunction"),
     ("py:class", "scif.fields.fluids.inverter.Fields"),
     ("py:class", "scif.fields.images._units.InUnits"),

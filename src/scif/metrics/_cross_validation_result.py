@@ -16,7 +16,7 @@ __all__ = ["CrossValidation"]
 
 @dataclass(frozen=True)
 class CrossValidation:
-    """Held-out losses of denoisers; see :func:`molecular_cross_validation`.
+    """Held-out losses of denoisers; see :func:`scif.metrics.molecular_cross_validation`.
 
     Attributes
     ----------

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scif.metrics import Coverage, predictive_coverage
-from scif.pl._canvas import Canvas, Shown
+from scif.pl._canvas import Canvas
 from scif.pl._style import DENOISED, style
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def calibration(
     show: bool | None = None,
     save: str | Path | None = None,
     return_fig: bool = False,
-) -> Shown:
+) -> Any:
     """Draw the histogram of a probability integral transform, and the coverage of intervals against their level.
 
     The histogram of right predictions is flat. A hill says that they are too wide, a valley that they are too narrow,

@@ -9,13 +9,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Canvas", "Shown"]
+__all__ = ["Canvas"]
 
 #: Backends that draw to files only.
 _FILE_BACKENDS = {"agg", "cairo", "pdf", "pgf", "ps", "svg", "template"}
-
-Shown = Any
-"""Nothing, axes or the figure, as ``show`` and ``return_fig`` ask for."""
 
 
 class Canvas:
@@ -58,8 +55,8 @@ class Canvas:
         """The axes given, or one of the new figure."""
         return self.figure.subplots() if self.ax is None else self.ax
 
-    def finish(self, axes: Any) -> Shown:
-        """Write, show and return, as asked for."""
+    def finish(self, axes: Any) -> Any:
+        """Write and show; return nothing, the axes or the figure, as ``show`` and ``return_fig`` ask for."""
         if self.save is not None:
             self.figure.savefig(self.save, bbox_inches="tight")
         if self.show and _interactive():

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scif.metrics import CrossValidation
-from scif.pl._canvas import Canvas, Shown
+from scif.pl._canvas import Canvas
 from scif.pl._style import DENOISED, shortened, style
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def molecular_cross_validation(
     save: str | Path | None = None,
     return_fig: bool = False,
     ax: Axes | None = None,
-) -> Shown:
+) -> Any:
     """Draw the held-out loss of each method, best first, with the splits as points.
 
     Baselines are grey. If there is a pooled profile, bars start at its loss: bars to the right gain on

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from scif.pl._canvas import Canvas, Shown
+from scif.pl._canvas import Canvas
 from scif.pl._style import EXPRESSION, bare, category_colours, legend_columns, shortened, style
 from scif.pl._values import as_genes, log_normalised, matrix
 
@@ -36,7 +36,7 @@ def denoising(
     show: bool | None = None,
     save: str | Path | None = None,
     return_fig: bool = False,
-) -> Shown:
+) -> Any:
     """Draw observed counts above denoised ones, each on its own embedding or on one that you give.
 
     Both are scaled to 10,000 per cell, ``log1p``-transformed and embedded in the same way (principal components,

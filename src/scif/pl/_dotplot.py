@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scif.pl._canvas import Canvas, Shown
+from scif.pl._canvas import Canvas
 from scif.pl._style import EXPRESSION, shortened, style
 from scif.pl._values import dense, groups_of, log_normalised, marker_groups
 
@@ -33,7 +33,7 @@ def dotplot(
     show: bool | None = None,
     save: str | Path | None = None,
     return_fig: bool = False,
-) -> Shown:
+) -> Any:
     r"""Draw genes (columns) over groups of cells (rows): colour is mean expression, size the share of expressing cells.
 
     Denoised values are never zero, so that a count of positive values makes every dot full. The share is, in this

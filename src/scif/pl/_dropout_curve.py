@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 
 from scif.metrics._matrix import library_sizes
-from scif.pl._canvas import Canvas, Shown
+from scif.pl._canvas import Canvas
 from scif.pl._style import DENOISED, OBSERVED, style
 from scif.pl._values import matrix
 
@@ -29,7 +29,7 @@ def dropout_curve(
     save: str | Path | None = None,
     return_fig: bool = False,
     ax: Axes | None = None,
-) -> Shown:
+) -> Any:
     r"""Draw each gene's share of zeros against its mean count.
 
     The line is what sampling alone gives if no gene differs between cells: the mean of :math:`\exp(-L p)` over

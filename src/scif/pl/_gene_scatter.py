@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scif.pl._canvas import Canvas, Shown
+from scif.pl._canvas import Canvas
 from scif.pl._style import category_colours, legend_columns, shortened, style
 from scif.pl._values import as_genes, groups_of, log_normalised
 
@@ -29,7 +29,7 @@ def gene_scatter(
     show: bool | None = None,
     save: str | Path | None = None,
     return_fig: bool = False,
-) -> Shown:
+) -> Any:
     """Draw cells by two genes, observed beside denoised, with their Pearson correlation.
 
     Values are scaled to 10,000 per cell and ``log1p``-transformed. Counts lie on a grid and mostly on the axes; a

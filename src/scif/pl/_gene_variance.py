@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scif.metrics import GeneVariances
-from scif.pl._canvas import Canvas, Shown
+from scif.pl._canvas import Canvas
 from scif.pl._style import DENOISED, style
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def gene_variance(
     save: str | Path | None = None,
     return_fig: bool = False,
     ax: Axes | None = None,
-) -> Shown:
+) -> Any:
     """Draw denoised against true squared coefficients of variation, one point per gene.
 
     The true ones come from two independent counts of the same cells and are uncertain for a single gene; those that

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scif.pl._canvas import Canvas, Shown
+from scif.pl._canvas import Canvas
 from scif.pl._style import EXPRESSION, category_colours, shortened, style
 from scif.pl._values import groups_of, log_normalised, marker_groups
 
@@ -32,7 +32,7 @@ def heatmap(
     show: bool | None = None,
     save: str | Path | None = None,
     return_fig: bool = False,
-) -> Shown:
+) -> Any:
     """Draw marker genes (columns) over cells (rows, by group), observed beside denoised.
 
     Values are scaled to 10,000 per cell and ``log1p``-transformed. Each gene goes from zero to its 99th percentile in

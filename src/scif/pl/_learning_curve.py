@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scif.pl._canvas import Canvas, Shown
+from scif.pl._canvas import Canvas
 from scif.pl._style import style
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def learning_curve(
     show: bool | None = None,
     save: str | Path | None = None,
     return_fig: bool = False,
-) -> Shown:
+) -> Any:
     """Draw the training objective and the score of held-out molecules over epochs, and the time of each stage.
 
     Objective and score have different scales, so each has a panel. The best epoch of the held-out score is marked:

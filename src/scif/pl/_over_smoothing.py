@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scif.metrics import OverSmoothing
-from scif.pl._canvas import Canvas, Shown
+from scif.pl._canvas import Canvas
 from scif.pl._style import DENOISED, NULL, OBSERVED, style
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def over_smoothing(
     show: bool | None = None,
     save: str | Path | None = None,
     return_fig: bool = False,
-) -> Shown:
+) -> Any:
     """Draw what denoising did to correlations, to zeros and to variance within clusters.
 
     Correlations of shuffled genes should lie where observed ones do, near zero. If they lie with the denoised ones,

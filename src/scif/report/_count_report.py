@@ -101,7 +101,7 @@ class CountReport:
 
         Raises
         ------
-        MissingExtraError
+        ImportError
             If matplotlib, of the extra ``plot``, is missing.
         """
         from scif.report._html import write

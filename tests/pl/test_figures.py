@@ -114,6 +114,15 @@ def test_one_gene_is_one_gene_and_numbers_get_a_colour_bar(denoised):
     assert {"depth", "log expression, low to high"} <= {ax.get_ylabel() for ax in figure.axes}
 
 
+def test_gene_scatter_takes_numbers_and_tells_the_correlation(denoised):
+    denoised.obs["depth"] = np.linspace(1.0, 2.0, denoised.n_obs)
+    figure = pl.gene_scatter(denoised, "gene_1", "gene_2", color="depth", return_fig=True)
+    assert "depth" in {ax.get_ylabel() for ax in figure.axes}
+    values = np.log1p(1e4 * denoised.layers["denoised"] / denoised.layers["denoised"].sum(axis=1, keepdims=True))
+    expected = np.corrcoef(values[:, 1], values[:, 2])[0, 1]
+    assert figure.axes[1].texts[0].get_text() == f"r = {expected:.2f}"
+
+
 def test_own_coordinates_are_drawn_as_they_are(denoised):
     denoised.obsm["X_own"] = np.random.default_rng(0).normal(size=(400, 3))
     denoised.obsm["latent"] = np.random.default_rng(1).normal(size=(400, 2))
@@ -209,8 +218,12 @@ def test_heat_map_rows_are_the_cells_by_group(denoised):
 
 def test_labels_and_genes_are_checked(denoised):
     denoised.obs["depth"] = np.linspace(0, 1, denoised.n_obs)
-    with pytest.raises(ValueError, match=r"genes \['x'\]"):
+    with pytest.raises(ValueError, match=r"genes\['a'\] \['x'\]"):
         pl.dotplot(denoised, {"a": ["x"]}, "cell_type")
+    with pytest.raises(ValueError, match="genes is empty"):
+        pl.heatmap(denoised, [], "cell_type")
+    with pytest.raises(ValueError, match="y is empty"):
+        pl.gene_scatter(denoised, "gene_1", [])
     with pytest.raises(ValueError, match="groupby is 'absent'"):
         pl.heatmap(denoised, "gene_1", "absent")
     with pytest.raises(ValueError, match="which holds numbers"):

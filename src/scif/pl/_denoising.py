@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from scif.pl._canvas import Canvas
 from scif.pl._style import EXPRESSION, bare, category_colours, legend_columns, shortened, style
-from scif.pl._values import as_genes, log_normalised, matrix
+from scif.pl._values import as_genes, is_numeric, log_normalised, matrix
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -88,14 +87,11 @@ def denoising(
     ['bulk_labels', 'LYZ', '', '']
     """
     chosen = as_genes(adata, genes)
-    if color is not None and color not in adata.obs:
-        msg = f"color is {color!r}, which is not a column of adata.obs; choose one of {list(adata.obs.columns)}."
-        raise ValueError(msg)
     rows = {"observed": observed_layer, layer: layer}
     bases = dict(zip(rows, (basis, basis) if isinstance(basis, str) else basis, strict=True))
     values = {name: log_normalised(adata, source, chosen) for name, source in rows.items()}
     positions = {name: _positions(adata, source, bases[name], seed) for name, source in rows.items()}
-    labels = 0 if color is None or _numeric(adata, color) else adata.obs[color].nunique()
+    labels = 0 if color is None or is_numeric(adata, color) else adata.obs[color].nunique()
     with style():
         width = 2.1 * (1 + len(chosen)) + 0.5 + (1.5 * legend_columns(labels, _HEIGHT) if labels else 0.0)
         canvas = Canvas((width, _HEIGHT), show=show, save=save, return_fig=return_fig, layout="compressed")
@@ -120,11 +116,6 @@ def denoising(
             bar.outline.set_visible(False)
             bar.set_label("log expression, low to high")
         return canvas.finish(axes)
-
-
-def _numeric(adata: AnnData, color: str) -> bool:
-    column = adata.obs[color]
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
 def _positions(adata: AnnData, layer: str | None, basis: str, seed: int) -> np.ndarray:
@@ -157,7 +148,7 @@ def _scatter_color(ax: Axes, position: np.ndarray, adata: AnnData, color: str | 
     if color is None:
         ax.scatter(position[:, 0], position[:, 1], s=size, c="#777788", linewidths=0, rasterized=True)
         return None
-    if _numeric(adata, color):
+    if is_numeric(adata, color):
         values = adata.obs[color].to_numpy(dtype=np.float64)
         return _scatter_value(ax, position, values, (np.nanmin(values), np.nanmax(values)), cmap="viridis")
     labels = adata.obs[color].astype("category")

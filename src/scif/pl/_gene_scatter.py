@@ -10,10 +10,13 @@ import numpy as np
 
 from scif.pl._canvas import Canvas
 from scif.pl._style import category_colours, legend_columns, shortened, style
-from scif.pl._values import as_genes, groups_of, log_normalised
+from scif.pl._values import as_genes, groups_of, is_numeric, log_normalised, some_genes
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
+    from matplotlib.axes import Axes
+    from matplotlib.collections import PathCollection
 
 __all__ = ["gene_scatter"]
 
@@ -44,7 +47,7 @@ def gene_scatter(
     y
         Gene, or genes, on the vertical axis, as many rows.
     color
-        Column of ``obs`` with labels.
+        Column of ``obs``; labels get a legend, numbers a colour bar.
     layer
         Layer with denoised counts.
     observed_layer
@@ -75,27 +78,24 @@ def gene_scatter(
     >>> gene_scatter(adata, "CD3D", "CD3E", show=False).shape
     (1, 2)
     """
-    others = as_genes(adata, y, name="y")
+    others = some_genes(adata, y, name="y")
     genes = [*as_genes(adata, x, name="x"), *others]
     sources = {"observed": observed_layer, layer: layer}
     values = {name: log_normalised(adata, source, genes) for name, source in sources.items()}
-    labels = None if color is None else groups_of(adata, color)
+    numeric = color is not None and is_numeric(adata, color)
+    labels = None if color is None or numeric else groups_of(adata, color)
     height = 2.4 * len(others) + 0.4
     columns = 0 if labels is None else legend_columns(len(labels.cat.categories), height)
     rng = np.random.default_rng(0)
     with style():
-        canvas = Canvas((5.0 + 1.5 * columns, height), show=show, save=save, return_fig=return_fig)
+        canvas = Canvas((5.0 + 1.5 * columns + 0.7 * numeric, height), show=show, save=save, return_fig=return_fig)
         axes = canvas.figure.subplots(len(others), 2, squeeze=False, sharex=True, sharey="row")
         for column, (name, found) in enumerate(values.items()):
             jitter = 0.04 * rng.standard_normal((len(found), 2)) if column == 0 else 0.0
             for row, gene in enumerate(others):
                 ax = axes[row, column]
                 points = found[:, [0, row + 1]] + jitter
-                for label, colour in _colours(adata, color).items():
-                    mine = slice(None) if labels is None else (labels == label).to_numpy()
-                    ax.scatter(
-                        *points[mine].T, s=5, c=colour, alpha=0.6, linewidths=0, label=shortened(label), rasterized=True
-                    )
+                drawn = _points(ax, points, adata, color, labels)
                 ax.set_title(name if row == 0 else "", fontsize=10)
                 correlation = _correlation(found[:, 0], found[:, row + 1])
                 ax.text(0.98, 0.98, correlation, transform=ax.transAxes, ha="right", va="top")
@@ -108,14 +108,24 @@ def gene_scatter(
             handles, names = axes[0, 0].get_legend_handles_labels()
             style_of = {"ncols": columns, "markerscale": 2.5, "handletextpad": 0.1, "fontsize": 7}
             canvas.figure.legend(handles, names, loc="outside right center", **style_of)
+        elif numeric and drawn is not None:
+            canvas.figure.colorbar(drawn, ax=axes, shrink=0.6, aspect=20, label=color)
         return canvas.finish(axes)
 
 
-def _colours(adata: AnnData, color: str | None) -> dict[str, str]:
-    if color is None:
-        return {"cells": "#555566"}
+def _points(
+    ax: Axes, points: np.ndarray, adata: AnnData, color: str | None, labels: pd.Series | None
+) -> PathCollection | None:
+    """Cells of each label in its colour, or all with their number as colour, which is what a colour bar needs."""
+    marks: dict[str, Any] = {"s": 5, "alpha": 0.6, "linewidths": 0, "rasterized": True}
+    if labels is None:
+        colour = "#555566" if color is None else adata.obs[color].to_numpy(dtype=np.float64)
+        return ax.scatter(points[:, 0], points[:, 1], c=colour, **marks)
     stored = adata.uns.get(f"{color}_colors")
-    return category_colours(groups_of(adata, color), None if stored is None else list(stored))
+    for label, colour in category_colours(labels, None if stored is None else list(stored)).items():
+        mine = points[(labels == label).to_numpy()]
+        ax.scatter(mine[:, 0], mine[:, 1], c=colour, label=shortened(label), **marks)
+    return None
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> str:

@@ -14,7 +14,7 @@ from scif.metrics._matrix import library_sizes
 if TYPE_CHECKING:
     from anndata import AnnData
 
-__all__ = ["as_genes", "dense", "groups_of", "log_normalised", "matrix", "marker_groups"]
+__all__ = ["as_genes", "dense", "groups_of", "is_numeric", "log_normalised", "matrix", "marker_groups", "some_genes"]
 
 
 def matrix(adata: AnnData, layer: str | None) -> Any:
@@ -37,11 +37,23 @@ def as_genes(adata: AnnData, genes: str | Sequence[str], *, name: str = "genes")
     return chosen
 
 
+def some_genes(adata: AnnData, genes: str | Sequence[str], *, name: str = "genes") -> list[str]:
+    """The same, one or more."""
+    chosen = as_genes(adata, genes, name=name)
+    if not chosen:
+        msg = f"{name} is empty; pass one name or more."
+        raise ValueError(msg)
+    return chosen
+
+
 def marker_groups(adata: AnnData, genes: str | Sequence[str] | Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """Genes by the name of what they mark; one nameless group for a plain list."""
     if isinstance(genes, Mapping):
-        return {str(name): as_genes(adata, own) for name, own in genes.items()}
-    return {"": as_genes(adata, genes)}
+        if not genes:
+            msg = "genes is empty; pass one name or more."
+            raise ValueError(msg)
+        return {str(name): some_genes(adata, own, name=f"genes[{name!r}]") for name, own in genes.items()}
+    return {"": some_genes(adata, genes)}
 
 
 def groups_of(adata: AnnData, groupby: str) -> pd.Series:
@@ -54,6 +66,15 @@ def groups_of(adata: AnnData, groupby: str) -> pd.Series:
         msg = f"groupby is {groupby!r}, which holds numbers; choose a column of labels."
         raise ValueError(msg)
     return column.astype("category").cat.remove_unused_categories()
+
+
+def is_numeric(adata: AnnData, color: str) -> bool:
+    """Whether a column of ``obs`` holds numbers, which get a colour bar."""
+    if color not in adata.obs:
+        msg = f"color is {color!r}, which is not a column of adata.obs; choose one of {list(adata.obs.columns)}."
+        raise ValueError(msg)
+    column = adata.obs[color]
+    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
 
 
 def dense(adata: AnnData, layer: str | None, genes: Sequence[str]) -> np.ndarray:

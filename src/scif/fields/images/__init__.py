@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scif.fields.images._denoiser import ImageDenoiser
+    from scif.fields.images._io import ImageFile, open_image
+    from scif.fields.images._outputs import output_paths
     from scif.fields.images.calibration import (
         Calibration,
         CorrelatedCalibration,
@@ -32,6 +34,9 @@ _CALIBRATION = (
 _METRICS = ("RingCorrelation", "affine_psnr", "fourier_ring_correlation", "psnr", "ssim")
 _HOME = {
     "ImageDenoiser": "_denoiser",
+    "ImageFile": "_io",
+    "open_image": "_io",
+    "output_paths": "_outputs",
     **dict.fromkeys(_CALIBRATION, "calibration"),
     **dict.fromkeys(_METRICS, "metrics"),
 }
@@ -41,6 +46,7 @@ __all__ = [
     "CorrelatedCalibration",
     "GaussianCalibration",
     "ImageDenoiser",
+    "ImageFile",
     "PoissonGaussianCalibration",
     "RingCorrelation",
     "affine_psnr",
@@ -49,6 +55,8 @@ __all__ = [
     "calibrate_gaussian",
     "calibrate_poisson_gaussian",
     "fourier_ring_correlation",
+    "open_image",
+    "output_paths",
     "psnr",
     "ssim",
 ]

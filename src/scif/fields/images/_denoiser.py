@@ -19,7 +19,7 @@ from scif.fields.images import _saving
 from scif.fields.images._axes import ImageStack
 from scif.fields.images._fitting import Fitted, fit_restorer
 from scif.fields.images._inputs import open_images
-from scif.fields.images._outputs import open_output, to_dtype
+from scif.fields.images._outputs import check_outputs, open_output, to_dtype
 from scif.fields.images._restorer import Restorer
 from scif.fields.images._risk import OnPart, UnbiasedRisk, has_exact_split, is_symmetric
 from scif.fields.images._settings import Estimator, Settings, choose, per_axis
@@ -167,7 +167,7 @@ class ImageDenoiser:
         ValueError
             If pixels are not finite or outside what the channel can produce, or axes do not fit.
         """
-        stacks = [one.stack for one in open_images(images, axes=axes, ndim=self.settings.ndim)]
+        stacks = [one.stack for one in open_images(images, axes=axes, ndim=self.settings.ndim, once=True)]
         groups = [stacks]
         if self.settings.channels == "apart":
             groups = [[stack.only(c) for stack in stacks] for c in range(stacks[0].channels)]
@@ -251,6 +251,7 @@ class ImageDenoiser:
         if len(outs) != len(inputs):
             msg = f"out names {len(outs)} files for {len(inputs)} images; give one for each."
             raise ValueError(msg)
+        check_outputs(inputs, outs, dtype=dtype, overwrite=overwrite)
         tile = tile or _TILE[settings.ndim]
         overlap = _OVERLAP[settings.ndim] if overlap is None else overlap
         results = []

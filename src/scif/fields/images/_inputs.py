@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from scif.fields.images._axes import Axes, ImageStack
-from scif.fields.images._io import ImageFile, open_image
+from scif.fields.images._image_file import ImageFile
+from scif.fields.images._io import open_image
 
 __all__ = ["Input", "open_images"]
 
@@ -20,17 +25,19 @@ class Input:
     file: ImageFile | None
 
 
-def open_images(images: Any, *, axes: str | None, ndim: int) -> list[Input]:
+def open_images(images: Any, *, axes: str | None, ndim: int, once: bool = False) -> list[Input]:
     """Open an array, a path, or a list of these, without reading pixels.
 
     Parameters
     ----------
     images
-        NumPy, zarr or dask array, path of a TIFF or zarr image, or a list of these of different sizes.
+        NumPy, zarr or dask array, path of an image file, an :class:`ImageFile`, or a list of these of different sizes.
     axes
         Letters of the axes, for all; those that a file names, or ``"YX"`` after at most one more, if not given.
     ndim
         Number of spatial axes.
+    once
+        Whether an image that is listed twice is taken once, with a warning.
 
     Raises
     ------
@@ -46,14 +53,15 @@ def open_images(images: Any, *, axes: str | None, ndim: int) -> list[Input]:
     if len(counts) > 1:
         msg = f"images have {counts} channels; pass images with equally many, or name the channel 'C' in axes."
         raise ValueError(msg)
-    return inputs
+    return _distinct(inputs) if once and len(inputs) > 1 else inputs
 
 
 def _open(image: Any, axes: str | None, ndim: int) -> Input:
     if isinstance(image, str | Path):
-        file = open_image(image)
-        letters = axes or file.axes
-        source = file.source
+        image = open_image(image)
+    if isinstance(image, ImageFile):
+        file: ImageFile | None = image
+        letters, source = axes or image.axes, image.source
     else:
         file, letters, source = None, axes, image
         if not all(hasattr(source, name) for name in ("shape", "dtype", "__getitem__")):
@@ -61,3 +69,33 @@ def _open(image: Any, axes: str | None, ndim: int) -> Input:
             raise TypeError(msg)
     meaning = Axes(letters, ndim) if letters else Axes.guess(len(source.shape), ndim)
     return Input(ImageStack(source, meaning), file)
+
+
+def _distinct(inputs: list[Input]) -> list[Input]:
+    """Inputs without those whose pixels another one has: no two exposures have the same noise."""
+    seen: dict[str, int] = {}
+    kept = []
+    for k, one in enumerate(inputs):
+        print_ = _fingerprint(one.stack)
+        if print_ is not None and print_ in seen:
+            names = [repr(str(other.file.path)) if other.file else "" for other in (inputs[seen[print_]], one)]
+            warnings.warn(
+                f"image {k} {names[1]} has the pixels of image {seen[print_]} {names[0]}; it is taken once.",
+                stacklevel=4,
+            )
+            continue
+        if print_ is not None:
+            seen[print_] = k
+        kept.append(one)
+    return kept
+
+
+def _fingerprint(stack: ImageStack) -> str | None:
+    """Of a few pieces of a stack, wherever they are not blank; ``None`` for blank images, which may well be equal."""
+    digest, blank = hashlib.sha256(str((len(stack), stack.channels, stack.spatial, stack.dtype)).encode()), True
+    for index in sorted({0, len(stack) // 2, len(stack) - 1}):
+        middle = [slice(max(n // 2 - 64, 0), min(n // 2 + 64, n)) for n in stack.spatial]
+        piece = np.ascontiguousarray(stack.read(index, middle))
+        blank &= bool((piece == piece.flat[0]).all())
+        digest.update(piece.tobytes())
+    return None if blank else digest.hexdigest()

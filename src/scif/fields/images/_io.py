@@ -1,65 +1,96 @@
-"""TIFF, OME-TIFF and zarr: opened lazily, and written beside the original with its axes and pixel sizes."""
+"""Image files by their format: opened without reading pixels where the format allows, written beside the original."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scif._extras import require
+from scif.fields.images._bioio import BIOIO, read_bioio
+from scif.fields.images._image_file import ImageFile
+from scif.fields.images._ngff import check_ngff, create_zarr, finish_ngff, read_zarr, stage_ngff
+from scif.fields.images._png import check_png, read_png, write_png
+from scif.fields.images._tiff import read_tiff
+from scif.fields.images._tiff_writing import create_tiff
 
-__all__ = ["ImageFile", "check_free", "create_like", "open_image", "path_beside"]
+__all__ = ["ImageFile", "check_free", "check_writable", "create_like", "finish_like", "open_image", "path_beside"]
 
 _TIFF = (".ome.tiff", ".ome.tif", ".tiff", ".tif")
-_ZARR = (".ome.zarr", ".zarr")
+_NGFF = (".ome.zarr",)
+_ZARR = (*_NGFF, ".zarr")
+_PNG = (".png",)
+_KNOWN = (*_TIFF, *_ZARR, *_PNG, *BIOIO)
 
 
-@dataclass(frozen=True)
-class ImageFile:
-    """An image file opened for reading: a lazy array, its axes where the file names them, and what to keep of it."""
+def open_image(path: str | Path, *, series: int | None = None) -> ImageFile:
+    """Open an image file without reading its pixels (a PNG is read).
 
-    path: Path
-    source: Any
-    axes: str | None
-    keep: Mapping[str, Any] = field(default_factory=dict)
+    Parameters
+    ----------
+    path
+        TIFF, OME-TIFF, zarr, OME-Zarr or PNG; CZI, ND2 and LIF with ``pip install 'scif-tools[bioio]'``.
+    series
+        Which image of a file that holds several (positions, scenes). All of them, as one more axis, if not given; if
+        their shapes differ, one must be chosen.
 
-
-def open_image(path: str | Path) -> ImageFile:
-    """Open a TIFF, OME-TIFF, zarr or OME-zarr image without reading its pixels.
+    Returns
+    -------
+    A file that takes the place of its path in every function of images.
 
     Raises
     ------
     ValueError
-        If the format is not known.
+        If the format is not known, the file is cut short, or planes of it would be left out.
     FileNotFoundError
         If there is no such file.
+    ModuleNotFoundError
+        If the format needs a package that is not installed; the message says which.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> import tifffile
+    >>> with TemporaryDirectory() as folder:
+    ...     for k in range(3):
+    ...         tifffile.imwrite(f"{folder}/a.tif", np.zeros((8, 9)), append=k > 0)
+    ...     open_image(f"{folder}/a.tif").source.shape
+    (3, 8, 9)
     """
     path = Path(path)
     if not path.exists():
         msg = f"there is no image {str(path)!r}."
         raise FileNotFoundError(msg)
     suffix = _suffix(path)
-    return _open_tiff(path) if suffix in _TIFF else _open_zarr(path)
+    if suffix in _TIFF:
+        return read_tiff(path, series)
+    if suffix in BIOIO:
+        return read_bioio(path, series)
+    if series not in (None, 0):
+        msg = f"series is {series}, but {str(path)!r} holds one image."
+        raise ValueError(msg)
+    return read_png(path) if suffix in _PNG else read_zarr(path)
 
 
-def path_beside(path: Path, *, tag: str = "denoised") -> Path:
+def path_beside(path: Path, *, tag: str = "denoised", series: int | None = None) -> Path:
     """Where the result for ``path`` goes: ``cells.ome.tif`` gives ``cells_denoised.ome.tif``.
+
+    Formats that only microscopes write become OME-TIFF.
 
     Examples
     --------
-    >>> path_beside(Path("cells.ome.tif")).name
-    'cells_denoised.ome.tif'
+    >>> path_beside(Path("cells.ome.tif")).name, path_beside(Path("cells.czi"), series=2).name
+    ('cells_denoised.ome.tif', 'cells_series2_denoised.ome.tif')
     """
     suffix = _suffix(path)
-    return path.with_name(f"{path.name[: -len(suffix)]}_{tag}{suffix}")
+    ending = ".ome.tif" if suffix in BIOIO else path.name[-len(suffix) :]
+    which = "" if series is None else f"_series{series}"
+    return path.with_name(f"{path.name[: -len(suffix)]}{which}_{tag}{ending}")
 
 
 def check_free(original: ImageFile, path: Path, *, overwrite: bool) -> None:
-    """Raise ``FileExistsError`` if a path is the original, or exists and ``overwrite`` is false."""
-    if path.resolve() == original.path.resolve():
+    """Raise ``FileExistsError`` if a path is (a file of) the original, or exists and ``overwrite`` is false."""
+    if path.resolve() in (original.path.resolve(), *original.members):
         msg = f"the output {str(path)!r} is the image itself; choose another path."
         raise FileExistsError(msg)
     if path.exists() and not overwrite:
@@ -67,8 +98,22 @@ def check_free(original: ImageFile, path: Path, *, overwrite: bool) -> None:
         raise FileExistsError(msg)
 
 
+def check_writable(original: ImageFile, path: Path, *, axes: str, dtype: np.dtype[Any]) -> None:
+    """Raise if the format that a path names cannot be written, or cannot hold this image."""
+    suffix = _suffix(path)
+    if suffix in BIOIO:
+        msg = f"{str(path)!r} cannot be written: {suffix} is a microscope's own format; give a .ome.tif as output."
+        raise ValueError(msg)
+    if suffix in _NGFF:
+        check_ngff(path, axes)
+    elif suffix in _PNG:
+        check_png(path, axes, tuple(original.source.shape), dtype)
+
+
 def create_like(original: ImageFile, path: str | Path, *, axes: str, dtype: np.dtype[Any], overwrite: bool) -> Any:
-    """An empty writable array on disk, of the shape and with the metadata of an opened image.
+    """An empty writable array, of the shape and with the metadata of an opened image.
+
+    The file is whole after :func:`finish_like`.
 
     Raises
     ------
@@ -77,101 +122,32 @@ def create_like(original: ImageFile, path: str | Path, *, axes: str, dtype: np.d
     """
     path = Path(path)
     check_free(original, path, overwrite=overwrite)
+    check_writable(original, path, axes=axes, dtype=dtype)
     suffix = _suffix(path)
-    create = _create_tiff if suffix in _TIFF else _create_zarr
-    return create(original, path, axes, dtype)
+    if suffix in _TIFF:
+        return create_tiff(original, path, axes, dtype)
+    if suffix in _PNG:
+        return np.zeros(original.source.shape, dtype=dtype)
+    return create_zarr(original, stage_ngff(path) if suffix in _NGFF else path, axes, dtype)
+
+
+def finish_like(original: ImageFile, path: Path, array: Any, *, axes: str) -> None:
+    """Make a file whole whose pixels have all been written to ``array``, which is closed."""
+    suffix = _suffix(path)
+    if suffix in _PNG:
+        write_png(path, array)
+    elif suffix in _NGFF:
+        finish_ngff(original, path, axes)
+    for part in getattr(array, "parts", [array]):
+        if isinstance(part, np.memmap):
+            part.flush()
+            part._mmap.close()  # type: ignore[attr-defined]  # open files cannot be renamed everywhere
 
 
 def _suffix(path: Path) -> str:
     name = path.name.lower()
-    for suffix in (*_TIFF, *_ZARR):
+    for suffix in _KNOWN:
         if name.endswith(suffix):
             return suffix
-    msg = f"{str(path)!r} is not a known image format; give one of {', '.join((*_TIFF, *_ZARR))}."
+    msg = f"{str(path)!r} is not a known image format; give one of {', '.join(_KNOWN)}."
     raise ValueError(msg)
-
-
-def _open_tiff(path: Path) -> ImageFile:
-    import zarr
-
-    tifffile = require("tifffile", extra="images", purpose=f"reading {path.name}")
-    keep: dict[str, Any] = {}
-    with tifffile.TiffFile(path) as tif:
-        axes = tif.series[0].axes
-        page = tif.pages[0]
-        if tif.is_ome and tif.ome_metadata:
-            keep["metadata"] = _ome_pixels(tifffile.xml2dict(tif.ome_metadata))
-        elif tif.is_imagej:
-            wanted = ("spacing", "unit", "finterval", "fps")
-            keep["imagej"] = True
-            keep["metadata"] = {key: value for key, value in (tif.imagej_metadata or {}).items() if key in wanted}
-        if isinstance(page, tifffile.TiffPage) and "XResolution" in page.tags:
-            keep["resolution"] = tuple(page.tags[name].value for name in ("XResolution", "YResolution"))
-            keep["resolutionunit"] = page.tags["ResolutionUnit"].value if "ResolutionUnit" in page.tags else None
-    opened: Any = zarr.open(tifffile.imread(path, aszarr=True, level=0), mode="r")
-    if "S" in axes and "C" not in axes:
-        axes = axes.replace("S", "C")
-        keep["photometric"] = "rgb" if opened.shape[axes.index("C")] == 3 else "minisblack"
-    return ImageFile(path, opened, axes, keep)
-
-
-def _ome_pixels(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Pixel sizes, time step and channel names of the first image of an OME document."""
-    image = document.get("OME", {}).get("Image", {})
-    pixels = (image[0] if isinstance(image, list | tuple) else image).get("Pixels", {})
-    kept = {key: value for key, value in pixels.items() if key.startswith(("PhysicalSize", "TimeIncrement"))}
-    channels = pixels.get("Channel", [])
-    names = [channel.get("Name") for channel in (channels if isinstance(channels, list | tuple) else [channels])]
-    return kept | ({"Channel": {"Name": names}} if names and all(names) else {})
-
-
-def _create_tiff(original: ImageFile, path: Path, axes: str, dtype: np.dtype[Any]) -> Any:
-    tifffile = require("tifffile", extra="images", purpose=f"writing {path.name}")
-    keep = dict(original.keep) if _suffix(original.path) in _TIFF else {}
-    if keep.get("imagej") and dtype not in (np.uint8, np.uint16, np.float32):
-        keep.pop("imagej")
-    colour = keep.setdefault("photometric", "minisblack") == "rgb"
-    metadata = {**keep.pop("metadata", {}), "axes": axes.replace("C", "S") if colour else axes}
-    return tifffile.memmap(path, shape=original.source.shape, dtype=dtype, metadata=metadata, **keep)
-
-
-def _open_zarr(path: Path) -> ImageFile:
-    import zarr
-
-    node = zarr.open(path, mode="r")
-    if isinstance(node, zarr.Array):
-        names = getattr(node.metadata, "dimension_names", None) or ()
-        return ImageFile(path, node, _letters(names))
-    ome: Any = node.attrs.get("ome", node.attrs)
-    scales = ome.get("multiscales") if isinstance(ome, Mapping) or hasattr(ome, "get") else None
-    if not scales:
-        msg = f"{str(path)!r} is a zarr group without OME metadata; give the path of one of its arrays."
-        raise ValueError(msg)
-    finest = scales[0]["datasets"][0]
-    axes = _letters([axis["name"] if isinstance(axis, Mapping) else axis for axis in scales[0].get("axes", ())])
-    keep = {"axes": scales[0].get("axes"), "dataset": {**finest, "path": "0"}, "version": scales[0].get("version")}
-    return ImageFile(path, node[finest["path"]], axes, keep)
-
-
-def _letters(names: Any) -> str | None:
-    """The axes as a string, if every name is a single letter."""
-    return "".join(names).upper() if names and all(isinstance(n, str) and len(n) == 1 for n in names) else None
-
-
-def _create_zarr(original: ImageFile, path: Path, axes: str, dtype: np.dtype[Any]) -> Any:
-    import zarr
-
-    shape = original.source.shape
-    # One image of a stack to a chunk, cut where it is large: tiles are written strip by strip.
-    chunks = tuple(
-        min(n, 512) if letter in "YX" else min(n, 32) if letter == "Z" else 1
-        for letter, n in zip(axes, shape, strict=True)
-    )
-    options: dict[str, Any] = {"shape": shape, "dtype": dtype, "chunks": chunks, "overwrite": True}
-    names = [letter.lower() for letter in axes]
-    if "dataset" not in original.keep:
-        return zarr.create_array(path, dimension_names=names, **options)
-    scale = {key: original.keep[key] for key in ("axes", "version") if original.keep[key] is not None}
-    group = zarr.create_group(path, overwrite=True)
-    group.attrs["ome"] = {"version": "0.5", "multiscales": [{**scale, "datasets": [original.keep["dataset"]]}]}
-    return group.create_array("0", dimension_names=names, **{k: v for k, v in options.items() if k != "overwrite"})

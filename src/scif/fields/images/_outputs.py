@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scif.fields.images._axes import ImageStack
-from scif.fields.images._inputs import Input
-from scif.fields.images._io import check_free, create_like, path_beside
+from scif.fields.images._inputs import Input, open_images
+from scif.fields.images._io import (
+    ImageFile,
+    check_free,
+    check_writable,
+    create_like,
+    finish_like,
+    path_beside,
+)
+from scif.fields.images._ngff import stage_ngff
 
-__all__ = ["Output", "open_output", "to_dtype", "unfinished"]
+__all__ = ["Output", "check_outputs", "open_output", "output_paths", "to_dtype", "unfinished"]
 
 
 @dataclass(frozen=True)
@@ -26,31 +35,36 @@ class Output:
 
     stack: ImageStack
     path: Path | None
+    original: ImageFile | None = None
 
     def finish(self) -> Any:
         """Write to disk what is still in memory and give the file its name; the path, or the array without a file."""
-        if self.path is None:
+        if self.path is None or self.original is None:
             return self.stack.source
-        self._close()
+        part = unfinished(self.path)
+        finish_like(self.original, part, self.stack.source, axes=self.stack.axes.text)
         if self.path.is_dir():  # a zarr array that is to be replaced
             shutil.rmtree(self.path)
-        return unfinished(self.path).replace(self.path)
+        return part.replace(self.path)
 
     def discard(self) -> None:
         """Remove a file that will not be finished."""
         if self.path is None:
             return
-        self._close()
-        partial = unfinished(self.path)
-        if partial.is_dir():
-            shutil.rmtree(partial)
-        else:
-            partial.unlink(missing_ok=True)
+        for part in getattr(self.stack.source, "parts", [self.stack.source]):
+            if isinstance(part, np.memmap):
+                part._mmap.close()  # type: ignore[attr-defined]  # open files cannot be removed everywhere
+        _remove(self.path)
 
-    def _close(self) -> None:
-        if isinstance(self.stack.source, np.memmap):
-            self.stack.source.flush()
-            self.stack.source._mmap.close()  # type: ignore[attr-defined]  # open files cannot be renamed everywhere
+
+def _remove(path: Path) -> None:
+    """Remove what a result that was not finished has left."""
+    partial = unfinished(path)
+    for one in (partial, stage_ngff(partial)):
+        if one.is_dir():
+            shutil.rmtree(one)
+        else:
+            one.unlink(missing_ok=True)
 
 
 def unfinished(path: Path) -> Path:
@@ -77,10 +91,93 @@ def open_output(one: Input, path: str | Path | None, *, dtype: Any, overwrite: b
             )
             raise ValueError(msg)
         return Output(ImageStack(np.empty(stack.source.shape, dtype=dtype), stack.axes), None)
-    path = path_beside(one.file.path) if path is None else Path(path)
+    path = _path_for(one, path)
     check_free(one.file, path, overwrite=overwrite)
-    array = create_like(one.file, unfinished(path), axes=stack.axes.text, dtype=dtype, overwrite=True)
-    return Output(ImageStack(array, stack.axes), path)
+    try:
+        array = create_like(one.file, unfinished(path), axes=stack.axes.text, dtype=dtype, overwrite=True)
+    except BaseException:
+        _remove(path)
+        raise
+    return Output(ImageStack(array, stack.axes), path, one.file)
+
+
+def _path_for(one: Input, path: str | Path | None) -> Path:
+    assert one.file is not None
+    return path_beside(one.file.path, series=one.file.series) if path is None else Path(path)
+
+
+def check_outputs(inputs: Sequence[Input], outs: Sequence[str | Path | None], *, dtype: Any, overwrite: bool) -> None:
+    """Raise before any work where a result could not be written, or would replace another or an input.
+
+    Raises
+    ------
+    FileExistsError
+        If an output exists and ``overwrite`` is false, or is one of the inputs.
+    ValueError
+        If two inputs have one output, or its format cannot hold the image.
+    FileNotFoundError
+        If the folder of an output does not exist.
+    """
+    taken: dict[Path, Input] = {}
+    files = [one for one in inputs if one.file is not None]
+    for one, to in zip(inputs, outs, strict=True):
+        if one.file is None:
+            continue
+        path = _path_for(one, to)
+        if (other := taken.setdefault(path.resolve(), one)) is not one and other.file is not None:
+            msg = (
+                f"{str(other.file.path)!r} and {str(one.file.path)!r} would both be written to {str(path)!r}; list "
+                "each image once, and give images of one name in different folders outputs of their own (out=)."
+            )
+            raise ValueError(msg)
+        for source in files:
+            assert source.file is not None
+            check_free(source.file, path, overwrite=overwrite)
+        kind = one.stack.dtype if dtype is None else np.dtype(dtype)
+        check_writable(one.file, path, axes=one.stack.axes.text, dtype=kind)
+        if not path.parent.is_dir():
+            msg = f"the folder {str(path.parent)!r} of the output does not exist; create it first."
+            raise FileNotFoundError(msg)
+
+
+def output_paths(
+    images: Sequence[str | Path | ImageFile],
+    *,
+    axes: str | None = None,
+    ndim: int = 2,
+    folder: str | Path | None = None,
+    dtype: Any = None,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Where the results for image files go, checked before any work is done.
+
+    Parameters
+    ----------
+    images
+        Paths or opened files.
+    axes, ndim
+        As for :class:`~scif.fields.images.ImageDenoiser`.
+    folder
+        Folder that gets the results under the names of the images; beside each, with ``_denoised``, if not given.
+    dtype
+        Of the results; that of each image if not given.
+    overwrite
+        Whether existing results may be replaced.
+
+    Raises
+    ------
+    ValueError
+        If an image cannot be read, two would get one name, or the format cannot hold the result.
+    FileExistsError
+        If a result exists and ``overwrite`` is false, or is an image itself.
+    """
+    inputs = open_images(list(images), axes=axes, ndim=ndim)
+    outs: list[Path] = []
+    for one in inputs:
+        beside = _path_for(one, None)
+        outs.append(beside if folder is None else Path(folder) / beside.name.replace("_denoised.", ".", 1))
+    check_outputs(inputs, outs, dtype=dtype, overwrite=overwrite)
+    return outs
 
 
 def to_dtype(values: NDArray[np.floating], dtype: np.dtype[Any]) -> NDArray[Any]:

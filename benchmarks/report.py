@@ -8,18 +8,23 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
 
-__all__ = ["keep", "markdown", "provenance", "replace_table"]
+import scif
+
+__all__ = ["keep", "markdown", "provenance", "replace_table", "with_provenance"]
 
 
 def keep(
     path: Path, rows: pd.DataFrame, order: Iterable[str] | None = None, *, keys: Sequence[str] = ("method", "seed")
 ) -> None:
-    """Add rows to a file, in place of those with the same keys, in the order of the methods if it is given."""
+    """Add rows to a file, in place of those with the same keys, in the order of the methods if it is given.
+
+    The rows carry their provenance from now on; that of rows which were measured before it was kept stays empty.
+    """
+    rows = with_provenance(rows)
     if path.exists():
         old = pd.read_csv(path, dtype={"method": str})  # which may look like a number
         again = old.set_index(list(keys)).index.isin(rows.set_index(list(keys)).index)
@@ -76,11 +81,20 @@ def _machine() -> str:
     return f"{cores} cores of {names[0] if names else platform.machine()}"
 
 
+PROVENANCE = ("commit", "version", "machine", "date")
+"""Columns of :func:`provenance`; empty in rows measured before they were kept."""
+
+
+def with_provenance(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with the columns of :func:`provenance`, where they have none yet."""
+    return rows.assign(**{name: value for name, value in provenance().items() if name not in rows})
+
+
 def provenance() -> dict[str, str]:
     """Columns that every measured row carries: commit, version of the package, machine and date."""
     return {
         "commit": _commit(),
-        "version": version("scif"),
+        "version": scif.__version__,
         "machine": _machine(),
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
     }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import matplotlib as mpl
@@ -19,6 +20,14 @@ def _processor() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_AcceleratorConnector, "_choose_auto_accelerator", staticmethod(lambda: "cpu"))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_figures() -> Iterator[None]:
+    """A test that draws with pyplot leaves nothing open for the next."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from benchmarks.counts.data import load
 from benchmarks.counts.methods import METHODS
 from benchmarks.counts.scores import score
 from benchmarks.counts.task import KINDS, Task, make_task
+from benchmarks.report import PROVENANCE, provenance
 
 __all__ = ["adopt", "read_results", "run", "run_one"]
 
@@ -60,7 +61,7 @@ def run(
                     (folder / f"{method}.none").touch()
                     continue
                 key = {"dataset": name, "kind": kind, "seed": seed, "method": method, "shape": task.train.shape}
-                (folder / f"{method}.json").write_text(json.dumps(key | result, indent=1))
+                (folder / f"{method}.json").write_text(json.dumps(key | result | provenance(), indent=1))
                 headline = result["scores"].get("poisson_nll", result["scores"].get("null_correlation"))
                 seconds = result["fit"]["seconds"] + result["denoise"]["seconds"]
                 took = "" if math.isnan(seconds) else f" in {seconds:.1f} s"
@@ -113,7 +114,7 @@ def adopt(known: Path, out: Path) -> int:
     taken = 0
     usage = [f"{step}_{key}" for step in ("fit", "denoise") for key in ("seconds", "cpu_seconds", "peak_mb")]
     derived = {"gain", "seconds", "cpu_seconds", "peak_mb"}
-    described = {"dataset", "kind", "seed", "method", "cells", "genes", "load_average"}
+    described = {"dataset", "kind", "seed", "method", "cells", "genes", "load_average", *PROVENANCE}
     table = pd.read_csv(known, keep_default_na=False, na_values=[""])  # "null" is a kind
     for row in table[table["method"].isin(METHODS)].to_dict("records"):
         path = out / "cache" / row["dataset"] / f"{row['kind']}-{row['seed']}" / f"{row['method']}.json"
@@ -125,6 +126,7 @@ def adopt(known: Path, out: Path) -> int:
             for step in ("fit", "denoise")
         }
         key = {name: row[name] for name in ("dataset", "kind", "seed", "method", "load_average")}
+        key |= {name: row[name] for name in PROVENANCE if isinstance(row.get(name), str)}
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(
             json.dumps(key | {"shape": [row["cells"], row["genes"]]} | steps | {"scores": scores}, indent=1)

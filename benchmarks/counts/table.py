@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 from benchmarks.counts.methods import METHODS
+from benchmarks.report import PROVENANCE
 
 __all__ = ["overview", "runs", "summary", "write_tables"]
 
@@ -76,6 +77,7 @@ def runs(results: Sequence[dict[str, Any]]) -> pd.DataFrame:
             | {f"{step}_{key}": usage[key] for step, usage in (("fit", fit), ("denoise", denoise)) for key in usage}
             | {key: fit[key] + denoise[key] for key in ("seconds", "cpu_seconds")}
             | {"peak_mb": max(fit["peak_mb"], denoise["peak_mb"]), "load_average": result["load_average"]}
+            | {name: result.get(name, "") for name in PROVENANCE}
         )
     table = pd.DataFrame(rows)
     table["gain"] = float("nan")
@@ -99,7 +101,7 @@ def _gain(task: pd.DataFrame) -> pd.Series:
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """Mean and standard deviation over seeds, and costs as ratios to scVI's and MAGIC's on the same data."""
-    grouped = table.drop(columns="seed").groupby(["dataset", "kind", "method"])
+    grouped = table.drop(columns=["seed", *PROVENANCE]).groupby(["dataset", "kind", "method"])
     means, spread, number = grouped.mean(), grouped.std(), grouped.size()
     for reference, method in _REFERENCES.items():
         for name, column in (("seconds", "seconds"), ("peak", "peak_mb"), ("cpu", "cpu_seconds")):

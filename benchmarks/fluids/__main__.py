@@ -12,7 +12,7 @@ import torch
 from benchmarks.fluids.cases import CASES, Task, make_task
 from benchmarks.fluids.figure import draw
 from benchmarks.fluids.methods import METHODS, Inversion, Settings
-from benchmarks.report import markdown, replace_table
+from benchmarks.report import markdown, provenance, replace_table
 from torch import Tensor
 
 from scif.fields.fluids import divergence, relative_l2, spectrum_error, velocity, vorticity_correlation
@@ -96,6 +96,7 @@ def main() -> None:
     for name in options.cases:
         task = make_task(name, size=options.size, examples=options.examples)
         rows, fields = run(task, options.methods, settings)
+        rows = [row | provenance() for row in rows]
         torch.save({"rows": rows, "fields": fields}, cache / f"{name}.pt")
     # cases measured before are kept, so that a long run can be made in parts
     found = {name: torch.load(cache / f"{name}.pt") for name in CASES if (cache / f"{name}.pt").exists()}

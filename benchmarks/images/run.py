@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from benchmarks.images.cases import Case, load
 from benchmarks.images.methods import METHODS, Budget
+from benchmarks.report import provenance
 from numpy.typing import NDArray
 
 from scif.fields.images import affine_psnr, fourier_ring_correlation, psnr, ssim
@@ -72,7 +73,7 @@ def run(
                 result |= {"cpu_seconds": worked, "load_average": load_average, "scores": scores}
                 path.parent.mkdir(parents=True, exist_ok=True)
                 np.save(path.with_suffix(".npy"), images[_SHOWN[name]].astype(np.float32))
-                path.write_text(json.dumps(result, indent=1))
+                path.write_text(json.dumps(result | provenance(), indent=1))
                 report(f"{name} {method} {seed}: PSNR {scores['psnr']:.2f} dB in {seconds:.0f} s")
     return failures
 

@@ -63,6 +63,7 @@ def test_velocity_and_path() -> None:
     torch.testing.assert_close(torch.compile(step, fullgraph=True)(s, t), step(s, t))
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_objectives_are_one_graph(name: str) -> None:
     objective, x1 = OBJECTIVES[name], torch.rand(16, 2) + 0.5

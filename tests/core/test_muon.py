@@ -144,6 +144,7 @@ def train(**options: Any) -> ConsistencyFunction:
     return model
 
 
+@pytest.mark.trains
 def test_a_resumed_training_is_the_uninterrupted_one(tmp_path: Path) -> None:
     keep = pl.callbacks.ModelCheckpoint(tmp_path, filename="{step}", every_n_train_steps=3, save_top_k=-1)
     whole = train(callbacks=[keep])
@@ -153,6 +154,7 @@ def test_a_resumed_training_is_the_uninterrupted_one(tmp_path: Path) -> None:
     assert not torch.equal(weights(whole), weights(train(optimizer="adamw")))
 
 
+@pytest.mark.trains
 def test_mixed_precision_trains() -> None:
     full, mixed = (weights(train(precision=precision)) for precision in ("32-true", "bf16-mixed"))
     assert mixed.dtype == torch.float32

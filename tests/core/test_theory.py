@@ -35,6 +35,7 @@ class Zero(torch.nn.Module):
         return torch.zeros_like(x)
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("name", GRIDS)
 def test_share_of_the_variance_that_survives(name: str) -> None:
     grid, shares = GRIDS[name]

@@ -27,6 +27,7 @@ def test_full_rank_gives_the_counts_back():
     np.testing.assert_allclose(truncated_svd(counts, 8, transform="sqrt"), counts, atol=1e-4)
 
 
+@pytest.mark.trains
 def test_same_counts_give_the_same_output_however_stored(pbmc):
     assert np.array_equal(truncated_svd(pbmc.X), truncated_svd(pbmc.X.tocsc()))
 

@@ -25,6 +25,7 @@ def none_of(X):
     return X
 
 
+@pytest.mark.trains
 def test_rows_are_the_methods_and_equal_the_metric(pbmc):
     result = molecular_cross_validation(
         pbmc, {"p": lambda a: pooled_profile(a.X), "n": none}, n_splits=2, fraction=0.8, seed=4
@@ -59,6 +60,7 @@ def test_methods_see_training_counts_with_annotation(pbmc):
     assert (split_counts(pbmc.layers["counts"][:, np.arange(765) != 5]).train != adata.X).nnz == 0
 
 
+@pytest.mark.trains
 def test_the_scanpy_way_and_frames_score_as_arrays_do(pbmc):
     def in_place(adata):
         adata.X = pooled_profile(adata.X)
@@ -80,6 +82,7 @@ def test_the_scanpy_way_and_frames_score_as_arrays_do(pbmc):
     np.testing.assert_allclose(scores[list(methods)], scores["pooled profile"])
 
 
+@pytest.mark.trains
 @pytest.mark.filterwarnings("ignore:.*has no score")
 def test_a_failing_method_does_not_lose_the_table(pbmc):
     def fails(adata):
@@ -111,6 +114,7 @@ def test_a_failing_method_does_not_lose_the_table(pbmc):
         assert np.isnan(table.loc[name, "poisson_nll"]) == (name != "good")
 
 
+@pytest.mark.trains
 def test_a_wrong_scale_is_refused_with_the_mend_and_read_once_it_is_named(simulated):
     def per_ten_thousand(adata):
         return to_counts(pooled_profile(adata.X), np.full(adata.shape, 1e4 / adata.n_vars))

@@ -40,6 +40,7 @@ def test_sparse_and_dense_predictions_score_the_same(pbmc, score):
     assert score(split.train, split.test) == pytest.approx(score(split.train.toarray(), split.test.toarray()))
 
 
+@pytest.mark.trains
 def test_baselines_score_on_real_counts(pbmc):
     """Values of an independent dense implementation of the protocol."""
     split = split_counts(pbmc.X, 0.9, seed=0)

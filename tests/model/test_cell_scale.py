@@ -104,6 +104,7 @@ def uneven(cells: int = 400) -> tuple[ad.AnnData, np.ndarray, np.ndarray]:
     return adata, x0, log2_scale
 
 
+@pytest.mark.trains
 def test_uneven_cells_are_closer_to_the_truth():
     adata, x0, truth = uneven()
     ICM.setup_anndata(adata)

@@ -10,6 +10,7 @@ from anndata import AnnData
 from scif.model import ICM
 
 
+@pytest.mark.trains
 def test_training_says_what_scif_does_and_nothing_else(
     caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -106,6 +106,7 @@ def test_fewer_directions_of_a_mixture_are_its_marginal():
     torch.testing.assert_close(found, axes.T @ covariance @ axes)
 
 
+@pytest.mark.trains
 def test_directions_that_fit_noise_are_dropped():
     """The simulation has nine; of the fourteen of the network five would add variance to weak components."""
     adata = scif.datasets.simulate_counts(1500, 600, depth=8000.0, seed=11)
@@ -113,6 +114,7 @@ def test_directions_that_fit_noise_are_dropped():
     assert int(model.module.prior.loadings.any(0).sum()) == 9
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize(("cells", "genes", "depth"), [(100, 2000, 300.0), (60, 3000, 2000.0)])
 def test_noise_of_many_genes_is_not_what_few_cells_share(cells, genes, depth):
     """Of cells that differ in depth alone a prior would tell that they differ, and transport would show it."""
@@ -125,6 +127,7 @@ def test_noise_of_many_genes_is_not_what_few_cells_share(cells, genes, depth):
     assert np.isfinite(model.get_denoised(estimator="transport")).all()
 
 
+@pytest.mark.trains
 def test_few_cells_of_many_kinds_have_no_more_directions_than_they_can_show():
     """Noise of thousands of genes makes directions that a hundred cells do not have look well known."""
     adata = scif.datasets.simulate_counts(80, 6000, depth=4000.0, n_types=16, seed=3)
@@ -138,6 +141,7 @@ def test_few_cells_of_many_kinds_have_no_more_directions_than_they_can_show():
     assert loss[1.0] < loss[0.0] + 1e-3 * (loss["pooled"] - loss[0.0]), loss
 
 
+@pytest.mark.trains
 def test_transport_keeps_the_variance_of_every_direction_of_the_truth(simulation):
     """All nine directions that the simulation has, within a tenth; the posterior mean loses some of each."""
     adata, model = simulation
@@ -154,6 +158,7 @@ def test_transport_keeps_the_variance_of_every_direction_of_the_truth(simulation
     assert (ratio["mean"] < ratio["transport"]).all(), ratio
 
 
+@pytest.mark.trains
 def test_consistency_predicts_held_out_molecules_better_than_the_anchor_alone():
     adata = scif.datasets.pbmc68k_counts()
     split = split_counts(adata.X, 0.9, seed=5)
@@ -166,6 +171,7 @@ def test_consistency_predicts_held_out_molecules_better_than_the_anchor_alone():
     assert loss[1.0] < loss[0.0] - 5e-5, loss
 
 
+@pytest.mark.trains
 def test_share_of_the_prior_follows_the_weights(simulation):
     _, model = simulation
     assert float(model.module.prior_share) == pytest.approx(0.5)
@@ -182,6 +188,7 @@ def test_steps_of_the_consistency_term_train_it_by_gradients():
     assert float(model.module.prior_share) == 0.0
 
 
+@pytest.mark.trains
 def test_training_on_forgets_the_prior_until_it_ends(simulation):
     """It belongs to the network that it was fitted to."""
     adata = scif.datasets.simulate_counts(120, 60, seed=0)
@@ -217,6 +224,7 @@ def test_a_prior_that_cannot_be_fitted_loses_no_model(monkeypatch):
         )
 
 
+@pytest.mark.trains
 def test_shuffled_genes_stay_uncorrelated_with_the_prior_too():
     adata = scif.datasets.simulate_counts(800, 300, depth=1500.0, seed=2)
     common = np.flatnonzero(adata.X.getnnz(0) >= 0.2 * adata.n_obs)
@@ -226,6 +234,7 @@ def test_shuffled_genes_stay_uncorrelated_with_the_prior_too():
     assert ours < observed + 0.02, (observed, ours)
 
 
+@pytest.mark.trains
 def test_batches_differ_by_their_offsets_alone():
     """A cell expressed as another batch keeps its code: transport is moved by the batches' offsets."""
     adata = scif.datasets.simulate_counts(400, 150, n_batches=2, depth=1500.0, seed=4)

@@ -112,6 +112,7 @@ def trained(x: sp.csr_matrix, **setup: object) -> tuple[ICM, ad.AnnData]:
     return model, adata
 
 
+@pytest.mark.trains
 def test_counts_that_do_not_know_their_library_stay_uncorrelated():
     """Counts shuffled as they are: each gene's share of the library falls as it grows, and is no biology."""
     counts = scif.datasets.pbmc68k_counts().X
@@ -135,6 +136,7 @@ def test_counts_that_do_not_know_their_library_stay_uncorrelated():
     assert np.median(slope.iloc[shuffled[counts[shuffled] > 300]]) == pytest.approx(-1.0, abs=0.2)
 
 
+@pytest.mark.trains
 def test_trend_is_saved_and_follows_size_factors(tmp_path):
     x, library = drawn(cells=300, genes=60, mean=4.0)
     x = sp.csr_matrix(x)

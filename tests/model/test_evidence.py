@@ -113,6 +113,7 @@ def believed(x: np.ndarray) -> np.ndarray:
     return model.credibility.to_numpy()
 
 
+@pytest.mark.trains
 def test_the_model_believes_what_follows_and_not_what_does_not():
     x = drawn(seed=7, depth=2.0)
     found = believed(x)
@@ -121,6 +122,7 @@ def test_the_model_believes_what_follows_and_not_what_does_not():
     assert found[FOLLOWING:].mean() < 0.1
 
 
+@pytest.mark.trains
 def test_more_is_asked_of_genes_with_variation_of_their_own(monkeypatch):
     """With as much asked of all, more of those that follow nothing are believed."""
     x = drawn(seed=8, depth=2.0)

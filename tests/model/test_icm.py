@@ -101,6 +101,7 @@ def test_a_view_stays_a_view(adata, model, denoised):
     assert view.is_view
 
 
+@pytest.mark.trains
 def test_same_seed_same_result_and_global_state_untouched(adata, denoised):
     state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
     again = trained(adata.copy()).get_denoised()
@@ -118,6 +119,7 @@ def split_entries(x: sparse.csr_matrix) -> sparse.csr_matrix:
     return sparse.csr_matrix((data, columns, 2 * x.indptr), x.shape)
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize(
     "layout", ["csc", "csr_array", "dense", "int", "float64", "fortran", "layer", "backed", "dask", "view", "split"]
 )
@@ -156,6 +158,7 @@ def test_every_layout_gives_the_same(adata, denoised, layout, tmp_path):
     )
 
 
+@pytest.mark.trains
 def test_a_second_training_really_trains(adata):
     model = trained(adata.copy())
     before = {name: value.clone() for name, value in model.module.named_parameters()}
@@ -173,6 +176,7 @@ def test_history_curves_are_numbers(model):
     assert all(curve.iloc[:, 0].dtype == float for curve in model.history.values())
 
 
+@pytest.mark.trains
 def test_saved_model_gives_bit_equal_output_in_a_new_process(adata, model, denoised, tmp_path):
     model.save(tmp_path / "model", save_anndata=True)
     code = (
@@ -201,6 +205,7 @@ def test_inverse_dispersion_is_aligned_to_the_genes(adata, model):
     assert (poisson.inverse_dispersion == 1e6).all()
 
 
+@pytest.mark.trains
 def test_a_given_channel_is_used(adata):
     theta = torch.full((60,), 3.0)
     model = trained(adata.copy(), noise=scif.core.NegativeBinomial(theta))
@@ -244,6 +249,7 @@ def test_size_factors_set_the_scale(adata):
     np.testing.assert_allclose(sums.sum(), adata.X.sum(), rtol=1e-3)
 
 
+@pytest.mark.trains
 def test_transform_batch_expresses_all_cells_alike():
     data = scif.datasets.simulate_counts(400, 50, n_types=2, n_batches=2, trajectory=False, depth=500.0, seed=1)
     ICM.setup_anndata(data, batch_key="batch")
@@ -269,6 +275,7 @@ def test_publication_objective_is_available(adata):
     assert np.isfinite(model.get_denoised()).all()
 
 
+@pytest.mark.trains
 def test_without_residual_the_result_is_what_genes_share(adata):
     """The same training; a cell's own count of a gene moves its estimate by way of the code alone."""
     models = {}
@@ -293,6 +300,7 @@ def test_without_residual_the_result_is_what_genes_share(adata):
     np.testing.assert_allclose(drawn, shared.get_denoised(), rtol=0.05)
 
 
+@pytest.mark.trains
 def test_training_stops_when_three_looks_have_shown_nothing_better():
     adata = ad.AnnData(np.random.default_rng(0).poisson(1.0, (100, 60)).astype(np.float32))  # nothing to learn
     ICM.setup_anndata(adata)

@@ -40,6 +40,7 @@ def test_an_interrupted_training_keeps_its_weights(adata: ad.AnnData) -> None:
     assert np.isfinite(model.get_denoised()).all()
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize(
     ("hook", "error", "then"),
     [

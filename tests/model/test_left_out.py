@@ -30,6 +30,7 @@ def score(x: np.ndarray, *, seed: int = 0, batch: np.ndarray | None = None) -> n
     return evidences.evidence(counts, start.components.numpy(), batch=batch, rng=np.random.default_rng(seed))
 
 
+@pytest.mark.trains
 def test_counts_that_know_nothing_of_their_cell_are_no_evidence_however_many(monkeypatch):
     """By first order, which all other genes are judged by, they follow what they themselves have done to codes."""
     samples = [drawn(seed=s, share=share) for s in range(8) for share in (0.2, 2.0)]
@@ -119,6 +120,7 @@ def test_batches_of_different_composition_do_not_count():
     assert score(x, batch=batch)[-1] < 4
 
 
+@pytest.mark.trains
 def test_the_model_does_not_believe_it():
     x = drawn(seed=4)
     ICM.setup_anndata(adata := ad.AnnData(sparse.csr_matrix(x)))

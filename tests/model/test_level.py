@@ -25,6 +25,7 @@ def simulated() -> np.ndarray:
     return simulate_counts(1200, 200, depth=600, truth=False, seed=0).X.toarray()
 
 
+@pytest.mark.trains
 def test_totals_are_kept_where_counts_are_not_log_linear_in_depth(simulated: np.ndarray) -> None:
     """A gene of which shallow cells have some and deep ones hardly any."""
     rng = np.random.default_rng(1)
@@ -41,6 +42,7 @@ def test_totals_are_kept_where_counts_are_not_log_linear_in_depth(simulated: np.
     assert np.abs(ratio[alone] - 1.0).max() < 0.1
 
 
+@pytest.mark.trains
 def test_a_gene_that_one_cell_has_is_expected_of_no_other(simulated: np.ndarray) -> None:
     alone = np.zeros((len(simulated), 1))
     alone[17] = 60.0
@@ -49,6 +51,7 @@ def test_a_gene_that_one_cell_has_is_expected_of_no_other(simulated: np.ndarray)
     assert np.delete(found, 17).sum() < 6.0
 
 
+@pytest.mark.trains
 def test_totals_are_kept_by_a_second_training_as_by_the_first(simulated: np.ndarray) -> None:
     """Of a gene half of whose molecules are in one cell: what is expected of the others is not halved twice."""
     gene = np.random.default_rng(4).poisson(0.05, (len(simulated), 1))
@@ -62,6 +65,7 @@ def test_totals_are_kept_by_a_second_training_as_by_the_first(simulated: np.ndar
     assert abs(model.get_denoised().sum(0)[-1] / gene.sum() - 1.0) < 0.05
 
 
+@pytest.mark.trains
 def test_genes_of_cells_that_the_start_does_not_see_are_not_lost(
     simulated: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,6 +82,7 @@ def test_genes_of_cells_that_the_start_does_not_see_are_not_lost(
         assert (found > 0).all() or estimator == "transport"
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("molecules", [1, 2])
 def test_no_gene_is_lost_whose_molecules_are_held_out(simulated: np.ndarray, molecules: int) -> None:
     """One or two in a cell: some of these genes have none left to train on."""

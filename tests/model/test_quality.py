@@ -39,6 +39,7 @@ def simulation() -> tuple[ad.AnnData, ICM]:
     return adata, model
 
 
+@pytest.mark.trains
 def test_closer_to_the_truth_than_simple_methods(simulation):
     adata, model = simulation
     truth = np.asarray(adata.layers["truth"])
@@ -51,6 +52,7 @@ def test_closer_to_the_truth_than_simple_methods(simulation):
     assert ours < 0.9 * min(errors.values()), (ours, errors)
 
 
+@pytest.mark.trains
 def test_amplified_counts_want_the_negative_binomial():
     adata = scif.datasets.simulate_counts(300, 200, depth=500.0, seed=5)
     molecules, truth = adata.X.toarray(), np.asarray(adata.layers["truth"])
@@ -63,6 +65,7 @@ def test_amplified_counts_want_the_negative_binomial():
     assert errors["nb"] < 0.8 * errors["poisson"]
 
 
+@pytest.mark.trains
 def test_transport_keeps_the_variance_that_the_mean_loses(simulation):
     adata, model = simulation
     truth = np.asarray(adata.layers["truth"])
@@ -78,6 +81,7 @@ def test_transport_keeps_the_variance_that_the_mean_loses(simulation):
     assert (ratio["mean"] < ratio["transport"]).all(), ratio
 
 
+@pytest.mark.trains
 def test_transport_has_the_variance_that_held_out_molecules_of_real_counts_tell(pbmc):
     split = split_counts(pbmc.X, 0.7, seed=0)
     pbmc.X = split.train
@@ -92,6 +96,7 @@ def test_transport_has_the_variance_that_held_out_molecules_of_real_counts_tell(
     assert kept["mean"] < kept["transport"], kept
 
 
+@pytest.mark.trains
 def test_held_out_molecules_of_real_counts():
     scores = molecular_cross_validation(
         scif.datasets.pbmc68k_counts(),
@@ -102,6 +107,7 @@ def test_held_out_molecules_of_real_counts():
     assert gain > 1.25, scores
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("kind", ["rate", "count"])
 def test_shuffled_genes_stay_uncorrelated(kind):
     adata = scif.datasets.pbmc68k_counts()
@@ -117,6 +123,7 @@ def test_shuffled_genes_stay_uncorrelated(kind):
         assert ours < observed + 0.02, (estimator, observed, ours)
 
 
+@pytest.mark.trains
 def test_shuffled_genes_do_not_vary_less_in_shallow_cells():
     """Posterior means do, three- to fourfold: what a logarithm makes of that is a trend with depth."""
     adata = scif.datasets.pbmc68k_counts()
@@ -138,6 +145,7 @@ def test_shuffled_genes_do_not_vary_less_in_shallow_cells():
     assert abs(np.corrcoef(np.log1p(rates).T, np.log(library))[-1, :-1].mean()) < 0.2
 
 
+@pytest.mark.trains
 def test_a_collapsing_run_says_so():
     """The publication's objective on one coarse step, from a start that knows nothing, erases the signal."""
     adata = scif.datasets.simulate_counts(300, 100, depth=400.0, seed=0)

@@ -25,6 +25,7 @@ def rare(request: pytest.FixtureRequest) -> tuple[int, np.ndarray]:
     return cells, counts.astype(np.float32)
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("estimator", ["mean", "transport"])
 def test_estimates_explain_every_cell_better_than_the_average_cell_does(
     rare: tuple[int, np.ndarray], estimator: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from scif.model._residual import GRID, ROUNDS_FOR_VARIANCE, _posterior_mean
@@ -23,6 +24,7 @@ def test_what_is_well_measured_is_itself():
     np.testing.assert_allclose(found, shape, rtol=0.18)  # steps of the grid are 0.25
 
 
+@pytest.mark.trains
 def test_what_is_not_measured_is_what_similar_genes_are():
     loss = losses(np.full(101, 2.0), cells=20_000, mean=5.0)
     loss[:, 50] = 3.0
@@ -69,6 +71,7 @@ def test_genes_with_few_molecules_are_lent_no_variation():
     assert many < 0.04 < few, (many, few)
 
 
+@pytest.mark.trains
 def test_genes_that_a_few_cells_have_all_of_are_found():
     """A marker of four cells in a thousand has the shape 0.004; with a least one of 0.02 its cells lose most of it."""
     shape = np.full(200, 0.004)

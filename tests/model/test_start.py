@@ -21,11 +21,13 @@ def _width(x: sparse.csr_matrix) -> int:
     return choose_width(x, rng=np.random.default_rng(0))
 
 
+@pytest.mark.trains
 def test_few_directions_are_found_and_the_deeper_the_data_the_more_of_their_curvature():
     shallow, deep = (_width(_directions(3, depth=depth)) for depth in (200.0, 4000.0))
     assert 3 <= shallow <= deep <= 12
 
 
+@pytest.mark.trains
 def test_many_directions_ask_for_more_than_the_first_widths_offer():
     assert _width(_directions(100)) in WIDE[1:]
 

@@ -100,6 +100,7 @@ def test_every_cell_comes_once_and_from_memory(monkeypatch, batch_size):
     assert sum(again, []) == epochs[0]
 
 
+@pytest.mark.trains
 def test_training_from_disk_by_neighbours_is_as_good(tmp_path, monkeypatch):
     """Cells sorted by type, as files often are: mixing must undo it."""
     data = scif.datasets.simulate_counts(600, 80, n_types=4, depth=400.0, seed=0)

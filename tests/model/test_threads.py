@@ -37,6 +37,7 @@ def test_an_error_leaves_the_number_of_threads(threads: int) -> None:
     assert torch.get_num_threads() == threads
 
 
+@pytest.mark.trains
 def test_numbers_do_not_depend_on_how_many_threads_there_are(threads: int) -> None:
     adata = simulate_counts(300, 4000, depth=2000, truth=False, seed=0)  # wide enough for a minibatch in pieces
     ICM.setup_anndata(adata)
@@ -53,6 +54,7 @@ def test_numbers_do_not_depend_on_how_many_threads_there_are(threads: int) -> No
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.trains
 def test_counts_split_ahead_are_those_that_the_anchor_would_split(monkeypatch: pytest.MonkeyPatch) -> None:
     adata = simulate_counts(150, 60, depth=400, truth=False, seed=0)
     ICM.setup_anndata(adata)

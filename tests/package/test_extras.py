@@ -36,6 +36,7 @@ def run_without(absent: tuple[str, ...], code: str) -> str:
     return done.stdout
 
 
+@pytest.mark.trains
 def test_the_library_loads_without_scvi_tools_scanpy_and_the_extras():
     absent = ("scvi", "scanpy", "umap", "ot", "pywt", "skimage", "tifffile", "torchdiffeq", "loompy")
     run_without(
@@ -43,6 +44,7 @@ def test_the_library_loads_without_scvi_tools_scanpy_and_the_extras():
     )
 
 
+@pytest.mark.trains
 def test_counts_need_no_extra():
     said = run_without(
         ("ot", "pywt", "skimage", "tifffile", "torchdiffeq", "loompy"),
@@ -90,6 +92,7 @@ def test_extras_named_in_the_code_exist():
     assert project["name"] == DISTRIBUTION
 
 
+@pytest.mark.trains
 def test_figures_name_matplotlib():
     said = run_without(
         ("matplotlib",),

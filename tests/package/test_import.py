@@ -21,11 +21,13 @@ def test_importing_the_package_loads_nothing_heavy():
     assert loaded_after("import scif", HEAVY) == ""
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("module", ["core", "nn", "fields.images", "fields.fluids", "metrics", "datasets"])
 def test_only_the_count_model_needs_scvi_tools_and_scanpy(module):
     assert loaded_after(f"import scif.{module}", ("scvi", "scanpy", "umap")) == ""
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("module", ["metrics", "datasets"])
 def test_arrays_need_no_torch(module):
     assert loaded_after(f"import scif.{module}", ("torch", "lightning")) == ""

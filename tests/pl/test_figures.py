@@ -37,6 +37,7 @@ def test_rows_are_observed_and_denoised_and_columns_labels_and_genes(denoised):
     assert legend == set(denoised.obs["cell_type"].cat.categories)
 
 
+@pytest.mark.trains
 def test_a_gene_shows_its_own_log_expression_on_one_scale(denoised):
     figure = pl.denoising(denoised, ["gene_1"], basis="pca", return_fig=True)
     above, below = (figure.axes[i].collections[0] for i in (1, 3))
@@ -46,6 +47,7 @@ def test_a_gene_shows_its_own_log_expression_on_one_scale(denoised):
         np.testing.assert_allclose(np.sort(points.get_array()), np.sort(expected), rtol=1e-4)
 
 
+@pytest.mark.trains
 def test_both_rows_show_the_same_when_nothing_changed(denoised):
     denoised.layers["same"] = denoised.X.copy()
     figure = pl.denoising(denoised, color="batch", layer="same", basis="pca", return_fig=True)
@@ -53,6 +55,7 @@ def test_both_rows_show_the_same_when_nothing_changed(denoised):
         np.testing.assert_array_equal(first.get_offsets(), second.get_offsets())
 
 
+@pytest.mark.trains
 def test_drawing_changes_nothing(denoised):
     before = denoised.copy()
     pl.denoising(denoised, ["gene_1"], color="cell_type", basis="pca", return_fig=True)
@@ -69,6 +72,7 @@ def test_umap_repeats_itself(denoised):
     np.testing.assert_array_equal(first, second)
 
 
+@pytest.mark.trains
 def test_colours_stored_by_scanpy_are_used(denoised):
     stored = [f"#0000{i:02x}" for i in range(6)]
     denoised.uns["cell_type_colors"] = stored
@@ -77,6 +81,7 @@ def test_colours_stored_by_scanpy_are_used(denoised):
     np.testing.assert_allclose(blue, np.arange(6) / 255)
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
@@ -106,6 +111,7 @@ def test_learning_curve_needs_a_history():
         pl.learning_curve({"elbo": pd.DataFrame({"elbo": [1.0]})})
 
 
+@pytest.mark.trains
 def test_one_gene_is_one_gene_and_numbers_get_a_colour_bar(denoised):
     denoised.obs["depth"] = np.linspace(1.0, 2.0, denoised.n_obs)
     figure = pl.denoising(denoised, "gene_1", color="depth", basis="pca", return_fig=True)
@@ -131,6 +137,7 @@ def test_own_coordinates_are_drawn_as_they_are(denoised):
         np.testing.assert_allclose(ax.collections[0].get_offsets(), denoised.obsm[key][:, :2])
 
 
+@pytest.mark.trains
 def test_many_clusters_fit_into_the_figure(denoised):
     denoised.obs["cluster"] = [f"a cluster with a very long name {i % 40}" for i in range(400)]
     figure = pl.denoising(denoised, color="cluster", basis="pca", return_fig=True)
@@ -167,6 +174,7 @@ def figures(adata) -> dict:
     }
 
 
+@pytest.mark.trains
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", pl.__all__)
 def test_scanpys_conventions_hold(denoised, tmp_path, name):
@@ -179,6 +187,7 @@ def test_scanpys_conventions_hold(denoised, tmp_path, name):
     assert not pyplot.get_fignums()
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("name", ["dropout_curve", "gene_variance", "molecular_cross_validation"])
 def test_own_axes_are_drawn_in(denoised, name):
     ax = Figure().subplots()
@@ -234,6 +243,7 @@ def test_labels_and_genes_are_checked(denoised):
         pl.dropout_curve(denoised, layer="x")
 
 
+@pytest.mark.trains
 @pytest.mark.filterwarnings("ignore:.*has no score")
 def test_bars_name_what_has_no_score(simulated):
     result = molecular_cross_validation(simulated, {"fails": lambda adata: 1 / 0}, n_splits=1)

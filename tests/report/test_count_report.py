@@ -29,6 +29,7 @@ def report(simulated):
     )
 
 
+@pytest.mark.trains
 def test_findings_say_what_is_good_and_what_is_not(report):
     found = {f.topic: f for f in report.findings()}
     assert list(found) == [
@@ -49,6 +50,7 @@ def test_findings_say_what_is_good_and_what_is_not(report):
     assert "[look]" in repr(report)
 
 
+@pytest.mark.trains
 def test_the_frame_holds_every_number(report):
     table = report.to_frame().set_index(["section", "measure"])["value"]
     assert table["data", "molecules"] == report.n_molecules
@@ -72,6 +74,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
+@pytest.mark.trains
 def test_the_page_is_whole_and_needs_no_network(report, tmp_path):
     path = report.to_html(tmp_path / "report.html")
     text = path.read_text(encoding="utf-8")
@@ -86,6 +89,7 @@ def test_the_page_is_whole_and_needs_no_network(report, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
 
 
+@pytest.mark.trains
 def test_a_page_that_cannot_be_written_leaves_nothing(report, tmp_path, monkeypatch):
     monkeypatch.setattr("scif.report._html.os.replace", lambda *_: (_ for _ in ()).throw(OSError("no room")))
     with pytest.raises(OSError, match="no room"):
@@ -100,6 +104,7 @@ def test_little_is_enough(simulated, tmp_path):
     assert len(report.to_frame()) > 5
 
 
+@pytest.mark.trains
 @pytest.mark.filterwarnings("ignore:.*has no score")
 def test_a_failed_method_is_said(simulated):
     result = molecular_cross_validation(simulated, {"fails": lambda a: 1 / 0}, n_splits=1)

@@ -1,8 +1,9 @@
-"""Data to try things on: real counts without a download, and simulated counts whose expectation is known."""
+"""Data to try things on, real and simulated, and a reader of the formats that users have."""
 
 from __future__ import annotations
 
 from scif.datasets._pbmc import pbmc68k_counts
+from scif.datasets._read import read_counts
 from scif.datasets._simulate import simulate_counts
 
-__all__ = ["pbmc68k_counts", "simulate_counts"]
+__all__ = ["pbmc68k_counts", "read_counts", "simulate_counts"]

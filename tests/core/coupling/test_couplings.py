@@ -54,6 +54,7 @@ def cost(pairs: Coupled) -> float:
     return (squared if pairs.weights is None else squared * pairs.weights).mean().item()
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("name", ALL)
 def test_shapes_determinism_and_untouched_global_state(name: str) -> None:
     x0, _ = batches()

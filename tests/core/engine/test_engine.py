@@ -50,6 +50,7 @@ def weights(model: nn.Module) -> Tensor:
     return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("interrupted_at", [4, 7], ids=["between-epochs", "within-an-epoch"])
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: Path, interrupted_at: int, accumulate: int) -> None:

@@ -51,6 +51,7 @@ def wasserstein(a: Tensor, b: Tensor) -> float:
     return float((a.flatten().sort().values - b.flatten().sort().values).abs().mean())
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize(
     "name", ["gaussian", "gamma", *(pytest.param(n, marks=pytest.mark.slow) for n in ("poisson", "jacobi"))]
 )

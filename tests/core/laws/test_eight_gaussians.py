@@ -47,6 +47,7 @@ def mode_weights(x: Tensor) -> Tensor:
     return torch.cdist(x, MODES).argmin(1).bincount(minlength=8) / len(x)
 
 
+@pytest.mark.trains
 def test_a_short_run_gains_decibels_and_keeps_all_modes() -> None:
     x0, x1, estimate = denoised(icm(), steps=500)
     assert psnr(x1, x0) == pytest.approx(16.49, abs=0.1)  # 10 log10(1 / sigma**2) + 10 / ln(10) * Euler's constant

@@ -57,6 +57,7 @@ def distance_ratio(data, *, steps: int) -> float:
     return ours / reference
 
 
+@pytest.mark.trains
 def test_a_short_run_is_closer_to_the_data_than_noise_is() -> None:
     assert distance_ratio(eight_gaussians, steps=150) < 0.75 * distance_ratio(eight_gaussians, steps=1)
 

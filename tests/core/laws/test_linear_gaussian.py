@@ -97,6 +97,7 @@ def test_icm_settles_where_the_theory_says(num_steps: int, snr: float) -> None:
     assert survival(trained_icm(Uniform(), num_steps, snr), snr) == pytest.approx(expected, rel=0.02)
 
 
+@pytest.mark.trains
 def test_icm_and_ifm_agree_on_one_grid() -> None:
     snr, schedule = 1.0, Karras()
     grid = schedule.grid(10)
@@ -150,6 +151,7 @@ def test_the_anchor_alone_is_the_conditional_mean_given_a_part(fraction: float) 
     assert float(model.slopes[-1].detach()) == pytest.approx(snr / (snr + 1.0 / fraction), rel=0.02)
 
 
+@pytest.mark.trains
 def test_with_the_anchor_what_the_posterior_mean_has_survives_at_snr_0_3() -> None:
     snr, grid = 0.3, Uniform().grid(3)
     x1 = normal(snr + 1.0)
@@ -165,6 +167,7 @@ def test_with_the_anchor_what_the_posterior_mean_has_survives_at_snr_0_3() -> No
     assert 0.1 < kept < 0.25
 
 
+@pytest.mark.trains
 def test_with_a_light_anchor_and_many_steps_most_of_the_signal_survives_at_snr_0_3() -> None:
     snr, schedule = 0.3, Karras()
     objective = 0.1 * Anchor(NOISE, fraction=0.9) + ICM(NOISE, schedule=schedule, num_steps=40)

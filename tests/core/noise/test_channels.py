@@ -188,6 +188,7 @@ def test_samples_are_differentiable_where_promised(smooth):
     assert torch.autograd.gradcheck(draw, x0, eps=1e-6, atol=1e-4)
 
 
+@pytest.mark.trains
 def test_log_prob_is_differentiable_in_x0(smooth_density):
     channel, points = smooth_density.make(), smooth_density.points()
     x0 = smooth_density.interior(2).requires_grad_()
@@ -207,6 +208,7 @@ def test_copies_and_saved_states_are_the_same_channel(case):
     assert other.support_x1 is channel.support_x1
 
 
+@pytest.mark.trains
 def test_channels_compile_to_one_graph(compiles):
     channel = compiles.make()
     x0 = compiles.signals(4, torch.float32)

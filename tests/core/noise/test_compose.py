@@ -70,6 +70,7 @@ def test_chains_without_a_closed_form_have_no_density(chain):
         chain.log_prob(torch.ones(1, 2), torch.ones(1, 2))
 
 
+@pytest.mark.trains
 def test_moments_without_a_closed_form_are_estimated():
     x0 = torch.tensor([[1.0, 2.0, 3.0]])
     chain = Compose(Multinomial(60), Gamma(200.0), moment_draws=1000)

@@ -25,6 +25,7 @@ def clean(n: int = 500_000, seed: int = 10) -> Tensor:
     return torch.rand(n, 1, generator=torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("name", CHANNELS)
 @pytest.mark.parametrize(
     ("function", "slope"),
@@ -61,6 +62,7 @@ def test_kernels_known_in_closed_form(noise: NoiseModel, known: Callable) -> Non
     assert error < 0.04 * wanted.square().mean().sqrt()
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("name", CHANNELS)
 def test_its_mean_is_the_covariance_of_noise_and_observation(name: str) -> None:
     noise, x0 = CHANNELS[name], torch.tensor([[0.2], [0.5], [0.9]])

@@ -30,6 +30,7 @@ def weak(x: Tensor, t: Tensor) -> Tensor:
     return t * x / (t**2 + 0.01)
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("budget", [3, 6, 12])
 @pytest.mark.parametrize(("velocity", "ratio"), [(modes, 0.95), (weak, 0.5)])
 def test_beats_uniform_steps_at_equal_budget(velocity: Callable[..., Tensor], ratio: float, budget: int) -> None:

@@ -34,12 +34,14 @@ def plain() -> FluidInverter:
     return inverter.fit(draw(128).final, max_steps=100, batch_size=16, lr=6e-3)
 
 
+@pytest.mark.trains
 def test_icm_learns_the_inverse_from_final_fields_alone(plain: FluidInverter) -> None:
     fresh = draw(16, seed=1)
     before, after = relative_l2(fresh.final, fresh.initial), relative_l2(plain.invert(fresh.final), fresh.initial)
     assert after.mean() < 0.35 * before.mean()
 
 
+@pytest.mark.trains
 def test_trained_at_one_resolution_runs_at_another(plain: FluidInverter) -> None:
     coarse, fine = draw(8, seed=1), draw(8, size=32, seed=1)
     at_coarse, at_fine = plain.invert(coarse.final), plain.invert(fine.final)
@@ -54,6 +56,7 @@ def test_misfit_needs_no_truth_and_refinements_lower_it(plain: FluidInverter) ->
     assert (plain.misfit(fresh.initial, fresh.final) < 1e-5).all()
 
 
+@pytest.mark.trains
 def test_ifm_learns_the_inverse_too() -> None:
     inverter = FluidInverter(CASE.channel, method="ifm", num_steps=3, **SMALL)
     inverter.fit(draw(64).final, max_steps=30, batch_size=16, lr=6e-3)
@@ -62,6 +65,7 @@ def test_ifm_learns_the_inverse_too() -> None:
     assert after.mean() < 0.8 * before.mean()
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("sigma", [0.0, 0.05])
 def test_training_from_the_backward_integration_does_not_lose_what_it_has(sigma: float) -> None:
     case = laminar(sigma=sigma, cutoff=4)
@@ -73,6 +77,7 @@ def test_training_from_the_backward_integration_does_not_lose_what_it_has(sigma:
     assert errors[0] < 1.02 * errors[1]
 
 
+@pytest.mark.trains
 def test_training_is_repeatable_and_leaves_the_global_generator_alone() -> None:
     final, state = draw(32).final, torch.get_rng_state()
     first, second, other = (

@@ -144,6 +144,7 @@ def test_tendency_is_the_time_derivative() -> None:
     torch.testing.assert_close(flow.tendency(flow.solve(start, dt, steps=1)), slope, rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.trains
 def test_gradients_are_exact() -> None:
     start = fields(1, 7).requires_grad_()
     flow = NavierStokes2D(0.05, forcing=kolmogorov(0.5, 1))

@@ -24,6 +24,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.trains
 def test_denoise_writes_beside_and_saves_the_model(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = folder / "model.safetensors"
     noisy = folder / "noisy.tif"

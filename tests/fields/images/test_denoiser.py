@@ -39,6 +39,7 @@ def fit(noise: object, images: np.ndarray, **options: object) -> ImageDenoiser:
     return ImageDenoiser(noise, **{**TINY, **options}).fit(images, **SHORT)
 
 
+@pytest.mark.trains
 def test_learns_to_denoise_from_noise_alone() -> None:
     rng = np.random.default_rng(0)
     clean = scene(64, 64)
@@ -53,6 +54,7 @@ def test_learns_to_denoise_from_noise_alone() -> None:
     assert curve[-1] < 0.5 * curve[0]
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("estimator", ["mean", "transport"])
 def test_same_scale_out(noisy: np.ndarray, estimator: str) -> None:
     """Images in other units give the same result in these units; a shift comes out as a shift."""
@@ -64,6 +66,7 @@ def test_same_scale_out(noisy: np.ndarray, estimator: str) -> None:
     assert one.mean() == pytest.approx(noisy[:, 0].mean(), rel=0.02)
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
 def test_dtype_is_kept(noisy: np.ndarray, fitted: ImageDenoiser, dtype: type) -> None:
     images = noisy.clip(0, 255).astype(dtype)
@@ -116,6 +119,7 @@ def test_any_size_and_lists(fitted: ImageDenoiser) -> None:
     assert all(np.isfinite(one).all() for one in results)
 
 
+@pytest.mark.trains
 def test_channels_apart_are_separate_denoisers(noisy: np.ndarray) -> None:
     apart = ImageDenoiser(Gaussian(20.0), channels="apart", **TINY).fit(noisy, axes="TCYX", **SHORT)
     result = apart.denoise(noisy, axes="TCYX")
@@ -124,6 +128,7 @@ def test_channels_apart_are_separate_denoisers(noisy: np.ndarray) -> None:
         np.testing.assert_array_equal(result[:, c], alone.denoise(noisy[:, c]))
 
 
+@pytest.mark.trains
 def test_the_seed_decides_and_the_global_generator_is_left_alone(noisy: np.ndarray) -> None:
     before = torch.random.get_rng_state()
     first, again, other = (fit(Gaussian(20.0), noisy[:, 0], seed=seed).denoise(noisy[:, 0]) for seed in (0, 0, 1))
@@ -132,6 +137,7 @@ def test_the_seed_decides_and_the_global_generator_is_left_alone(noisy: np.ndarr
     assert torch.equal(before, torch.random.get_rng_state())
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize(
     ("noise", "options"),
     [
@@ -161,6 +167,7 @@ def test_saved_and_loaded_is_bit_equal(noise: object, options: dict, noisy: np.n
         denoiser.save(tmp_path / "model.safetensors")
 
 
+@pytest.mark.trains
 def test_volumes(tmp_path: Path) -> None:
     volume = (scene(9, 30, 26) + np.random.default_rng(0).normal(scale=20, size=(9, 30, 26))).astype(np.float32)
     denoiser = ImageDenoiser(Gaussian(20.0), ndim=3, **TINY).fit(volume, **{**SHORT, "patch": (8, 16, 16)})
@@ -206,12 +213,14 @@ def test_what_fails_halfway_leaves_nothing_that_looks_like_a_result(
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.trains
 def test_training_from_files_is_training_from_arrays(noisy: np.ndarray, fitted: ImageDenoiser, tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", noisy, metadata={"axes": "TCYX"}, photometric="minisblack")
     again = ImageDenoiser(Gaussian(20.0), **TINY).fit(str(tmp_path / "a.tif"), **SHORT)
     np.testing.assert_array_equal(again.denoise(noisy, axes="TCYX"), fitted.denoise(noisy, axes="TCYX"))
 
 
+@pytest.mark.trains
 def test_auto_says_what_it_found(noisy: np.ndarray) -> None:
     with pytest.warns(UserWarning, match=r"noise='auto' found Gaussian noise: sigma (19|20|21)"):
         denoiser = fit("auto", noisy[:, 0])
@@ -219,6 +228,7 @@ def test_auto_says_what_it_found(noisy: np.ndarray) -> None:
     assert denoiser.calibrations_[0][0].kind == "gaussian"
 
 
+@pytest.mark.trains
 def test_named_noise_is_measured_for_each_channel() -> None:
     rng = np.random.default_rng(0)
     frames = np.stack(
@@ -231,6 +241,7 @@ def test_named_noise_is_measured_for_each_channel() -> None:
     assert camera.denoise(np.full((32, 32), 200.0)).mean() == pytest.approx(200, rel=0.1)  # the offset stays
 
 
+@pytest.mark.trains
 def test_eight_bit_images_are_fractions_to_noise_of_the_unit_interval() -> None:
     x0 = torch.tensor(scene(48, 48) / 255).float().expand(4, 48, 48)
     observed = Jacobi().sample(x0, generator=torch.Generator().manual_seed(0)).numpy()
@@ -302,6 +313,7 @@ def _save_nothing(path: Path) -> None:
     ImageDenoiser.load(path)
 
 
+@pytest.mark.trains
 def test_the_users_noise_stays_where_it_is(noisy: np.ndarray) -> None:
     """Two denoisers may share a channel: that one of them went to a GPU made the other's training fail."""
     channel = Gaussian(20.0)
@@ -310,6 +322,7 @@ def test_the_users_noise_stays_where_it_is(noisy: np.ndarray) -> None:
     assert fit(channel, noisy[:, 0]).denoise(noisy[:, 0]).shape == noisy[:, 0].shape
 
 
+@pytest.mark.trains
 def test_the_noise_of_a_loaded_denoiser_stays_where_it_is(
     fitted: ImageDenoiser, noisy: np.ndarray, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize(
     ("names", "unwanted"),
     [("ImageDenoiser, calibrate", {"scvi", "scanpy", "anndata"}), ("psnr", {"torch", "lightning", "matplotlib"})],

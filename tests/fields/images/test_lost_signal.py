@@ -26,6 +26,7 @@ class Unchanged(nn.Module):
         return x
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize("noise", [Gaussian(3.0), Poisson(1.0)], ids=["Gaussian", "Poisson"])
 def test_a_network_that_loses_the_signal_is_named(noise: Gaussian | Poisson) -> None:
     rng = np.random.default_rng(0)

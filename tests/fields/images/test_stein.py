@@ -31,6 +31,7 @@ class PosteriorMean(nn.Module):
         return torch.from_numpy(mean) + self.share * self.other(x)
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize(
     "noise",
     [Gaussian(0.2), Poisson(0.05), PoissonGaussian(0.05, 0.05), Jacobi(), Jacobi(1.0, 2.0)],

@@ -85,9 +85,9 @@ def test_images_are_learned_there_and_denoised_anywhere(tmp_path: Path) -> None:
     noise = Gaussian(25.0)
     denoiser = ImageDenoiser(noise, widths=(8, 12), num_steps=3)
     short = {"batch_size": 6, "patch": 24, "lr": 1e-2, "ema_decay": 0.9, "accelerator": "gpu"}
-    denoiser.fit(noisy, steps=60, **short)
+    denoiser.fit(noisy, max_steps=60, **short)
     assert denoiser.restorers_[0].noise.scale.device.type == "cuda"  # where it was trained
-    ImageDenoiser(noise, widths=(4, 6)).fit(noisy, steps=2, **short)  # while the first is there
+    ImageDenoiser(noise, widths=(4, 6)).fit(noisy, max_steps=2, **short)  # while the first is there
     here = denoiser.to("cpu").denoise(noisy)
     there = denoiser.to("cuda").denoise(noisy)
     np.testing.assert_allclose(here, there, rtol=1e-2)

@@ -37,7 +37,7 @@ def _denoise_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--noise", default="auto", help="auto, or a kind to be measured (default: auto)")
     parser.add_argument("--channels", choices=["together", "apart"], default="together", help="(default: together)")
     parser.add_argument("--method", choices=["icm", "ifm"], default="icm", help="(default: icm)")
-    parser.add_argument("--steps", type=int, default=1000, help="training steps (default: 1000)")
+    parser.add_argument("--max-steps", type=int, help="training steps at most (default: by the size of the images)")
     parser.add_argument("--batch-size", type=int, default=8, help="crops in a step (default: 8)")
     parser.add_argument("--patch", type=int, help="side of a crop (default: 48, or 8 planes of 32 with --ndim 3)")
     parser.add_argument("--accelerator", default="auto", help="cpu, gpu, mps or auto (default: auto)")
@@ -83,7 +83,7 @@ def _denoise(arguments: Namespace) -> None:
         ).fit(
             images,
             axes=arguments.axes,
-            steps=arguments.steps,
+            max_steps=arguments.max_steps,
             batch_size=arguments.batch_size,
             patch=arguments.patch,
             accelerator=arguments.accelerator,

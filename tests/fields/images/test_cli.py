@@ -11,7 +11,7 @@ import tifffile
 from scif.cli import main
 from scif.fields.images import ImageDenoiser, psnr
 
-FAST = ["--steps", "2", "--batch-size", "2", "--patch", "16", "--noise", "gaussian"]
+FAST = ["--max-steps", "2", "--batch-size", "2", "--patch", "16", "--noise", "gaussian"]
 
 
 @pytest.fixture
@@ -78,6 +78,6 @@ def test_options_that_are_not_given_are_those_of_the_library(folder: Path, monke
     assert main(["image", "denoise", str(folder / "noisy.tif"), "--ndim", "3"]) == 0
     monkeypatch.undo()
     library = inspect.signature(ImageDenoiser.fit).parameters
-    assert {name: seen[name] for name in ("steps", "batch_size", "patch")} == {
-        name: library[name].default for name in ("steps", "batch_size", "patch")
+    assert {name: seen[name] for name in ("max_steps", "batch_size", "patch")} == {
+        name: library[name].default for name in ("max_steps", "batch_size", "patch")
     }

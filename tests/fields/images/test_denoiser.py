@@ -15,7 +15,7 @@ from scif.fields.images import ImageDenoiser, psnr
 from scif.fields.images._channel import flip_axes
 
 TINY = {"widths": (4, 6), "num_steps": 3}
-SHORT = {"steps": 4, "batch_size": 3, "patch": 24, "lr": 5e-3, "ema_decay": 0.5}
+SHORT = {"max_steps": 4, "batch_size": 3, "patch": 24, "lr": 5e-3, "ema_decay": 0.5}
 
 
 def scene(*shape: int) -> np.ndarray:
@@ -45,7 +45,7 @@ def test_learns_to_denoise_from_noise_alone() -> None:
     clean = scene(64, 64)
     images = clean + 25 * rng.normal(size=(12, 64, 64))
     denoiser = ImageDenoiser(Gaussian(25.0), widths=(8, 12), num_steps=3)
-    denoiser.fit(images, steps=60, batch_size=6, patch=24, lr=1e-2, ema_decay=0.9)
+    denoiser.fit(images, max_steps=60, batch_size=6, patch=24, lr=1e-2, ema_decay=0.9)
     gains = [
         psnr(clean, after) - psnr(clean, before) for before, after in zip(images, denoiser.denoise(images), strict=True)
     ]

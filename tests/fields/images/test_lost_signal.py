@@ -32,7 +32,7 @@ def test_a_network_that_loses_the_signal_is_named(noise: Gaussian | Poisson) -> 
     rng = np.random.default_rng(0)
     clean = 100 + 60 * np.sin(np.arange(32) / 5) * np.ones((4, 32, 1))
     images = rng.poisson(clean).astype(np.float32)
-    denoiser = ImageDenoiser(noise, widths=(2, 4)).fit(images, steps=1, batch_size=2, patch=16)
+    denoiser = ImageDenoiser(noise, widths=(2, 4)).fit(images, max_steps=1, batch_size=2, patch=16)
     restorer = denoiser.restorers_[0]
     x1 = restorer.observe(images[:, None])
     with warnings.catch_warnings():

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from scif.core import ICM, IFM, Objective
+from scif.core import Objective
 from scif.core.noise import NoiseModel
 from scif.fields.images import _saving
-from scif.fields.images._axes import ImageStack
-from scif.fields.images._fitting import Fitted, fit_restorer
+from scif.fields.images._apply import Pass, denoise_stack
+from scif.fields.images._fitting import fit_restorer
 from scif.fields.images._inputs import open_images
-from scif.fields.images._outputs import check_outputs, open_output, to_dtype
+from scif.fields.images._objective import make_objective
+from scif.fields.images._outputs import check_outputs, open_output
 from scif.fields.images._restorer import Restorer
-from scif.fields.images._risk import OnPart, UnbiasedRisk, has_exact_split, is_symmetric
 from scif.fields.images._settings import Estimator, Settings, choose, per_axis
-from scif.fields.images._stein import SteinRisk
-from scif.fields.images._tiles import plan_axis, run_tiled
+from scif.fields.images._training import Training
 from scif.fields.images._units import InUnits
 from scif.fields.images.calibration import Calibration
 
@@ -69,7 +65,7 @@ class ImageDenoiser:
     >>> import numpy as np
     >>> from scif.core.noise import Gaussian
     >>> noisy = np.random.default_rng(0).normal(100, 25, size=(2, 40, 56)).astype("float32")
-    >>> denoiser = ImageDenoiser(noise=Gaussian(25.0), widths=(4, 8)).fit(noisy, steps=2, batch_size=2, patch=16)
+    >>> denoiser = ImageDenoiser(noise=Gaussian(25.0), widths=(4, 8)).fit(noisy, max_steps=2, batch_size=2, patch=16)
     >>> denoiser.denoise(noisy).shape
     (2, 40, 56)
     """
@@ -124,7 +120,7 @@ class ImageDenoiser:
         images: Any,
         *,
         axes: str | None = None,
-        steps: int = 1000,
+        max_steps: int | None = None,
         batch_size: int = 8,
         patch: int | Sequence[int] | None = None,
         lr: float = 4e-3,
@@ -143,8 +139,9 @@ class ImageDenoiser:
             One letter for each axis, such as ``"TCZYX"``: ``C`` is the channel, ``Y`` and ``X`` (and ``Z`` in 3-D) are
             spatial, all others count images. Read from files that name their axes; ``"YX"`` after at most one axis that
             counts images if not given.
-        steps
-            Optimiser steps.
+        max_steps
+            Optimiser steps at most; by the number of pixels if not given. Training ends earlier where the squared error
+            on crops held out from training, estimated without a truth, gets worse.
         batch_size
             Crops in a step.
         patch
@@ -167,27 +164,21 @@ class ImageDenoiser:
         ValueError
             If pixels are not finite or outside what the channel can produce, or axes do not fit.
         """
+        training = Training.checked(
+            self.settings.ndim,
+            max_steps=max_steps,
+            batch_size=batch_size,
+            patch=patch,
+            lr=lr,
+            ema_decay=ema_decay,
+            progress=progress,
+            trainer=trainer_options,
+        )
         stacks = [one.stack for one in open_images(images, axes=axes, ndim=self.settings.ndim, once=True)]
         groups = [stacks]
         if self.settings.channels == "apart":
             groups = [[stack.only(c) for stack in stacks] for c in range(stacks[0].channels)]
-        patch = _PATCH[self.settings.ndim] if patch is None else patch
-        fitted: list[Fitted] = []
-        for group in groups:
-            one = fit_restorer(
-                group,
-                self.noise,
-                self.settings,
-                self.make_objective,
-                batch_size=batch_size,
-                patch=patch,
-                steps=steps,
-                lr=lr,
-                ema_decay=ema_decay,
-                progress=progress,
-                **trainer_options,
-            )
-            fitted.append(one)
+        fitted = [fit_restorer(group, self.noise, self.settings, self.make_objective, training) for group in groups]
         self.restorers_ = [one.restorer for one in fitted]
         self.calibrations_ = [one.found.calibrations for one in fitted]
         self.history_ = [one.history for one in fitted]
@@ -252,21 +243,12 @@ class ImageDenoiser:
             msg = f"out names {len(outs)} files for {len(inputs)} images; give one for each."
             raise ValueError(msg)
         check_outputs(inputs, outs, dtype=dtype, overwrite=overwrite)
-        tile = tile or _TILE[settings.ndim]
-        overlap = _OVERLAP[settings.ndim] if overlap is None else overlap
+        how = Pass(flow_steps, augment, tile=tile, overlap=overlap, batch_size=batch_size)
         results = []
         for one, to in zip(inputs, outs, strict=True):
             output = open_output(one, to, dtype=dtype, overwrite=overwrite)
             try:
-                self._denoise_stack(
-                    one.stack,
-                    output.stack,
-                    flow_steps=flow_steps,
-                    augment=augment,
-                    tile=tile,
-                    overlap=overlap,
-                    batch_size=batch_size,
-                )
+                denoise_stack(self.restorers_, settings, one.stack, output.stack, how)
             except BaseException:
                 output.discard()
                 raise
@@ -318,62 +300,9 @@ class ImageDenoiser:
         x1
             A batch of observations in these units.
         """
-        settings = self.settings
-        if settings.method == "icm":
-            term: Objective = ICM(noise, num_steps=settings.num_steps)
-        else:
-            term = IFM(noise, num_steps=settings.num_steps, prediction="x0")
-        if settings.anchor_weight == 0:
-            return term * settings.consistency_weight
-        anchor: Objective
-        if has_exact_split(noise, x1):
-            anchor = UnbiasedRisk(noise, fraction=settings.fraction, mirrored=is_symmetric(noise))
-        else:
-            anchor = SteinRisk.measured(noise, x1, fraction=settings.fraction)
-        return anchor * settings.anchor_weight + OnPart(term, share=_SHARE) * settings.consistency_weight
-
-    def _denoise_stack(
-        self,
-        source: ImageStack,
-        target: ImageStack,
-        *,
-        flow_steps: int | None,
-        augment: bool,
-        tile: int | Sequence[int],
-        overlap: int | Sequence[int],
-        batch_size: int,
-    ) -> None:
-        """Denoise every image of a stack, tile by tile."""
-        ndim, multiple = self.settings.ndim, self.settings.multiple
-        sides, margins = per_axis(tile, ndim, name="tile"), per_axis(overlap, ndim, name="overlap")
-        plan = [
-            plan_axis(n, tile=t, overlap=o, multiple=m)
-            for n, t, o, m in zip(source.spatial, sides, margins, multiple, strict=True)
-        ]
-        for c, restorer in enumerate(self.restorers_):
-            apart = len(self.restorers_) > 1
-            part, into = (source.only(c), target.only(c)) if apart else (source, target)
-            for index in range(len(source)):
-                run_tiled(
-                    partial(part.read, index),
-                    partial(restorer.restore, flow_steps=flow_steps, augment=augment),
-                    partial(_write, into, index),
-                    plan=plan,
-                    batch_size=batch_size,
-                )
+        return make_objective(self.settings, noise, x1)
 
     def _check_fitted(self) -> None:
         if not self.restorers_:
             msg = "this ImageDenoiser has not been fitted; call fit(images) or load() first."
             raise RuntimeError(msg)
-
-
-def _write(into: ImageStack, index: int, start: Sequence[int], values: NDArray[np.floating]) -> None:
-    into.write(index, start, to_dtype(values, into.dtype))
-
-
-_SHARE = 0.125
-"""Share of a batch that the consistency term gets: its weight is small, and a row costs more than one of the anchor."""
-_PATCH = {2: (48, 48), 3: (8, 32, 32)}
-_TILE = {2: (512, 512), 3: (32, 160, 160)}
-_OVERLAP = {2: (64, 64), 3: (16, 64, 64)}

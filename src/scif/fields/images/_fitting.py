@@ -15,10 +15,12 @@ from scif.core import ConsistencyFunction, Objective
 from scif.core.noise import NoiseModel
 from scif.fields.images._axes import ImageStack
 from scif.fields.images._channel import Found, find_noise, flip_axes, full_scale, look
-from scif.fields.images._patches import Patches
+from scif.fields.images._held_out import reserve
+from scif.fields.images._patches import Patches, crop_sides
 from scif.fields.images._restorer import Restorer
 from scif.fields.images._settings import Settings
-from scif.fields.images._train import train
+from scif.fields.images._train import CHECKS, train
+from scif.fields.images._training import Training, default_steps
 from scif.fields.images._units import InUnits
 
 __all__ = ["Fitted", "fit_restorer", "statistics"]
@@ -46,33 +48,32 @@ def fit_restorer(
     noise: NoiseModel | str,
     settings: Settings,
     make_objective: Callable[[InUnits, Tensor], Objective],
-    *,
-    batch_size: int,
-    patch: int | Sequence[int],
-    steps: int,
-    **options: Any,
+    training: Training,
 ) -> Fitted:
     """Find the noise of images that share a network, and train the network."""
     found = find_noise(noise, stacks)
     mean, spread = statistics(stacks, found)
     restorer = Restorer(nn.Identity(), found, mean=mean, spread=spread)
+    sides = crop_sides(stacks, training.patch)
+    max_steps = training.max_steps or default_steps(stacks)
     crops = Patches(
         stacks,
-        batch_size=batch_size,
-        patch=patch,
-        steps=max(steps // 20, 1),
+        batch_size=training.batch_size,
+        patch=sides,
+        steps=max(max_steps // CHECKS, 1),
         prepare=restorer.observe,
         flips=flip_axes(found.noise, settings.ndim),
         seed=settings.seed,
+        reserved=reserve(stacks, sides, seed=settings.seed),
     )
     batches = -(-_LOOKED_AT // crops.peek(0).numel())
-    x1 = torch.cat([crops.peek(k) for k in range(max(batches, -(-_JUDGED // batch_size)))])
+    x1 = torch.cat([crops.peek(k) for k in range(max(batches, -(-_JUDGED // training.batch_size)))])
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         network = settings.network(stacks[0].channels)
     model = ConsistencyFunction.calibrated(network, x1, restorer.noise, per_feature=True, skip=settings.estimator)
     engine, history = train(
-        model, make_objective(restorer.noise, x1), crops, steps=steps, seed=settings.seed, **options
+        model, make_objective(restorer.noise, x1), crops, training, max_steps=max_steps, seed=settings.seed
     )
     restorer.model = engine.averaged
     restorer.to(engine.device)
@@ -92,7 +93,7 @@ def _warn_of_lost_signal(restorer: Restorer, x1: Tensor) -> None:
     if not ratio <= _MOST_REMOVED:
         warnings.warn(
             f"What denoising removes has {ratio:.3g} times the variance of the noise, so that signal goes with it. "
-            "Look at the result; a lower lr, more steps or stronger noise may be right (calibrate measures it).",
+            "Look at the result; a lower lr, a larger max_steps or stronger noise may be right (calibrate measures it).",
             UserWarning,
             stacklevel=4,
         )

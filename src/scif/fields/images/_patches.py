@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scif.fields.images._axes import ImageStack
+from scif.fields.images._held_out import Box
 
-__all__ = ["Patches"]
+__all__ = ["Patches", "crop_sides"]
 
 
 class Patches:
@@ -37,6 +38,8 @@ class Patches:
         Spatial axes, from 0, along which a crop may be mirrored.
     seed
         Seed of the order.
+    reserved
+        Crops that no other may overlap: they are held out.
 
     Examples
     --------
@@ -56,21 +59,19 @@ class Patches:
         prepare: Callable[[NDArray[Any]], Tensor] = torch.from_numpy,
         flips: Sequence[int] = (),
         seed: int = 0,
+        reserved: Sequence[Box] = (),
     ) -> None:
         ndim = len(stacks[0].spatial)
         sides = (patch,) * ndim if isinstance(patch, int) else tuple(patch)
         if len(sides) != ndim or min(sides) < 8:
             msg = f"patch is {patch}; give one side, or one for each of the {ndim} spatial axes, none below 8 pixels."
             raise ValueError(msg)
-        if batch_size < 1 or steps < 1:
-            msg = f"batch_size is {batch_size} and steps {steps}; both must be at least 1."
-            raise ValueError(msg)
-        smallest = np.min([stack.spatial for stack in stacks], axis=0)
-        self.sides = tuple(min(side, int(n)) for side, n in zip(sides, smallest, strict=True))
+        self.sides = crop_sides(stacks, sides)
         self.stacks, self.batch_size, self.steps = stacks, batch_size, steps
         self.prepare, self.flips, self.seed = prepare, tuple(flips), seed
         weights = np.array([len(stack) * math.prod(stack.spatial) for stack in stacks], dtype=float)
         self._share = weights / weights.sum()
+        self.reserved = tuple(reserved)
         self.position = 0
 
     def __len__(self) -> int:
@@ -86,6 +87,11 @@ class Patches:
         """A batch of another order, for looking at."""
         return self.prepare(self._draw(np.random.default_rng((self.seed, 0, number))))
 
+    def held_out(self) -> list[Tensor]:
+        """The reserved crops, in batches."""
+        boxes = [self.reserved[k : k + self.batch_size] for k in range(0, len(self.reserved), self.batch_size)]
+        return [self.prepare(np.stack([self._read(box) for box in batch])) for batch in boxes]
+
     def state_dict(self) -> dict[str, int]:
         """Where the order is: the number of batches handed out."""
         return {"position": self.position}
@@ -97,9 +103,24 @@ class Patches:
     def _draw(self, rng: np.random.Generator) -> NDArray[Any]:
         crops = []
         for which in rng.choice(len(self.stacks), size=self.batch_size, p=self._share):
-            stack = self.stacks[which]
-            corner = [int(rng.integers(n - side + 1)) for n, side in zip(stack.spatial, self.sides, strict=True)]
-            region = [slice(at, at + side) for at, side in zip(corner, self.sides, strict=True)]
-            crop = stack.read(int(rng.integers(len(stack))), region)
+            crop = self._read(self._place(int(which), rng))
             crops.append(np.flip(crop, tuple(axis + 1 for axis in self.flips if rng.random() < 0.5)))
         return np.stack(crops)
+
+    def _place(self, which: int, rng: np.random.Generator) -> Box:
+        """A crop at random in one of the stacks, not on reserved ground."""
+        stack = self.stacks[which]
+        while True:
+            corner = tuple(int(rng.integers(n - side + 1)) for n, side in zip(stack.spatial, self.sides, strict=True))
+            box = Box(which, int(rng.integers(len(stack))), corner)
+            if not any(box.overlaps(other, self.sides) for other in self.reserved):
+                return box
+
+    def _read(self, box: Box) -> NDArray[Any]:
+        return self.stacks[box.stack].read(box.index, box.region(self.sides))
+
+
+def crop_sides(stacks: Sequence[ImageStack], patch: Sequence[int]) -> tuple[int, ...]:
+    """Sides of crops that fit into the smallest image."""
+    smallest = np.min([stack.spatial for stack in stacks], axis=0)
+    return tuple(min(side, int(n)) for side, n in zip(patch, smallest, strict=True))

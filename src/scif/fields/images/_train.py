@@ -2,72 +2,77 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from scif.core import Engine, Objective
 from scif.core.engine.chatter import without_chatter
 from scif.fields.images._patches import Patches
+from scif.fields.images._training import Training
 
-__all__ = ["train"]
+__all__ = ["CHECKS", "train"]
+
+CHECKS = 20
+"""Times that training is judged."""
+_PATIENCE = 5
+"""Checks without a new best after which training ends."""
+_RISK = "validation_anchor"
+"""The logged value that estimates the squared error against the clean image."""
 
 
 def train(
-    model: nn.Module,
-    objective: Objective,
-    patches: Patches,
-    *,
-    steps: int,
-    lr: float,
-    ema_decay: float,
-    seed: int,
-    progress: bool,
-    **trainer_options: Any,
+    model: nn.Module, objective: Objective, crops: Patches, training: Training, *, max_steps: int, seed: int
 ) -> tuple[Engine, dict[str, list[float]]]:
     """Train a model and return the engine with its moving average, and the mean of every logged value by epoch.
 
-    An epoch is a pass over ``patches``. The targets come from the moving average. The engine stays on the device of the
-    training. Torch's global generator is left as it was.
+    An epoch is a pass over ``crops``. The targets come from the moving average, which ends as it was where the
+    squared error on held-out crops was least, if there are any and the objective knows that error. The engine stays on
+    the device of the training. Torch's global generator is left as it was.
     """
     engine = Engine(
         model,
         objective,
-        lr=lr,
+        lr=training.lr,
         weight_decay=1e-4,
         optimizer="muon",
-        warmup_steps=max(steps // 20, 1),
-        total_steps=steps,
-        ema_decay=ema_decay,
+        warmup_steps=max(max_steps // 20, 1),
+        total_steps=max_steps,
+        ema_decay=training.ema_decay,
         ema_teacher=True,
         seed=seed,
     )
-    history = _History()
+    history, best = History(), KeepBest()
+    held_out = crops.held_out()
     options: dict[str, Any] = {
-        "max_steps": steps,
+        "max_steps": max_steps,
         "max_epochs": -1,
         "devices": 1,
         "logger": False,
         "enable_checkpointing": False,
-        "enable_progress_bar": progress,
+        "enable_progress_bar": training.progress,
         "enable_model_summary": False,
         "gradient_clip_val": 1.0,
-        **trainer_options,
+        "num_sanity_val_steps": 0,
+        **training.trainer,
     }
-    options["callbacks"] = [*trainer_options.get("callbacks", []), history]
+    options["callbacks"] = [*training.trainer.get("callbacks", []), best, history]
     with torch.random.fork_rng(), without_chatter():
         warnings.filterwarnings("ignore", module="lightning")  # about validation and workers, which are not wanted
         torch.manual_seed(seed)
         trainer = pl.Trainer(**options)
-        trainer.fit(engine, patches)
+        trainer.fit(engine, crops, DataLoader(held_out, batch_size=None) if held_out else None)
+    best.restore(engine)
     # Lightning leaves it on the CPU
     return engine.to(trainer.strategy.root_device), history.values
 
 
-class _History(pl.Callback):
+class History(pl.Callback):
     """The mean of every logged value, one number an epoch."""
 
     def __init__(self) -> None:
@@ -77,3 +82,29 @@ class _History(pl.Callback):
         """Take up what was logged."""
         for name, value in trainer.callback_metrics.items():
             self.values.setdefault(name, []).append(float(value))
+
+
+class KeepBest(pl.Callback):
+    """Keeps the averaged weights of the least held-out risk, and ends training when that keeps rising."""
+
+    def __init__(self) -> None:
+        self.least, self.waited = math.inf, 0
+        self.weights: dict[str, Tensor] | None = None
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Compare with the best so far."""
+        if _RISK not in trainer.callback_metrics:
+            return
+        risk = float(trainer.callback_metrics[_RISK])
+        if risk < self.least:
+            self.least, self.waited = risk, 0
+            self.weights = {name: value.clone() for name, value in pl_module.averaged.state_dict().items()}
+            return
+        self.waited += 1
+        if self.waited >= _PATIENCE:
+            trainer.should_stop = True
+
+    def restore(self, engine: Engine) -> None:
+        """Give the average the best weights, if any were judged."""
+        if self.weights is not None:
+            engine.averaged.load_state_dict(self.weights)

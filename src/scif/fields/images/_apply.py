@@ -1,0 +1,61 @@
+"""A trained denoiser applied to stacks of images, tile by tile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scif.fields.images._axes import ImageStack
+from scif.fields.images._outputs import to_dtype
+from scif.fields.images._restorer import Restorer
+from scif.fields.images._settings import Settings, per_axis
+from scif.fields.images._tiles import plan_axis, run_tiled
+
+__all__ = ["Pass", "denoise_stack"]
+
+_TILE = {2: (512, 512), 3: (32, 160, 160)}
+_OVERLAP = {2: (64, 64), 3: (16, 64, 64)}
+
+
+@dataclass(frozen=True)
+class Pass:
+    """How images go through the networks: the estimator, and the size of tiles."""
+
+    flow_steps: int | None
+    """Steps along the flow; one call of the network if ``None``."""
+    augment: bool
+    """Whether the mean over mirror images is taken."""
+    tile: int | Sequence[int] | None = None
+    overlap: int | Sequence[int] | None = None
+    batch_size: int = 4
+
+
+def denoise_stack(
+    restorers: Sequence[Restorer], settings: Settings, source: ImageStack, target: ImageStack, how: Pass
+) -> None:
+    """Denoise every image of a stack and write it to another of the same shape."""
+    ndim = settings.ndim
+    sides = per_axis(how.tile or _TILE[ndim], ndim, name="tile")
+    margins = per_axis(_OVERLAP[ndim] if how.overlap is None else how.overlap, ndim, name="overlap")
+    plan = [
+        plan_axis(n, tile=t, overlap=o, multiple=m)
+        for n, t, o, m in zip(source.spatial, sides, margins, settings.multiple, strict=True)
+    ]
+    for c, restorer in enumerate(restorers):
+        part, into = (source.only(c), target.only(c)) if len(restorers) > 1 else (source, target)
+        for index in range(len(source)):
+            run_tiled(
+                partial(part.read, index),
+                partial(restorer.restore, flow_steps=how.flow_steps, augment=how.augment),
+                partial(_write, into, index),
+                plan=plan,
+                batch_size=how.batch_size,
+            )
+
+
+def _write(into: ImageStack, index: int, start: Sequence[int], values: NDArray[np.floating]) -> None:
+    into.write(index, start, to_dtype(values, into.dtype))

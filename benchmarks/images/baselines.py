@@ -19,6 +19,7 @@ from scif.fields.images._fitting import statistics
 from scif.fields.images._patches import Patches
 from scif.fields.images._restorer import Restorer
 from scif.fields.images._train import train
+from scif.fields.images._training import Training
 
 __all__ = ["Noise2Void", "Paired", "Supervised"]
 
@@ -92,14 +93,11 @@ class Paired(ImageDenoiser):
         self,
         noisy: Sequence[NDArray],
         clean: Sequence[NDArray],
-        *,
-        steps: int,
-        batch_size: int,
-        patch: int,
-        lr: float,
-        ema_decay: float,
         **options: Any,
     ) -> Paired:
+        names = ("max_steps", "batch_size", "patch", "lr", "ema_decay")
+        training = Training.checked(2, progress=False, **{k: options.pop(k) for k in names}, trainer=options)
+        max_steps = training.max_steps or 1000
         stacks = [ImageStack(image, Axes("YX")) for image in noisy]
         found = find_noise(self.noise, stacks)
         mean, spread = statistics(stacks, found)
@@ -107,9 +105,9 @@ class Paired(ImageDenoiser):
         pairs = [ImageStack(np.stack(pair), Axes("CYX")) for pair in zip(noisy, clean, strict=True)]
         crops = Patches(
             pairs,
-            batch_size=batch_size,
-            patch=patch,
-            steps=max(steps // 20, 1),
+            batch_size=training.batch_size,
+            patch=training.patch,
+            steps=max(max_steps // 20, 1),
             prepare=restorer.observe,
             flips=(0, 1),
             seed=self.settings.seed,
@@ -117,8 +115,7 @@ class Paired(ImageDenoiser):
         x1 = torch.cat([crops.peek(k) for k in range(4)])[:, :1]
         network = self.settings.network(1)
         model = ConsistencyFunction.calibrated(network, x1, restorer.noise, per_feature=True, skip="mean")
-        options = {"steps": steps, "lr": lr, "ema_decay": ema_decay, "seed": self.settings.seed, **options}
-        engine, history = train(model, PairedError(), crops, progress=False, **options)
+        engine, history = train(model, PairedError(), crops, training, max_steps=max_steps, seed=self.settings.seed)
         restorer.model = engine.averaged
         restorer.to(engine.device)
         self.restorers_, self.history_ = [restorer.eval()], [history]

@@ -70,5 +70,5 @@ def _network(budget: Budget, seed: int) -> dict[str, Any]:
 
 
 def _training(budget: Budget) -> dict[str, Any]:
-    names = ("steps", "batch_size", "patch", "lr", "ema_decay", "accelerator", "precision")
-    return {name: getattr(budget, name) for name in names}
+    names = ("batch_size", "patch", "lr", "ema_decay", "accelerator", "precision")
+    return {"max_steps": budget.steps} | {name: getattr(budget, name) for name in names}

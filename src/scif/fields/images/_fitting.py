@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -93,7 +92,7 @@ def _warn_of_lost_signal(restorer: Restorer, x1: Tensor) -> None:
     if not ratio <= _MOST_REMOVED:
         warnings.warn(
             f"What denoising removes has {ratio:.3g} times the variance of the noise, so that signal goes with it. "
-            "Look at the result; a lower lr, a larger max_steps or stronger noise may be right (calibrate measures it).",
+            "Look at the result; a lower lr, more max_steps or stronger noise may be right (calibrate measures it).",
             UserWarning,
             stacklevel=4,
         )

@@ -48,7 +48,7 @@ def train(
         seed=seed,
     )
     history, best = History(), KeepBest()
-    held_out = crops.held_out()
+    held_out: Any = crops.held_out()  # a list is a data set, which its type does not say
     options: dict[str, Any] = {
         "max_steps": max_steps,
         "max_epochs": -1,
@@ -95,10 +95,11 @@ class KeepBest(pl.Callback):
         """Compare with the best so far."""
         if _RISK not in trainer.callback_metrics:
             return
+        engine: Any = pl_module
         risk = float(trainer.callback_metrics[_RISK])
         if risk < self.least:
             self.least, self.waited = risk, 0
-            self.weights = {name: value.clone() for name, value in pl_module.averaged.state_dict().items()}
+            self.weights = {name: value.clone() for name, value in engine.averaged.state_dict().items()}
             return
         self.waited += 1
         if self.waited >= _PATIENCE:

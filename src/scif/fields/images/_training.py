@@ -43,7 +43,7 @@ class Training:
             If a number is not whole, or too small.
         """
         sides = _PATCH[ndim] if patch is None else patch
-        sides = (sides,) * ndim if not hasattr(sides, "__len__") else tuple(sides)
+        sides = tuple(sides) if isinstance(sides, Sequence) and not isinstance(sides, str) else (sides,) * ndim
         return cls(
             ndim=ndim,
             max_steps=None if max_steps is None else whole("max_steps", max_steps),

@@ -14,6 +14,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     "demo": "Denoise real blood cells that come with scanpy, score the result, draw a figure.",
     "denoise": "Denoise the counts of an .h5ad file.",
+    "fluid": "Recover initial from final fields of a flow, simulate flows, score results.",
     "image": "Denoise image files, measure their noise, score results.",
 }
 """Name of the module in ``scif.cli`` and what it does."""

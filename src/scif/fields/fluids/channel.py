@@ -57,6 +57,7 @@ class NavierStokesChannel(NoiseModel):
         else:
             self.duration = float(duration)
         self.sigma = float(sigma)
+        self.deterministic = self.sigma == 0.0
         self.steps = steps
 
     def rescaled(self, scale: float) -> NavierStokesChannel:

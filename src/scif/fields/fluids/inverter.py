@@ -1,62 +1,76 @@
-"""Recovering initial from final fields, learning from final fields alone."""
+"""Recovering initial fields from observations of final ones, learning from these alone."""
 
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path as FilePath
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, cast
 
-import numpy as np
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from scif.core import ICM, IFM, Uniform, fit
-from scif.core.objective import CleanEstimates, Inverse
-from scif.core.path import Linear
+from scif.core import Uniform, fit
+from scif.core.noise import NoiseModel
+from scif.fields.fluids.chain import InUnits, as_channel, flow_of, is_observed, lift, noise_level
 from scif.fields.fluids.channel import NavierStokesChannel
-from scif.fields.fluids.grid import check_field
-from scif.fields.fluids.metrics import relative_l2
-from scif.fields.fluids.operators import FlowConsistency, FlowVelocity
-from scif.fields.fluids.path import FlowPath
-from scif.fields.fluids.saving import channel_from, channel_to
-from scif.fields.fluids.symmetry import has_square_symmetry, random_symmetries
-from scif.fields.fluids.trained import TrainedInverse
+from scif.fields.fluids.inputs import Boundary, as_observations, as_states, check_choice, like_observations
+from scif.fields.fluids.operators import FlowConsistency, FlowVelocity, with_channels
+from scif.fields.fluids.posterior import SpreadModel, SpreadRisk
+from scif.fields.fluids.saving import channel_from, channel_to, part_of
+from scif.fields.fluids.trained import TrainedInverse, distance
+from scif.fields.fluids.training import Augmentation, History, make_objective
 from scif.nn.fno import FNO
+from scif.nn.unet import UNet
 
 __all__ = ["FluidInverter"]
 
-Fields = TypeVar("Fields", Tensor, np.ndarray)
-
 
 class FluidInverter:
-    """Inverts a flow: trained on final vorticity fields and the equations alone, it recovers the initial fields.
+    """Inverts a flow: trained on observations and the simulator alone, it recovers the initial fields.
 
-    Where the flow is unforced and the domain a square, clean estimates are turned and mirrored at random before they
-    are simulated anew.
+    Where the flow has symmetries (no forcing, a square), clean estimates are turned, mirrored and shifted at random
+    before they are simulated anew.
 
     Parameters
     ----------
     channel
-        The flow from the initial to the observed field, the same for all samples.
+        From the initial field to its observation, the same for all samples: a :class:`NavierStokesChannel`; any
+        function of fields ``(n, height, width)`` or ``(n, channels, height, width)``, such as a solver; or either with
+        observations and noise, as in ``Gaussian(0.1) @ Coarse(4) @ flow``.
     method
         ``"icm"`` (a consistency function, one network call) or ``"ifm"`` (a velocity that is integrated back).
     start
         What a consistency function is before training: the ``"identity"``, as published, or the ``"backward"``
-        integration of the equations, which the network then corrects; ``"backward"`` for ``"icm"`` if not given.
+        integration of the equations, which the network then corrects; ``"backward"`` for ``"icm"`` and channels with
+        a :class:`NavierStokesChannel` if not given.
     path
         ``"straight"`` lines between initial and final fields, as published, or the ``"flow"`` itself.
     num_steps
         Time steps; 1 for ``"icm"`` if not given, which suits a deterministic channel, and 8 for ``"ifm"``.
+    network
+        ``"fno"``, a Fourier neural operator for periodic fields; or ``"unet"``, for fields with walls. If not given,
+        the first for channels with a :class:`NavierStokesChannel` and the second for other simulators.
     width, modes, depth
-        Hidden channels, Fourier modes and blocks of the network, see :class:`scif.nn.FNO`.
+        Hidden channels, Fourier modes and blocks of the network, see :class:`scif.nn.FNO` (a U-Net has two
+        resolutions of ``width`` and ``2 * width`` channels and ``depth`` blocks in all).
     max_gain
         Largest amplification of a mode by the backward integration. If not given: 100, or with measurement noise half
         the signal-to-noise ratio (at least 2).
+    boundary
+        What becomes of fields that do not continue periodically although the flow does: ``"refuse"`` them, or taper
+        them in a ``"window"``, with a warning.
     seed
         Seed of the initial weights and of training.
+
+    Attributes
+    ----------
+    history_
+        Loss of every step of :meth:`fit`, and under ``"spread_loss"`` of :meth:`fit_spread`.
 
     References
     ----------
@@ -76,37 +90,49 @@ class FluidInverter:
 
     def __init__(
         self,
-        channel: NavierStokesChannel,
+        channel: NoiseModel | Callable[[Tensor], Tensor],
         *,
         method: Literal["icm", "ifm"] = "icm",
         start: Literal["identity", "backward"] | None = None,
         path: Literal["straight", "flow"] = "straight",
         num_steps: int | None = None,
+        network: Literal["fno", "unet"] | None = None,
         width: int = 24,
         modes: int = 10,
         depth: int = 4,
         max_gain: float | None = None,
+        boundary: Boundary = "refuse",
         seed: int = 0,
     ) -> None:
-        start = start or ("backward" if method == "icm" else "identity")
-        _check_choice("method", method, ("icm", "ifm"))
-        _check_choice("path", path, ("straight", "flow"))
-        _check_choice(f"start (with method={method!r})", start, ("identity", "backward")[: 2 if method == "icm" else 1])
-        if isinstance(channel.duration, Tensor) or isinstance(channel.solver.viscosity, Tensor):
+        self.channel = as_channel(channel)
+        flow, observed = flow_of(self.channel), is_observed(self.channel)
+        start = start or ("backward" if method == "icm" and flow is not None else "identity")
+        network = network or ("fno" if flow is not None else "unet")
+        check_choice("method" + " of observations" * observed, method, ("icm", "ifm")[: 1 if observed else 2])
+        check_choice("path", path, ("straight", "flow")[: 1 if observed or flow is None else 2])
+        backward = method == "icm" and flow is not None
+        check_choice(f"start (with method={method!r})", start, ("identity", "backward")[: 2 if backward else 1])
+        check_choice("network", network, ("fno", "unet"))
+        check_choice("boundary", boundary, ("refuse", "window"))
+        if flow is not None and (isinstance(flow.duration, Tensor) or isinstance(flow.solver.viscosity, Tensor)):
             msg = "the channel's viscosity or duration is a tensor; an inverter needs one number for all samples."
             raise TypeError(msg)
-        self.channel = channel
-        self.method, self.start, self.path = method, start, path
+        if observed and num_steps not in (None, 1):
+            msg = f"num_steps is {num_steps}, but observations that are no fields have no path; take 1."
+            raise ValueError(msg)
+        self.method, self.start, self.path, self.network, self.boundary = method, start, path, network, boundary
         self.num_steps = num_steps or (1 if method == "icm" else 8)
         self.width, self.modes, self.depth = width, modes, depth
         self.max_gain = max_gain
         self.seed = seed
-        self.scale_ = self.error_ = 1.0
         self.trained_: TrainedInverse | None = None
+        self.spread_: SpreadModel | None = None
+        self.history_: dict[str, list[float]] = {}
+        self._about: dict[str, Any] = {}
 
     def fit(
         self,
-        final: Fields,
+        final: Any,
         *,
         max_steps: int = 1000,
         batch_size: int = 16,
@@ -115,12 +141,13 @@ class FluidInverter:
         judged_rows: int = 256,
         **options: Any,
     ) -> FluidInverter:
-        """Train on final vorticity fields.
+        """Train on observations.
 
         Parameters
         ----------
         final
-            Final fields, ``(n, height, width)``.
+            Final fields ``(n, height, width)``, or their observations as the channel makes them: a tensor, an array, or
+            an xarray object. NaN marks gaps where the channel has :class:`Gaps`.
         max_steps
             Optimiser steps.
         batch_size
@@ -135,88 +162,182 @@ class FluidInverter:
         Raises
         ------
         ValueError
-            If fields are not finite, not all of one size, or do not vary.
+            If fields are not finite, not all of one size, do not vary, or are not periodic although the flow is.
         """
-        fields = _as_fields(final)
-        scale = float(fields.std()) if fields.shape[0] > 1 else 0.0
+        fields = as_observations(final, self.channel, self.boundary)
+        rough = lift(self.channel, fields[:256])
+        scale = float(rough.field.std()) if fields.shape[0] > 1 else 0.0
         if scale == 0.0:
             msg = f"final has {fields.shape[0]} fields with a standard deviation of {scale:g}; pass many that vary."
             raise ValueError(msg)
-        error = 1.0
-        if isinstance(model := self._untrained(scale, error).model, FlowConsistency) and self.start == "backward":
+        observed = float(fields.std()) if is_observed(self.channel) else scale
+        about: dict[str, Any] = {"scale": scale, "observed": observed, "error": 1.0}
+        about |= {"channels": with_channels(rough.field).shape[1], "masks": len(rough.masks)}
+        untrained = self._untrained(about)
+        x1 = untrained.channel.encode(fields)
+        if isinstance(model := untrained.model, FlowConsistency) and self.start == "backward":
             rng = torch.Generator().manual_seed(self.seed)
-            error = max(model.measure_error(fields[:64] / scale, generator=rng), 1e-6)
-        untrained = self._untrained(scale, error)
-        model = fit(
-            untrained.model,
-            self._objective(untrained.channel, square=fields.shape[-2] == fields.shape[-1]),
-            fields / scale,
-            max_steps=max_steps,
-            batch_size=batch_size,
-            lr=lr,
-            warmup_steps=max_steps // 20,
-            ema_decay=ema_decay,
-            seed=self.seed,
-            judged_rows=judged_rows,
-            **options,
+            if noise_level(self.channel) > 0:
+                about["relative"] = model.fit_filter(x1[:256], generator=rng)
+                about["factors"] = cast("Tensor", model.factors).tolist()
+                model = cast("FlowConsistency", self._untrained(about).model)
+            about["error"] = max(model.measure_error(x1[:64], generator=rng), 1e-6)
+            untrained = self._untrained(about)
+        square = rough.field.shape[-2] == rough.field.shape[-1]
+        objective = make_objective(
+            untrained.channel, method=self.method, path=self.path, num_steps=self.num_steps, square=square
         )
-        self.scale_, self.error_, self.trained_ = scale, error, replace(untrained, model=model)
+        settings = {"max_steps": max_steps, "batch_size": batch_size, "lr": lr, "ema_decay": ema_decay, **options}
+        model, losses = self._train(untrained.model, objective, x1, settings | {"judged_rows": judged_rows})
+        self.history_, self.spread_ = losses, None
+        self.trained_, self._about = replace(untrained, model=model), about
         return self
 
-    @torch.no_grad()
-    def invert(self, final: Fields, *, refinements: int = 0, batch_size: int = 64) -> Fields:
-        """Initial fields of final ones, at the resolution of training or any other.
+    def fit_spread(
+        self,
+        final: Any,
+        *,
+        max_steps: int = 200,
+        batch_size: int = 16,
+        lr: float = 3e-3,
+        rounds: int = 4,
+        fields: int = 256,
+        **options: Any,
+    ) -> FluidInverter:
+        """Train the spread of the estimates, for :meth:`sample` and ``invert(..., return_std=True)``.
 
         Parameters
         ----------
         final
-            Final fields, ``(n, height, width)`` or ``(height, width)``.
+            Observations, as for :meth:`fit`, after which this is called.
+        max_steps, batch_size, lr, **options
+            As for :meth:`fit`.
+        rounds
+            Rounds in which the spectrum of the errors is found, see :class:`SpreadModel`.
+        fields
+            Number of observations that it is found on.
+        """
+        trained = self._trained
+        if not isinstance(trained.model, FlowConsistency):
+            msg = f"method is {self.method!r}; draws around an estimate need method='icm'."
+            raise TypeError(msg)
+        x1 = trained.channel.encode(as_observations(final, self.channel, self.boundary))
+        spread = self._untrained_spread(trained.model)
+        seen = with_channels(lift(self.channel, x1[:1]).field)
+        augmentation = Augmentation.of(trained.channel, square=seen.shape[-2] == seen.shape[-1])
+        rng = torch.Generator().manual_seed(self.seed)
+        spread.fit_spectrum(x1[:fields], augmentation, rounds=rounds, generator=rng)
+        settings = {"max_steps": max_steps, "batch_size": batch_size, "lr": lr, "ema_decay": 0.99, **options}
+        model, losses = self._train(spread, SpreadRisk(augmentation), x1, settings)
+        assert isinstance(model, SpreadModel)
+        model.source = [trained.model]
+        model.calibrate(x1[:fields], augmentation, generator=rng)
+        self.spread_ = model
+        self.history_ = self.history_ | {"spread_loss": losses["loss"]}
+        return self
+
+    @torch.no_grad()
+    def invert(self, final: Any, *, refinements: int = 0, return_std: bool = False, batch_size: int = 64) -> Any:
+        """Initial fields of observations, at the resolution of training or any other.
+
+        Parameters
+        ----------
+        final
+            Observations, as for :meth:`fit`; one without the axis of samples, too.
         refinements
             How often to simulate the estimate and to correct it by what the inversion makes of the misfit,
             ``x + c(final) - c(flow(x))``, where this lowers the misfit. For fields without measurement noise, which it
             would amplify.
+        return_std
+            Whether to return the standard deviation of each point, too (after :meth:`fit_spread`).
         batch_size
             Fields to treat at once.
 
         Returns
         -------
-        Vorticity of the kind, shape and dtype of ``final``.
+        Initial fields of the kind and dtype of ``final``, or a pair of them and their standard deviations.
         """
-        trained, parts = self._trained, (_as_fields(final) / self.scale_).split(batch_size)
-        initial = [trained.refine(part, refinements) if refinements else trained.estimate(part) for part in parts]
-        return _like(torch.cat(initial) * self.scale_, final)
+        trained = self._trained
+        parts = trained.channel.encode(self._observations(final)).split(batch_size)
+        found = [trained.refine(part, refinements) if refinements else trained.estimate(part) for part in parts]
+        initial = like_observations(torch.cat(found) * trained.channel.state, final)
+        if not return_std:
+            return initial
+        spread = [self._spread(part)[1] for part in parts]
+        return initial, like_observations(torch.cat(spread) * trained.channel.state, final, name="vorticity_std")
 
     @torch.no_grad()
-    def misfit(self, initial: Fields, final: Fields) -> Tensor:
-        """Relative L2 distance of the re-simulated initial fields from the final ones ``(n,)``: needs no truth."""
-        return relative_l2(self.channel.moments(_as_fields(initial)).mean, _as_fields(final))
+    def sample(self, final: Any, *, num_draws: int = 16, generator: torch.Generator | None = None) -> Tensor:
+        """Draws of the initial fields given observations ``(num_draws, n, ...)``, after :meth:`fit_spread`.
+
+        Parameters
+        ----------
+        final
+            Observations, as for :meth:`invert`.
+        num_draws
+            Draws of each.
+        generator
+            Source of randomness.
+        """
+        x1 = self._trained.channel.encode(self._observations(final))
+        return self._spread.sample(x1, num_draws, generator=generator) * self._trained.channel.state
+
+    @torch.no_grad()
+    def misfit(self, initial: Any, final: Any) -> Tensor:
+        """Relative L2 distance of the re-simulated initial fields from the observations ``(n,)``: needs no truth."""
+        x1 = self._observations(final)
+        return distance(InUnits(self.channel, 1.0, 1.0).noise_free(as_states(initial), x1), x1)
 
     def save(self, path: str | FilePath, *, overwrite: bool = False) -> None:
-        """Write weights, flow and settings to one ``.safetensors`` file, which holds no code."""
+        """Write weights, flow and settings to one ``.safetensors`` file, which holds no code.
+
+        A simulator or an observation is code: :meth:`load` has to be given it again.
+        """
         net = self._trained.net
         path = FilePath(path)
         if path.exists() and not overwrite:
             msg = f"the file {str(path)!r} exists; choose another path or pass overwrite=True."
             raise FileExistsError(msg)
-        about: dict[str, Any] = {"settings": self._settings(), "channel": channel_to(self.channel)}
-        about |= {"scale": self.scale_, "error": self.error_}
-        weights = {name: value.cpu().contiguous() for name, value in net.state_dict().items()}
+        known = channel_to(self.channel) if isinstance(self.channel, NavierStokesChannel) else None
+        about: dict[str, Any] = {"settings": self._settings(), "channel": known, "about": self._about}
+        weights = {f"net.{name}": value.cpu().contiguous() for name, value in net.state_dict().items()}
+        if self.spread_ is not None:
+            weights |= {f"spread.{k}": v.cpu().contiguous().clone() for k, v in self.spread_.state_dict().items()}
         save_file(weights, path, metadata={"scif": json.dumps(about)})
 
     @classmethod
-    def load(cls, path: str | FilePath) -> FluidInverter:
-        """Read an inverter that :meth:`save` wrote."""
+    def load(
+        cls, path: str | FilePath, *, channel: NoiseModel | Callable[[Tensor], Tensor] | None = None
+    ) -> FluidInverter:
+        """Read an inverter that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path
+            The file.
+        channel
+            The channel that it was trained with, unless that was a :class:`NavierStokesChannel` alone.
+        """
         with safe_open(path, framework="pt") as file:
             about = json.loads((file.metadata() or {}).get("scif", "null"))
             weights = {name: file.get_tensor(name) for name in file.keys()}
-        if not isinstance(about, dict) or set(about) != {"settings", "channel", "scale", "error"}:
+        if not isinstance(about, dict) or set(about) != {"settings", "channel", "about"}:
             msg = f"{str(path)!r} was not written by FluidInverter.save."
             raise ValueError(msg)
-        inverter = cls(channel_from(about["channel"]), **about["settings"])
-        inverter.scale_, inverter.error_ = about["scale"], about["error"]
-        inverter.trained_ = inverter._untrained(about["scale"], about["error"])
-        inverter.trained_.net.load_state_dict(weights)
-        inverter.trained_.model.eval()
+        if about["channel"] is None and channel is None:
+            msg = f"{str(path)!r} was trained with a channel that a file cannot hold; pass it as channel=."
+            raise ValueError(msg)
+        inverter = cls(channel if channel is not None else channel_from(about["channel"]), **about["settings"])
+        inverter._about = about["about"]
+        inverter.trained_ = trained = inverter._untrained(about["about"])
+        trained.net.load_state_dict(part_of(weights, "net."))
+        trained.model.eval()
+        if spread := part_of(weights, "spread."):
+            assert isinstance(trained.model, FlowConsistency)
+            inverter.spread_ = inverter._untrained_spread(trained.model)
+            inverter.spread_.amplitude = torch.zeros_like(spread["amplitude"])
+            inverter.spread_.load_state_dict(spread)
+            inverter.spread_.eval()
         return inverter
 
     @property
@@ -226,72 +347,52 @@ class FluidInverter:
             raise RuntimeError(msg)
         return self.trained_
 
-    def _untrained(self, scale: float, error: float) -> TrainedInverse:
-        """The model before training, in units in which vorticities are ``scale`` times smaller."""
-        channel = self.channel.rescaled(scale)
-        max_gain = self.max_gain or min(100.0, max(2.0, 0.5 / max(channel.sigma, 1e-9)))
+    @property
+    def _spread(self) -> SpreadModel:
+        if self.spread_ is None:
+            msg = "this inverter has no spread; call fit_spread(final) after fit(final)."
+            raise RuntimeError(msg)
+        return self.spread_
+
+    def _observations(self, final: Any) -> Tensor:
+        ndim = 3 if self._about.get("channels", 1) == 1 else 4
+        return as_observations(final, self.channel, self.boundary, state_ndim=ndim)
+
+    def _train(
+        self, model: nn.Module, objective: Any, x1: Tensor, settings: dict[str, Any]
+    ) -> tuple[nn.Module, dict[str, list[float]]]:
+        history = History()
+        callbacks = [*settings.pop("callbacks", []), history]
+        steps = settings["max_steps"]
+        options = {"warmup_steps": steps // 20, "seed": self.seed, **settings}
+        return fit(model, objective, x1, callbacks=callbacks, **options), history.values
+
+    def _net(self, inputs: int, outputs: int) -> nn.Module:
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
-            net = FNO(2 if self.start == "backward" else 1, width=self.width, modes=self.modes, depth=self.depth)
-        model: nn.Module = FlowVelocity(net)
+            if self.network == "fno":
+                return FNO(inputs, outputs, width=self.width, modes=self.modes, depth=self.depth)
+            return UNet(inputs, outputs, widths=(self.width, 2 * self.width), blocks=math.ceil(self.depth / 4))
+
+    def _untrained(self, about: dict[str, Any]) -> TrainedInverse:
+        """The model before training, in units in which fields are of order one."""
+        channel = InUnits(self.channel, about["scale"], about["observed"])
+        max_gain = self.max_gain or min(100.0, max(2.0, 0.5 / max(about.get("relative", 0.0), 1e-9)))
+        channels = about["channels"]
+        net = self._net(channels * (2 if self.start == "backward" else 1) + about["masks"], channels)
+        periodic = self.network == "fno"
+        model: nn.Module = FlowVelocity(net, periodic=periodic)
         if self.method == "icm":
-            model = FlowConsistency(net, channel, start=self.start, max_gain=max_gain, error=error)
+            kept = {"start": self.start, "max_gain": max_gain, "error": about["error"], "periodic": periodic}
+            model = FlowConsistency(net, channel, **kept)
+            model.factors = torch.tensor(about["factors"]) if "factors" in about else None
         return TrainedInverse(model, channel, Uniform().grid(self.num_steps))
 
-    def _objective(self, channel: NavierStokesChannel, *, square: bool) -> Inverse:
-        path = FlowPath(channel) if self.path == "flow" else Linear()
-        objective = (_ICM if self.method == "icm" else _IFM)(channel, path=path, num_steps=self.num_steps)
-        objective.symmetric = square and has_square_symmetry(channel.solver)
-        return objective
+    def _untrained_spread(self, source: FlowConsistency) -> SpreadModel:
+        channels = self._about["channels"]
+        inputs = channels * (3 if self.start == "backward" else 2) + self._about["masks"]
+        return SpreadModel(source, self._net(inputs, channels))
 
     def _settings(self) -> dict[str, Any]:
-        names = ("method", "start", "path", "num_steps", "width", "modes", "depth", "max_gain", "seed")
-        return {name: getattr(self, name) for name in names}
-
-
-class _Augmented(Inverse):
-    """Turns and mirrors clean estimates at random before they are simulated anew."""
-
-    symmetric = False
-
-    def clean(self, model: nn.Module, x1: Any, *, generator: torch.Generator | None = None, **condition: Any) -> Any:
-        clean = super().clean(model, x1, generator=generator, **condition)
-        if not self.symmetric:
-            return clean
-        return CleanEstimates(random_symmetries(clean.x0, generator=generator), clean.condition)
-
-
-class _ICM(_Augmented, ICM):
-    pass
-
-
-class _IFM(_Augmented, IFM):
-    pass
-
-
-def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        msg = f"{name} is {value!r}; choose {' or '.join(map(repr, allowed))}."
-        raise ValueError(msg)
-
-
-def _as_fields(fields: Fields) -> Tensor:
-    """Vorticity ``(n, height, width)`` in single precision."""
-    tensor = torch.as_tensor(fields)
-    if tensor.ndim not in (2, 3):
-        msg = (
-            f"fields have shape {tuple(tensor.shape)}; pass vorticity as (n, height, width) without an axis for "
-            "channels (scif.fields.fluids.vorticity makes it of velocities)."
-        )
-        raise ValueError(msg)
-    tensor = tensor.to(torch.float32)
-    check_field(tensor, name="fields")
-    return tensor if tensor.ndim == 3 else tensor[None]
-
-
-def _like(result: Tensor, fields: Fields) -> Any:
-    """A result as what was passed in: a tensor or an array, of the same shape and type."""
-    result = result.reshape(fields.shape)
-    if isinstance(fields, Tensor):
-        return result.to(fields.dtype) if fields.is_floating_point() else result
-    return result.numpy().astype(fields.dtype if fields.dtype.kind == "f" else np.float32)
+        names = ("method", "start", "path", "num_steps", "network", "width", "modes", "depth", "max_gain")
+        return {name: getattr(self, name) for name in (*names, "boundary", "seed")}

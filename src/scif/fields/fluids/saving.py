@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from torch import Tensor
+
 from scif.fields.fluids.channel import NavierStokesChannel
 from scif.fields.fluids.forcing import Wave
 from scif.fields.fluids.solver import NavierStokes2D
 
-__all__ = ["channel_from", "channel_to"]
+__all__ = ["channel_from", "channel_to", "part_of"]
 
 
 def channel_to(channel: NavierStokesChannel) -> dict[str, Any]:
@@ -35,3 +37,8 @@ def channel_from(data: dict[str, Any]) -> NavierStokesChannel:
     solver["forcing"] = [Wave(**{**wave, "wavenumber": tuple(wave["wavenumber"])}) for wave in solver["forcing"]]
     solver["length"] = tuple(solver["length"]) if isinstance(solver["length"], list) else solver["length"]
     return NavierStokesChannel(NavierStokes2D(**solver), data["duration"], sigma=data["sigma"], steps=data["steps"])
+
+
+def part_of(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The weights whose names begin with a prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}

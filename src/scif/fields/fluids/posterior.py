@@ -1,0 +1,138 @@
+"""Draws around an inversion, and the spread that they tell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from scif.core import LossOutput, Objective
+from scif.core._check import batch_times
+from scif.fields.fluids.chain import InUnits
+from scif.fields.fluids.operators import FlowConsistency, with_channels
+from scif.fields.fluids.training import Augmentation
+from scif.fields.fluids.wiener import shell_power, shells
+
+__all__ = ["SpreadModel", "SpreadRisk"]
+
+
+class SpreadModel(nn.Module):
+    r"""Draws of the initial field: ``c(x1) + s(x1) * e`` with the estimate ``c``, a spread map ``s`` and noise ``e``.
+
+    ``e`` is Gaussian with the isotropic spectrum of the estimate's error over its spread. Errors are known where the
+    estimates are made of known fields. These fields have to vary as the unknown ones do, which estimates do not: they
+    lack what the noise hid. Hence rounds of expectation and maximisation: estimates plus draws are observed anew, the
+    errors of their inversion give the next spectrum. Where estimates are posterior means of a Gaussian field, the true
+    spectrum is the fixed point. Scales of which the observations hold nothing keep the spread that they begin with,
+    zero: what is lost for good is not in the spread.
+
+    Parameters
+    ----------
+    source
+        The trained consistency function, which is not changed.
+    net
+        Called with the source's inputs, its estimate among them; returns the logarithm of the spread over its mean.
+    """
+
+    amplitude: Tensor
+    spread: Tensor
+    points: Tensor
+
+    def __init__(self, source: FlowConsistency, net: nn.Module) -> None:
+        super().__init__()
+        self.source = [source]  # in a list, so that it is no part of what is trained and saved
+        self.net = net
+        self.register_buffer("amplitude", torch.zeros(1))
+        self.register_buffer("spread", torch.ones(()))
+        self.register_buffer("points", torch.ones(()))
+
+    @property
+    def channel(self) -> InUnits:
+        """The channel in units."""
+        return self.source[0].channel
+
+    @torch.no_grad()
+    def fit_spectrum(
+        self, x1: Tensor, augmentation: Augmentation, *, rounds: int, generator: torch.Generator | None
+    ) -> None:
+        """Find the spectrum of the errors."""
+        estimate = self.source[0](x1, 1.0)
+        error = torch.zeros_like(estimate)
+        for _ in range(rounds):
+            clean = augmentation(estimate + error, generator=generator)
+            residual = clean - self.source[0](self.channel.sample(clean, generator=generator), 1.0)
+            self._set_spectrum(residual)
+            error = self.noise(estimate, generator=generator) * self.spread
+        self.spread = self.spread.clamp_min(1e-9)
+
+    def _set_spectrum(self, residual: Tensor) -> None:
+        self.spread = residual.square().mean().sqrt()
+        self.points = self.spread.new_tensor(residual.shape[-2] * residual.shape[-1])
+        self.amplitude = (shell_power(residual) / self.spread.square().clamp_min(1e-30)).sqrt()
+
+    def noise(self, like: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+        """Unit noise with the spectrum of the errors."""
+        device = generator.device if generator is not None else like.device
+        white = torch.randn(like.shape, generator=generator, dtype=like.dtype, device=device).to(like.device)
+        index = shells(like)
+        known = index < len(self.amplitude)  # a finer grid has more shells, of which nothing is known
+        finer = like.shape[-2] * like.shape[-1] / self.points
+        amplitude = torch.where(known, self.amplitude[index.clamp_max(len(self.amplitude) - 1)], 0) * finer.sqrt()
+        shaped = torch.fft.rfft2(white, norm="ortho") * amplitude
+        out: Tensor = torch.fft.irfft2(shaped, s=like.shape[-2:], norm="ortho")
+        return out
+
+    def forward(self, x: Tensor, t: float | Tensor = 1.0) -> tuple[Tensor, Tensor]:
+        """Estimates and their spread, of the same shape."""
+        source = self.source[0]
+        with torch.no_grad():
+            times = batch_times(t, x)
+            estimate = source(x, times)
+            rough = source.rough(x)
+            inputs = torch.cat([source.inputs(rough, source.base(x, times)), with_channels(estimate)], 1)
+        log_ratio = self.net(inputs, times).reshape(estimate.shape)
+        return estimate, self.spread * torch.exp(log_ratio.clamp(-4, 4))
+
+    @torch.no_grad()
+    def calibrate(self, x1: Tensor, augmentation: Augmentation, *, generator: torch.Generator | None) -> None:
+        """Scale the spread so that errors of known fields have unit size in its units."""
+        estimate, spread = self(x1)
+        clean = augmentation(estimate + spread * self.noise(estimate, generator=generator), generator=generator)
+        again, told = self(self.channel.sample(clean, generator=generator))
+        self.spread = self.spread * ((clean - again) / told).square().mean().sqrt()
+
+    @torch.no_grad()
+    def sample(self, x1: Tensor, num_draws: int, *, generator: torch.Generator | None) -> Tensor:
+        """Draws ``(num_draws, batch, ...)``."""
+        estimate, spread = self(x1)
+        return torch.stack([estimate + spread * self.noise(estimate, generator=generator) for _ in range(num_draws)])
+
+
+class SpreadRisk(Objective):
+    """Gaussian likelihood of the errors of known fields, for a :class:`SpreadModel`."""
+
+    name = "spread"
+
+    def __init__(self, augmentation: Augmentation) -> None:
+        super().__init__()
+        self.augmentation = augmentation
+
+    def forward(
+        self,
+        model: nn.Module,
+        x1: Any,
+        *,
+        teacher: nn.Module | None = None,
+        generator: torch.Generator | None = None,
+        **condition: Any,
+    ) -> LossOutput:
+        """Loss on observations."""
+        assert isinstance(model, SpreadModel)
+        with torch.no_grad():
+            estimate = model.source[0](x1, 1.0)
+            clean = estimate + model.spread * model.noise(estimate, generator=generator)
+            clean = self.augmentation(clean, generator=generator)
+            again = model.channel.sample(clean, generator=generator)
+        mean, spread = model(again)
+        return LossOutput((0.5 * ((clean - mean) / spread).square() + spread.log()).mean())

@@ -34,7 +34,7 @@ def as_observations(observed: Any, channel: NoiseModel, boundary: Boundary, *, s
     if tensor.is_complex() or not (tensor.is_floating_point() or tensor.dtype in (torch.int32, torch.int64)):
         msg = f"fields have dtype {tensor.dtype}; pass real numbers, float32 or float64."
         raise TypeError(msg)
-    tensor = tensor.to(torch.float32)
+    tensor = tensor.detach().to(torch.float32)
     wanted = _ndim(channel, tensor, state_ndim)
     tensor = _with_masks(tensor, channel)
     if tensor.ndim == wanted - 1:
@@ -128,7 +128,7 @@ def _periodic(tensor: Tensor, boundary: Boundary) -> Tensor:
 def as_states(initial: Any) -> Tensor:
     """Initial fields ``(n, ...)`` in single precision."""
     tensor = to_tensor(initial) if is_labelled(initial) else torch.as_tensor(initial)
-    tensor = tensor.to(torch.float32)
+    tensor = tensor.detach().to(torch.float32)
     return tensor if tensor.ndim > 2 else tensor[None]
 
 

@@ -21,7 +21,7 @@ class Method:
 
     module: str
     label: str
-    kind: Literal["baseline", "peer", "ablation", "model", "oracle"]
+    kind: Literal["baseline", "peer", "tuned", "with residual", "ablation", "model", "oracle"]
     options: Mapping[str, Any] = field(default_factory=dict)
     environment: Literal["ours", "magic"] = "ours"
 
@@ -29,6 +29,35 @@ class Method:
         """Import the method's module and return its ``fit``; an oracle's ``expected``."""
         found = import_module(f"{__name__}.{self.module}")
         return found.expected if self.kind == "oracle" else found.fit
+
+
+#: Peers that choose on the inner split: module, label, and the settings they choose among.
+_TUNED: dict[str, tuple[str, str, dict[str, tuple[Any, ...]]]] = {
+    "svd": ("svd", "SVD log", {"rank": (1, 2, 3, 4, 6, 8, 10, 15, 20, 30)}),
+    "magic": ("diffusion", "MAGIC", {"neighbours": (3, 5, 10), "steps": (1, 2, 3)}),
+    "knn": ("knn_smoothing", "kNN-smoothing", {"neighbours": (3, 7, 15, 31)}),
+    "alra": ("alra", "ALRA", {"rank": (None, 5, 10, 20)}),
+    "glmpca": ("glmpca", "GLM-PCA", {"rank": (5, 10)}),
+    "nmf": ("nmf", "Poisson NMF", {"rank": (2, 5, 10, 20)}),
+    "bipca": ("bipca", "BiPCA", {}),
+    "dca": ("dca_style", "DCA-style autoencoder", {}),
+    "scvi": ("scvi", "scVI, early stopping", {}),
+}
+_FIXED: dict[str, dict[str, Any]] = {"svd": {"transform": "log"}, "scvi": {"early_stopping": True}}
+
+
+def _tuned(residual: bool) -> dict[str, Method]:
+    """Every peer with settings and a share of the pooled profile chosen, without or with our residual on top."""
+    ending, suffix = (", tuned + gamma residual", "-tuned-residual") if residual else (", tuned", "-tuned-mixed")
+    return {
+        f"{name}{suffix}": Method(
+            "tuned",
+            f"{label}{ending}",
+            "with residual" if residual else "tuned",
+            {"peer": module, "grid": grid, "options": _FIXED.get(name, {}), "residual": residual},
+        )
+        for name, (module, label, grid) in _TUNED.items()
+    }
 
 
 METHODS: dict[str, Method] = {
@@ -43,6 +72,8 @@ METHODS: dict[str, Method] = {
     "magic-log": Method("magic", "MAGIC log", "peer", {"transform": "log"}, environment="magic"),
     "magic-sqrt": Method("magic", "MAGIC sqrt", "peer", {"transform": "sqrt"}, environment="magic"),
     "scvi": Method("scvi", "scVI", "peer"),
+    **_tuned(residual=False),
+    **_tuned(residual=True),
     "svd-residual": Method("svd_residual", "tuned SVD + gamma residual", "ablation"),
     "svd-mixed-residual": Method(
         "svd_residual", "tuned SVD mixed with pooled + gamma residual", "ablation", {"mix": None}

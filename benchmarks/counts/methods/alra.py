@@ -17,14 +17,16 @@ from sklearn.utils.extmath import randomized_svd
 __all__ = ["fit"]
 
 
-def fit(counts: sp.csr_matrix, *, seed: int, scale: float = 1e4, quantile: float = 0.001) -> Callable[[], np.ndarray]:
-    """Low rank, adaptive threshold per gene, rescaling, and observed non-zeros kept."""
+def fit(
+    counts: sp.csr_matrix, *, seed: int, rank: int | None = None, scale: float = 1e4, quantile: float = 0.001
+) -> Callable[[], np.ndarray]:
+    """Low rank (chosen by its rule if not given), adaptive threshold per gene, rescaling, observed non-zeros kept."""
     library = library_size(counts)
     observed = np.log1p(counts.multiply(scale / library).toarray())
     left, values, right = randomized_svd(
         observed, n_components=min(100, min(observed.shape) - 1), n_iter=10, random_state=seed
     )
-    rank = _choose_rank(values)
+    rank = _choose_rank(values) if rank is None else rank
 
     def denoise() -> np.ndarray:
         low_rank = (left[:, :rank] * values[:rank]) @ right[:rank]

@@ -18,7 +18,7 @@ from scipy.special import gammaln
 
 from scif.metrics import poisson_nll, pooled_profile, split_counts
 
-__all__ = ["fit"]
+__all__ = ["fit", "fit_alpha"]
 
 _ALPHAS = np.geomspace(0.05, 5000.0, 31)
 _MIXES = (1e-4, 0.01, 0.02, 0.05, 0.1, 0.2)
@@ -34,7 +34,7 @@ def fit(counts: sp.csr_matrix, *, seed: int, mix: float | None = 1e-4) -> Callab
     if mix is None:
         scores = [poisson_nll(_mixed(inner_mean, inner_pooled, m), inner.test, scale=inner.scale) for m in _MIXES]
         mix = _MIXES[int(np.argmin(scores))]
-    alpha = _fit_alpha(_mixed(inner_mean, inner_pooled, mix), inner.train, inner.test, inner.scale)
+    alpha = fit_alpha(_mixed(inner_mean, inner_pooled, mix), inner.train, inner.test, inner.scale)
     fitted = low_rank(counts, rank, transform="log")
 
     def denoise() -> np.ndarray:
@@ -49,7 +49,7 @@ def _mixed(mean: np.ndarray, pooled: np.ndarray, mix: float) -> np.ndarray:
     return (1.0 - mix) * mean + mix * pooled
 
 
-def _fit_alpha(mean: np.ndarray, train: sp.csr_matrix, test: sp.csr_matrix, rate: float) -> np.ndarray:
+def fit_alpha(mean: np.ndarray, train: sp.csr_matrix, test: sp.csr_matrix, rate: float) -> np.ndarray:
     """Shape per gene, ``(genes,)``, on a grid, from its own likelihood plus the mean one of its neighbours."""
     mean = mean.astype(np.float32)
     seen, held_out = train.tocoo(), test.tocoo()

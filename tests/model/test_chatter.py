@@ -23,5 +23,5 @@ def test_training_says_what_scif_does_and_nothing_else(
         ICM(adata, n_latent=4).train(enable_progress_bar=False)
     assert not [str(each.message) for each in told if "LeafSpec" in str(each.message)]
     assert not [each for each in caplog.messages if "available" in each or "Tip" in each or "train_dataloader" in each]
-    assert "did not improve" in capsys.readouterr().out  # that training stops early is worth knowing
+    assert capsys.readouterr().out == ""
     assert lightning.level == level

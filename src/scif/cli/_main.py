@@ -5,23 +5,34 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+import traceback
+import warnings
 from collections.abc import Sequence
 
 from scif import __version__
+from scif.cli._output import Output, describe, show_warnings_in_one_line
+from scif.cli._signals import Interrupted, watching
 
 __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
     "demo": "Denoise real blood cells that come with scanpy, score the result, draw a figure.",
-    "denoise": "Denoise the counts of an .h5ad file.",
+    "denoise": "Denoise counts: .h5ad, .zarr, .h5mu, .loom, 10x .h5 and matrix folders.",
+    "evaluate": "Score denoised counts on held-out molecules, against simple methods.",
     "fluid": "Recover initial from final fields of a flow, simulate flows, score results.",
     "image": "Denoise image files, measure their noise, score results.",
+    "simulate": "Draw counts whose expectation is known.",
 }
 """Name of the module in ``scif.cli`` and what it does."""
+
+INPUT_ERROR = 2
+"""Exit status for anything wrong with what was given, as argparse has it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status.
+
+    0 is success, 2 bad input (one line on standard error), 1 a fault of scif, 130 Ctrl-C and 143 SIGTERM.
 
     Parameters
     ----------
@@ -34,18 +45,66 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["denoise", "absent.h5ad", "out.h5ad"])
     2
     """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    common = _common()
+    given, rest = common.parse_known_args(words)
+    parsed = _parser(common).parse_args(rest)
+    vars(parsed).update(vars(given))
+    parsed.output_to = Output(quiet=given.quiet, as_json=given.json)
+    with warnings.catch_warnings(), watching() as signals:
+        parsed.signals = signals
+        show_warnings_in_one_line(parsed.command)
+        if given.quiet:
+            warnings.simplefilter("ignore")
+        return _run(parsed)
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    """The status of a command that was parsed."""
+    signals = parsed.signals
+    try:
+        importlib.import_module(f"scif.cli.{parsed.command}").run(parsed)
+    except Interrupted:
+        return _fail(parsed, "interrupted; nothing was written.", signals.status)
+    except (ValueError, OSError, KeyError, ImportError) as error:
+        if parsed.debug:
+            traceback.print_exc()
+        return _fail(parsed, f"error: {describe(error)}", signals.status or INPUT_ERROR)
+    except KeyboardInterrupt:
+        return _fail(parsed, "interrupted; nothing was written.", signals.status or 130)
+    except SystemExit as error:  # Lightning's, after Ctrl-C
+        return signals.status or (error.code if isinstance(error.code, int) else 1)
+    except Exception as error:  # noqa: BLE001 (the last resort of a command line)
+        if parsed.debug:
+            traceback.print_exc()
+        text = describe(error)
+        if "disk is full" in text:
+            return _fail(parsed, f"error: {text}", INPUT_ERROR)
+        return _fail(parsed, f"{type(error).__name__}: {text} (--debug shows where)", signals.status or 1)
+    return int(signals.status)
+
+
+def _fail(parsed: argparse.Namespace, text: str, status: int) -> int:
+    sys.stderr.write(f"scif {parsed.command}: {text}\n")
+    return status
+
+
+def _common() -> argparse.ArgumentParser:
+    """Options of every command, which may stand anywhere."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
+    parser.add_argument("--debug", action="store_true", help="show where an error arose")
+    return parser
+
+
+def _parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="scif", description="Remove measurement noise, learning from noisy data alone."
+        prog="scif", description="Remove measurement noise, learning from noisy data alone.", parents=[common]
     )
     parser.add_argument("--version", action="version", version=f"scif {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     for name, summary in COMMANDS.items():
-        sub = commands.add_parser(name, help=summary, description=summary)
+        sub = commands.add_parser(name, help=summary, description=summary, parents=[common])
         importlib.import_module(f"scif.cli.{name}").add_arguments(sub)
-    parsed = parser.parse_args(arguments)
-    try:
-        importlib.import_module(f"scif.cli.{parsed.command}").run(parsed)
-    except (ValueError, OSError) as error:
-        sys.stderr.write(f"scif {parsed.command}: error: {error}\n")
-        return 2
-    return 0
+    return parser

@@ -22,6 +22,7 @@ def train(
     seed: int = 0,
     max_epochs: int | None = None,
     accelerator: str = "auto",
+    progress: bool | None = None,
     **setup: str | None,
 ) -> ICM:
     """A trained model; ``setup`` are arguments of ``setup_anndata``. A terminal sees a progress bar."""
@@ -31,7 +32,9 @@ def train(
     choice: Any = noise
     model = ICM(adata, noise=choice, seed=seed)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    logging.getLogger("scvi").setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
-        model.train(max_epochs=max_epochs, accelerator=accelerator, enable_progress_bar=sys.stderr.isatty())
+        shown = sys.stderr.isatty() if progress is None else progress
+        model.train(max_epochs=max_epochs, accelerator=accelerator, enable_progress_bar=shown)
     return model

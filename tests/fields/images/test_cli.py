@@ -75,9 +75,104 @@ def test_options_that_are_not_given_are_those_of_the_library(folder: Path, monke
     seen: dict = {}
     monkeypatch.setattr(ImageDenoiser, "fit", lambda self, images, **options: seen.update(options) or self)
     monkeypatch.setattr(ImageDenoiser, "denoise", lambda self, images, **options: [])
-    assert main(["image", "denoise", str(folder / "noisy.tif"), "--ndim", "3"]) == 0
+    tifffile.imwrite(folder / "volume.tif", np.zeros((4, 8, 9), dtype=np.uint8), metadata={"axes": "ZYX"})
+    assert main(["image", "denoise", str(folder / "volume.tif"), "--ndim", "3"]) == 0
     monkeypatch.undo()
     library = inspect.signature(ImageDenoiser.fit).parameters
-    assert {name: seen[name] for name in ("max_steps", "batch_size", "patch")} == {
-        name: library[name].default for name in ("max_steps", "batch_size", "patch")
+    for name in ("max_steps", "batch_size", "patch", "lr"):
+        assert seen.get(name, library[name].default) == library[name].default
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    said = capsys.readouterr().err.strip()
+    assert said.count("\n") == 0
+    return said
+
+
+def test_noise_can_be_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    noisy, model = str(folder / "noisy.tif"), folder / "m.safetensors"
+    train = ["--max-steps", "2", "--batch-size", "2", "--patch", "16", "--widths", "4,8", "--overwrite"]
+    known = {
+        "Gaussian": ["--sigma", "15"],
+        "Poisson": ["--gain", "2"],
+        "PoissonGaussian": ["--gain", "2", "--offset", "10", "--read-noise", "3"],
     }
+    for kind, options in known.items():
+        assert main(["image", "denoise", noisy, *train, *options, "--save-model", str(model)]) == 0
+        assert type(ImageDenoiser.load(model).noise_[0]).__name__ == kind
+    assert ImageDenoiser.load(model).settings.widths == (4, 8)
+    assert float(ImageDenoiser.load(model).noise_[0].gain) == 2
+    capsys.readouterr()
+    for wrong in (["--sigma", "5", "--gain", "2"], ["--offset", "5"], ["--sigma", "-1"], ["--sigma", "nan"]):
+        assert main(["image", "denoise", noisy, *train, *wrong]) == 2
+        assert "sigma" in one_line(capsys)
+    assert main(["image", "denoise", noisy, *train, "--noise", "poisson", "--sigma", "5"]) == 2
+
+
+def test_what_calibrate_writes_denoise_reads(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng, found = np.random.default_rng(0), folder / "noise.json"
+    frames = rng.poisson(np.linspace(5, 200, 64), size=(9, 2, 64, 64)) * np.array([2, 3])[:, None, None] + 100
+    path = folder / "frames.tif"
+    tifffile.imwrite(path, frames.astype(np.uint16), metadata={"axes": "TCYX"}, photometric="minisblack")
+    options = ["--repeats", "--offset", "100", "--out", str(found)]
+    assert main(["image", "calibrate", str(path), *options]) == 0
+    assert main(["image", "calibrate", str(path), *options]) == 2  # exists
+    train = ["--max-steps", "2", "--batch-size", "2", "--patch", "16", "--save-model", str(folder / "m.safetensors")]
+    assert main(["image", "denoise", str(path), "--noise", str(found), *train]) == 0
+    noise = ImageDenoiser.load(folder / "m.safetensors").noise_[0]
+    assert noise.gain.flatten().tolist() == pytest.approx([2, 3], rel=0.1)
+    capsys.readouterr()
+    found.write_text("{}")
+    assert main(["image", "denoise", str(path), "--noise", str(found), "--overwrite", *train]) == 2
+    assert "noise.json" in one_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--max-steps", "0"], "--max-steps is 0"),
+        (["--max-steps", "-1"], "--max-steps is -1"),
+        (["--batch-size", "0"], "--batch-size is 0"),
+        (["--widths", "a,b"], "--widths"),
+        (["--dtype", "nonsense"], "--dtype"),
+        (["--noise", "nonsense"], "'nonsense'"),
+        (["--save-model", "nowhere/m.safetensors"], "nowhere"),
+        (["--estimator", "transport"], "estimator"),
+        (["--series", "3"], "series is 3"),
+    ],
+)
+def test_refused_in_one_line_before_training(
+    options: list[str],
+    named: str,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = sorted(path.name for path in folder.iterdir())
+    assert main(["image", "denoise", str(folder / "noisy.tif"), *options]) == 2
+    assert named in one_line(capsys)
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_two_images_of_one_name_are_refused_before_training(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "day2").mkdir()
+    (folder / "day2" / "noisy.tif").write_bytes((folder / "noisy.tif").read_bytes())
+    monkeypatch.setattr(ImageDenoiser, "fit", lambda *a, **k: pytest.fail("trained"))
+    files = [str(folder / "noisy.tif"), str(folder / "day2" / "noisy.tif")]
+    for extra in ([], ["--overwrite"]):
+        assert main(["image", "denoise", *files, "--out", str(folder / "out"), *extra]) == 2
+        assert "both be written" in one_line(capsys)
+    cut = folder / "cut.tif"
+    cut.write_bytes((folder / "noisy.tif").read_bytes()[:4000])
+    assert main(["image", "denoise", str(folder / "noisy.tif"), str(cut)]) == 2
+    assert "cut.tif" in one_line(capsys)
+
+
+def test_progress_in_a_log_is_lines(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["image", "denoise", str(folder / "noisy.tif"), *FAST]) == 0
+    said = capsys.readouterr()
+    assert "Training: 2 steps at most" in said.err
+    assert "done after 2 steps" in said.err
+    assert "\r" not in said.err + said.out
+    assert "Epoch" not in said.err + said.out

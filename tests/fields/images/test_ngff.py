@@ -37,13 +37,7 @@ def write(path: Path, version: str) -> Path:
 
 @pytest.fixture(scope="module")
 def denoiser() -> ImageDenoiser:
-    return ImageDenoiser(Gaussian(10.0), widths=(4, 8)).fit(PIXELS, axes="TCYX", **_steps(), batch_size=2, patch=16)
-
-
-def _steps() -> dict:
-    import inspect
-
-    return {"max_steps" if "max_steps" in inspect.signature(ImageDenoiser.fit).parameters else "steps": 2}
+    return ImageDenoiser(Gaussian(10.0), widths=(4, 8)).fit(PIXELS, axes="TCYX", max_steps=2, batch_size=2, patch=16)
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])

@@ -21,13 +21,7 @@ PIXELS = np.random.default_rng(0).integers(150, 250, size=(6, 40, 48)).astype(np
 def identity() -> ImageDenoiser:
     """A denoiser of next to no training: what counts is which pixels it is shown and where they go."""
     images = PIXELS[:2].astype(np.float32)
-    return ImageDenoiser(Gaussian(20.0), widths=(4, 8)).fit(images, **_steps(), batch_size=2, patch=16)
-
-
-def _steps() -> dict:
-    import inspect
-
-    return {"max_steps" if "max_steps" in inspect.signature(ImageDenoiser.fit).parameters else "steps": 2}
+    return ImageDenoiser(Gaussian(20.0), widths=(4, 8)).fit(images, max_steps=2, batch_size=2, patch=16)
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +148,7 @@ def test_a_cut_file_is_named(kind: str, keep: float, tmp_path: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * keep)])
     with pytest.raises(ValueError, match=re.escape(path.name)):
-        ImageDenoiser(Gaussian(20.0), widths=(4, 8)).fit(path, **_steps())
+        ImageDenoiser(Gaussian(20.0), widths=(4, 8)).fit(path, max_steps=2)
 
 
 def test_miniswhite_stays_what_it_is(denoiser: ImageDenoiser, tmp_path: Path) -> None:
@@ -243,12 +237,12 @@ def test_an_image_listed_twice_is_taken_once(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "copy.tif", PIXELS, metadata={"axes": "TYX"})
     for images in ([PIXELS, PIXELS], [PIXELS, PIXELS.copy()], [tmp_path / "a.tif", tmp_path / "copy.tif"]):
         with pytest.warns(UserWarning, match="image 1 .*taken once"):
-            twice = ImageDenoiser("gaussian", widths=(4, 8)).fit(images, **_steps(), batch_size=2, patch=16)
-        once = ImageDenoiser("gaussian", widths=(4, 8)).fit(PIXELS, **_steps(), batch_size=2, patch=16)
+            twice = ImageDenoiser("gaussian", widths=(4, 8)).fit(images, max_steps=2, batch_size=2, patch=16)
+        once = ImageDenoiser("gaussian", widths=(4, 8)).fit(PIXELS, max_steps=2, batch_size=2, patch=16)
         np.testing.assert_array_equal(twice.denoise(PIXELS), once.denoise(PIXELS))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        ImageDenoiser(Gaussian(20.0), widths=(4, 8)).fit([PIXELS[:3], PIXELS[3:]], **_steps(), batch_size=2, patch=16)
+        ImageDenoiser(Gaussian(20.0), widths=(4, 8)).fit([PIXELS[:3], PIXELS[3:]], max_steps=2, batch_size=2, patch=16)
 
 
 def test_what_cannot_be_written_leaves_nothing(denoiser: ImageDenoiser, tmp_path: Path) -> None:

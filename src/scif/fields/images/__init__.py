@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from scif.fields.images._denoiser import ImageDenoiser
     from scif.fields.images._io import ImageFile, open_image
+    from scif.fields.images._known_noise import calibrate_files, known_noise, read_noise, write_noise
+    from scif.fields.images._one_image import denoise_image
     from scif.fields.images._outputs import output_paths
+    from scif.fields.images._scores import SCORES, score_images
     from scif.fields.images.calibration import (
         Calibration,
         CorrelatedCalibration,
@@ -35,7 +38,14 @@ _METRICS = ("RingCorrelation", "affine_psnr", "fourier_ring_correlation", "psnr"
 _HOME = {
     "ImageDenoiser": "_denoiser",
     "ImageFile": "_io",
+    "SCORES": "_scores",
+    "calibrate_files": "_known_noise",
+    "denoise_image": "_one_image",
+    "known_noise": "_known_noise",
     "open_image": "_io",
+    "read_noise": "_known_noise",
+    "score_images": "_scores",
+    "write_noise": "_known_noise",
     "output_paths": "_outputs",
     **dict.fromkeys(_CALIBRATION, "calibration"),
     **dict.fromkeys(_METRICS, "metrics"),
@@ -49,16 +59,23 @@ __all__ = [
     "ImageFile",
     "PoissonGaussianCalibration",
     "RingCorrelation",
+    "SCORES",
     "affine_psnr",
     "calibrate",
     "calibrate_correlated",
+    "calibrate_files",
     "calibrate_gaussian",
     "calibrate_poisson_gaussian",
+    "denoise_image",
     "fourier_ring_correlation",
+    "known_noise",
     "open_image",
     "output_paths",
     "psnr",
+    "read_noise",
+    "score_images",
     "ssim",
+    "write_noise",
 ]
 
 

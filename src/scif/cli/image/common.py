@@ -1,0 +1,53 @@
+"""Options that the actions share, and what they say."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+__all__ = ["FORMATS", "add_common", "check_free", "check_positive", "opened", "say"]
+
+FORMATS = "TIFF, OME-TIFF, zarr, OME-Zarr, PNG; CZI, ND2, LIF with scif-tools[bioio]"
+
+
+def add_common(parser: ArgumentParser) -> None:
+    """What every action has."""
+    parser.add_argument("--axes", help="letters of the axes, such as TCZYX (default: those in the file)")
+    parser.add_argument("--ndim", type=int, choices=[2, 3], default=2, help="spatial axes (default: 2)")
+    parser.add_argument("--series", type=int, help="which image of files that hold several (default: all)")
+
+
+def opened(paths: list[Path], arguments: Namespace) -> list[Any]:
+    """The files, without their pixels."""
+    from scif.fields.images import open_image
+
+    return [open_image(path, series=arguments.series) for path in paths]
+
+
+def check_positive(arguments: Namespace, *names: str) -> None:
+    """Raise unless options that were given are positive."""
+    for name in names:
+        value = getattr(arguments, name)
+        if value is not None and not value > 0:
+            msg = f"--{name.replace('_', '-')} is {value}; give a positive number."
+            raise ValueError(msg)
+
+
+def check_free(path: Path | None, *, overwrite: bool) -> None:
+    """Raise where a file that is to be written exists already, or its folder does not."""
+    if path is None:
+        return
+    if path.exists() and not overwrite:
+        msg = f"{path} exists already; move it, choose another name or pass --overwrite."
+        raise FileExistsError(msg)
+    if not path.parent.is_dir():
+        msg = f"the folder {path.parent} of {path.name} does not exist; create it first."
+        raise FileNotFoundError(msg)
+
+
+def say(text: str) -> None:
+    """One line on standard output."""
+    from rich.console import Console
+
+    Console().print(text, markup=False, highlight=False, soft_wrap=True)

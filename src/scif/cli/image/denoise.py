@@ -1,0 +1,150 @@
+"""``scif image denoise``: train on noisy images and write denoised ones."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scif.cli.image.common import FORMATS, add_common, check_free, check_positive, opened, say
+
+if TYPE_CHECKING:
+    from scif.core.noise import NoiseModel
+
+__all__ = ["add_arguments", "run"]
+
+_KNOWN = ("sigma", "gain", "offset", "read_noise")
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("images", nargs="+", type=Path, help=f"{FORMATS}; never written to")
+    add_common(parser)
+    out = parser.add_argument_group("results")
+    out.add_argument("--out", type=Path, help="folder to write to (default: beside each image, with _denoised)")
+    out.add_argument("--overwrite", action="store_true", help="replace outputs and a model that exist already")
+    out.add_argument("--dtype", help="of the results, such as float32 (default: that of each image)")
+    out.add_argument("--estimator", choices=["mean", "transport"], help="(default: what the model is trained for)")
+    out.add_argument("--uncertainty", action="store_true", help="write standard deviations of the results, too")
+    out.add_argument("--tile", type=int, help="longest side of what passes through the network at once")
+    out.add_argument("--overlap", type=int, help="how far tiles reach into one another")
+    noise = parser.add_argument_group("noise", "measured in the images where it is not told")
+    noise.add_argument("--noise", default="auto", help="auto, a kind, or a file of `calibrate --out` (default: auto)")
+    noise.add_argument("--sigma", type=float, help="standard deviation of Gaussian noise, in pixel values")
+    noise.add_argument("--gain", type=float, help="pixel values for one photoelectron")
+    noise.add_argument("--offset", type=float, help="what the camera reports in the dark, with --gain")
+    noise.add_argument("--read-noise", type=float, help="standard deviation in the dark, with --gain")
+    train = parser.add_argument_group("training")
+    train.add_argument("--channels", choices=["together", "apart"], default="together", help="(default: together)")
+    train.add_argument("--method", choices=["icm", "ifm"], default="icm", help="(default: icm)")
+    train.add_argument("--widths", help="channels of the network at each level, such as 64,128,256 (default: 16,32)")
+    train.add_argument("--fraction", type=float, help="share of the information that training shows to the network")
+    train.add_argument("--max-steps", "--steps", type=int, dest="max_steps", help="training steps at most")
+    train.add_argument("--batch-size", type=int, default=8, help="crops in a step (default: 8)")
+    train.add_argument("--patch", type=int, help="side of a crop (default: 48, or 8 planes of 32 with --ndim 3)")
+    train.add_argument("--lr", type=float, help="largest learning rate; larger networks want a smaller one")
+    train.add_argument("--accelerator", default="auto", help="cpu, gpu, mps or auto (default: auto)")
+    train.add_argument("--seed", type=int, default=0, help="(default: 0)")
+    train.add_argument("--model", type=Path, help="apply this saved model instead of training one")
+    train.add_argument("--save-model", type=Path, help="file to save the trained model in, .safetensors")
+
+
+def run(arguments: Namespace) -> None:
+    """Check everything, train, save, denoise image by image."""
+    from scif.fields.images import ImageDenoiser, output_paths
+
+    saved = arguments.save_model
+    check_positive(arguments, "max_steps", "batch_size", "patch", "lr", "tile", "fraction")
+    check_free(saved, overwrite=arguments.overwrite)
+    images = opened(arguments.images, arguments)
+    if arguments.out is not None:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+    options = {"axes": arguments.axes, "ndim": arguments.ndim, "dtype": _dtype(arguments.dtype)}
+    outs = output_paths(images, folder=arguments.out, overwrite=arguments.overwrite, **options)
+    denoiser: Any = ImageDenoiser.load(arguments.model) if arguments.model is not None else _untrained(arguments)
+    how = _how(denoiser, arguments)
+    if arguments.model is None:
+        _train(denoiser, images, arguments)
+    if saved is not None:
+        denoiser.save(saved, overwrite=arguments.overwrite)
+    for number, (image, out) in enumerate(zip(images, outs, strict=True), start=1):
+        written = denoiser.denoise(image, axes=arguments.axes, out=out, overwrite=arguments.overwrite, **how)
+        count = f"{number} of {len(images)}: " if len(images) > 1 else ""
+        for path in written if isinstance(written, tuple) else (written,):
+            say(f"{count}Wrote {path} (estimator: {how['estimator'] or denoiser.estimator})")
+
+
+def _how(denoiser: Any, arguments: Namespace) -> dict[str, Any]:
+    """How to denoise, refused before training if the network will not be able to."""
+    import inspect
+
+    denoiser.settings.by_flow(arguments.estimator)
+    how = {"estimator": arguments.estimator, "dtype": _dtype(arguments.dtype), "tile": arguments.tile}
+    how["overlap"] = arguments.overlap
+    if arguments.uncertainty:
+        if "return_std" not in inspect.signature(denoiser.denoise).parameters:
+            msg = "this version of scif writes no --uncertainty."
+            raise ValueError(msg)
+        how["return_std"] = True
+    return how
+
+
+def _untrained(arguments: Namespace) -> Any:
+    from scif.fields.images import ImageDenoiser
+
+    options: dict[str, Any] = {"channels": arguments.channels, "method": arguments.method, "seed": arguments.seed}
+    if arguments.widths is not None:
+        options["widths"] = _widths(arguments.widths)
+    if arguments.fraction is not None:
+        options["fraction"] = arguments.fraction
+    return ImageDenoiser(_noise(arguments), ndim=arguments.ndim, **options)
+
+
+def _train(denoiser: Any, images: list[Any], arguments: Namespace) -> None:
+    from scif.cli.image.progress import Progress
+
+    given = {"patch": arguments.patch, "max_steps": arguments.max_steps, "lr": arguments.lr}
+    denoiser.fit(
+        images,
+        axes=arguments.axes,
+        batch_size=arguments.batch_size,
+        accelerator=arguments.accelerator,
+        callbacks=[Progress()],
+        **{name: value for name, value in given.items() if value is not None},
+    )
+
+
+def _noise(arguments: Namespace) -> NoiseModel | str:
+    """The noise that was told, or the kind that is to be measured."""
+    from scif.fields.images import known_noise, read_noise
+
+    told = {name: getattr(arguments, name) for name in _KNOWN if getattr(arguments, name) is not None}
+    if told and arguments.noise != "auto":
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in told)
+        msg = f"--noise is {arguments.noise}, but {names} tells the noise already; give one of them."
+        raise ValueError(msg)
+    if told:
+        return known_noise(**told, ndim=arguments.ndim)
+    if arguments.noise.endswith(".json"):
+        return read_noise(arguments.noise, ndim=arguments.ndim)
+    return str(arguments.noise)
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        msg = f"--widths is {text}; give whole numbers, such as 16,32."
+        raise ValueError(msg) from None
+
+
+def _dtype(text: str | None) -> Any:
+    import numpy as np
+
+    if text is None:
+        return None
+    try:
+        return np.dtype(text)
+    except TypeError:
+        msg = f"--dtype is {text}; give a type of numbers, such as uint16 or float32."
+        raise ValueError(msg) from None

@@ -1,0 +1,39 @@
+"""``scif image report``: a trained model judged on images without a truth."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from scif.cli.image.common import FORMATS, add_common, check_free, opened, say
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("images", nargs="+", type=Path, help=FORMATS)
+    add_common(parser)
+    parser.add_argument("--model", type=Path, required=True, help="a model that `denoise --save-model` wrote")
+    parser.add_argument("--out", type=Path, required=True, help="page to write, .html")
+    parser.add_argument("--overwrite", action="store_true", help="replace a page that exists already")
+
+
+def run(arguments: Namespace) -> None:
+    """Write the page."""
+    from scif.fields.images import ImageDenoiser
+
+    check_free(arguments.out, overwrite=arguments.overwrite)
+    images = opened(arguments.images, arguments)
+    denoiser: Any = ImageDenoiser.load(arguments.model)
+    if not hasattr(denoiser, "report"):
+        msg = "this version of scif has no report on images."
+        raise ValueError(msg)
+    part = arguments.out.with_name(f"unfinished_{arguments.out.name}")
+    try:
+        denoiser.report(images, axes=arguments.axes).to_html(part)
+        part.replace(arguments.out)
+    finally:
+        part.unlink(missing_ok=True)
+    say(f"Wrote {arguments.out}")

@@ -1,0 +1,170 @@
+"""Noise that is known by numbers: told, or read from a calibration file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scif.core.noise import CorrelatedGaussian, Gaussian, NoiseModel, Poisson, PoissonGaussian
+from scif.fields.images._inputs import open_images
+from scif.fields.images.calibration import Calibration, PoissonGaussianCalibration
+
+__all__ = ["calibrate_files", "known_noise", "read_noise", "write_noise"]
+
+_SCHEMA = "scif image noise"
+_VERSION = 1
+_LEAST_READ_NOISE = 0.05
+"""Read noise taken at least, in units of the gain: a density of counts needs some width."""
+
+Values = float | Sequence[float]
+
+
+def known_noise(
+    *,
+    sigma: Values | None = None,
+    gain: Values | None = None,
+    offset: Values | None = None,
+    read_noise: Values | None = None,
+    kernel: Any = None,
+    ndim: int = 2,
+) -> NoiseModel:
+    """A noise channel by its numbers, each one value or one for each channel of the images.
+
+    Parameters
+    ----------
+    sigma
+        Standard deviation of Gaussian noise, in pixel values.
+    gain
+        Pixel values for one photoelectron.
+    offset
+        What the camera reports in the dark.
+    read_noise
+        Standard deviation of the noise in the dark, in pixel values.
+    kernel
+        Of correlated Gaussian noise, with ``sigma``.
+    ndim
+        Spatial axes of the images.
+
+    Raises
+    ------
+    ValueError
+        If the numbers do not name one kind of noise, or are not positive.
+
+    Examples
+    --------
+    >>> known_noise(gain=2.0, offset=100.0, read_noise=3.0)
+    PoissonGaussian(...)
+    """
+    if (sigma is None) == (gain is None):
+        msg = "tell sigma (Gaussian noise), or gain (a camera's; with offset and read_noise), and not both."
+        raise ValueError(msg)
+    if sigma is not None:
+        if offset is not None or read_noise is not None:
+            msg = "offset and read_noise are of a camera's noise: tell its gain, too, and no sigma."
+            raise ValueError(msg)
+        strength = _column(sigma, ndim, name="sigma", positive=True)
+        if kernel is None:
+            return Gaussian(strength)
+        return CorrelatedGaussian(torch.as_tensor(kernel, dtype=torch.float32), strength)
+    assert gain is not None
+    factor = _column(gain, ndim, name="gain", positive=True)
+    if offset is None and read_noise is None:
+        return Poisson(factor)
+    dark = torch.maximum(_column(read_noise or 0.0, ndim, name="read_noise"), _LEAST_READ_NOISE * factor)
+    return PoissonGaussian(factor, dark, offset=_column(offset or 0.0, ndim, name="offset", signed=True))
+
+
+def _column(value: Values, ndim: int, *, name: str, positive: bool = False, signed: bool = False) -> Tensor:
+    """Values as a tensor that broadcasts against ``(channels, *spatial)``."""
+    tensor = torch.as_tensor(value, dtype=torch.float32)
+    if not bool(tensor.isfinite().all()) or bool(((tensor <= 0) if positive else (tensor < 0) & (not signed)).any()):
+        msg = f"{name} is {value}; give a {'positive' if positive else 'finite'} number in pixel values."
+        raise ValueError(msg)
+    return tensor if tensor.ndim == 0 else tensor.reshape(-1, *[1] * ndim)
+
+
+def calibrate_files(
+    images: Any, *, axes: str | None = None, ndim: int = 2, repeats: bool = False, offset: float | None = None
+) -> list[Calibration | PoissonGaussianCalibration]:
+    """Measure the noise of every channel of images, which may be files.
+
+    Parameters
+    ----------
+    images, axes, ndim
+        As for :class:`~scif.fields.images.ImageDenoiser`.
+    repeats
+        Whether the images are exposures of one unmoving scene.
+    offset
+        What the camera reports in the dark, if known.
+    """
+    from scif.fields.images._channel import look
+    from scif.fields.images.calibration import calibrate, calibrate_poisson_gaussian
+
+    stacks = [one.stack for one in open_images(images, axes=axes, ndim=ndim, once=True)]
+    planes = [look(stacks, channel) for channel in range(stacks[0].channels)]
+    if repeats:
+        return [calibrate_poisson_gaussian(one, repeats=True, offset=offset) for one in planes]
+    return [calibrate(one, offset=offset) for one in planes]
+
+
+def write_noise(
+    path: str | Path, found: Sequence[Calibration | PoissonGaussianCalibration], *, overwrite: bool = False
+) -> None:
+    """Write what calibration found to a JSON file that :func:`read_noise` and ``scif image denoise --noise`` read.
+
+    Raises
+    ------
+    FileExistsError
+        If the file exists and ``overwrite`` is false.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        msg = f"the file {str(path)!r} exists; choose another path or pass overwrite=True."
+        raise FileExistsError(msg)
+    about = {"schema": _SCHEMA, "version": _VERSION, **_numbers(found)}
+    part = path.with_name(f"unfinished_{path.name}")
+    part.write_text(json.dumps(about, indent=1) + "\n")
+    part.replace(path)
+
+
+def read_noise(path: str | Path, *, ndim: int = 2) -> NoiseModel:
+    """The channel that a calibration file tells.
+
+    Raises
+    ------
+    ValueError
+        If the file is another one.
+    """
+    try:
+        about = json.loads(Path(path).read_text())
+        if about.pop("schema") != _SCHEMA or about.pop("version") != _VERSION:
+            raise KeyError("schema")
+        return known_noise(**about, ndim=ndim)
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+        msg = f"{str(path)!r} is no calibration file of this scif ({error}); `scif image calibrate --out` writes one."
+        raise ValueError(msg) from None
+
+
+def _numbers(found: Sequence[Calibration | PoissonGaussianCalibration]) -> dict[str, Any]:
+    """Arguments of :func:`known_noise`: the kind that most channels have, as ``noise="auto"`` takes it."""
+    import numpy as np
+
+    kinds = [one.kind if isinstance(one, Calibration) else "poisson_gaussian" for one in found]
+    kind = max(kinds, key=kinds.count)
+    if kind == "gaussian":
+        return {"sigma": [float(one.gaussian.sigma) for one in found if isinstance(one, Calibration)]}
+    parts = [one.correlated for one in found if isinstance(one, Calibration) and one.correlated is not None]
+    if kind == "correlated_gaussian" and len(parts) == len(found):
+        kernel = np.mean([part.kernel() for part in parts], axis=0)
+        return {"sigma": [float(part.sigma) for part in parts], "kernel": kernel.tolist()}
+    cameras = [one.poisson_gaussian if isinstance(one, Calibration) else one for one in found]
+    if any(one is None or one.gain <= 0 for one in cameras):
+        msg = "the variance of a channel does not grow with its brightness: no camera's noise can be written for it."
+        raise ValueError(msg)
+    names = ("gain",) if kind == "poisson" else ("gain", "offset", "read_noise")
+    return {name: [float(getattr(one, name)) for one in cameras] for name in names}

@@ -30,7 +30,7 @@ def test_czi(tmp_path: Path) -> None:
     opened = open_image(write_czi(tmp_path / "a.czi"))
     assert opened.axes == "TCZYX"
     np.testing.assert_array_equal(np.asarray(opened.source[:, :, 0]), PIXELS)
-    denoiser = ImageDenoiser(Gaussian(20.0), widths=(4, 8)).fit(opened, max_steps=2, batch_size=2, patch=16)
+    denoiser = ImageDenoiser(Gaussian(20.0), widths=(4, 8)).fit(opened, max_steps=2, batch_size=8, patch=32)
     out = denoiser.denoise(tmp_path / "a.czi")
     assert out.name == "a_denoised.ome.tif"
     np.testing.assert_array_equal(tifffile.imread(out).reshape(PIXELS.shape), denoiser.denoise(PIXELS, axes="TCYX"))

@@ -11,7 +11,7 @@ import tifffile
 from scif.cli import main
 from scif.fields.images import ImageDenoiser, psnr
 
-FAST = ["--max-steps", "2", "--batch-size", "2", "--patch", "16", "--noise", "gaussian"]
+FAST = ["--max-steps", "2", "--batch-size", "8", "--patch", "32", "--noise", "gaussian"]
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_noise_can_be_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     noisy, model = str(folder / "noisy.tif"), folder / "m.safetensors"
-    train = ["--max-steps", "2", "--batch-size", "2", "--patch", "16", "--widths", "4,8", "--overwrite"]
+    train = ["--max-steps", "2", "--batch-size", "8", "--patch", "32", "--widths", "4,8", "--overwrite"]
     known = {
         "Gaussian": ["--sigma", "15"],
         "Poisson": ["--gain", "2"],
@@ -117,7 +117,7 @@ def test_what_calibrate_writes_denoise_reads(folder: Path, capsys: pytest.Captur
     options = ["--repeats", "--offset", "100", "--out", str(found)]
     assert main(["image", "calibrate", str(path), *options]) == 0
     assert main(["image", "calibrate", str(path), *options]) == 2  # exists
-    train = ["--max-steps", "2", "--batch-size", "2", "--patch", "16", "--save-model", str(folder / "m.safetensors")]
+    train = ["--max-steps", "2", "--batch-size", "8", "--patch", "32", "--save-model", str(folder / "m.safetensors")]
     assert main(["image", "denoise", str(path), "--noise", str(found), *train]) == 0
     noise = ImageDenoiser.load(folder / "m.safetensors").noise_[0]
     assert noise.gain.flatten().tolist() == pytest.approx([2, 3], rel=0.1)

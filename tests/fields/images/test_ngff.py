@@ -37,7 +37,7 @@ def write(path: Path, version: str) -> Path:
 
 @pytest.fixture(scope="module")
 def denoiser() -> ImageDenoiser:
-    return ImageDenoiser(Gaussian(10.0), widths=(4, 8)).fit(PIXELS, axes="TCYX", max_steps=2, batch_size=2, patch=16)
+    return ImageDenoiser(Gaussian(10.0), widths=(4, 8)).fit(PIXELS, axes="TCYX", max_steps=2, batch_size=8, patch=32)
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])

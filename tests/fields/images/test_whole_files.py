@@ -21,7 +21,7 @@ PIXELS = np.random.default_rng(0).integers(150, 250, size=(6, 40, 48)).astype(np
 def identity() -> ImageDenoiser:
     """A denoiser of next to no training: what counts is which pixels it is shown and where they go."""
     images = PIXELS[:2].astype(np.float32)
-    return ImageDenoiser(Gaussian(20.0), widths=(4, 8)).fit(images, max_steps=2, batch_size=2, patch=16)
+    return ImageDenoiser(Gaussian(20.0), widths=(4, 8)).fit(images, max_steps=2, batch_size=8, patch=32)
 
 
 @pytest.fixture(scope="module")
@@ -237,12 +237,12 @@ def test_an_image_listed_twice_is_taken_once(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "copy.tif", PIXELS, metadata={"axes": "TYX"})
     for images in ([PIXELS, PIXELS], [PIXELS, PIXELS.copy()], [tmp_path / "a.tif", tmp_path / "copy.tif"]):
         with pytest.warns(UserWarning, match="image 1 .*taken once"):
-            twice = ImageDenoiser("gaussian", widths=(4, 8)).fit(images, max_steps=2, batch_size=2, patch=16)
-        once = ImageDenoiser("gaussian", widths=(4, 8)).fit(PIXELS, max_steps=2, batch_size=2, patch=16)
+            twice = ImageDenoiser("gaussian", widths=(4, 8)).fit(images, max_steps=2, batch_size=8, patch=32)
+        once = ImageDenoiser("gaussian", widths=(4, 8)).fit(PIXELS, max_steps=2, batch_size=8, patch=32)
         np.testing.assert_array_equal(twice.denoise(PIXELS), once.denoise(PIXELS))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        ImageDenoiser(Gaussian(20.0), widths=(4, 8)).fit([PIXELS[:3], PIXELS[3:]], max_steps=2, batch_size=2, patch=16)
+        ImageDenoiser(Gaussian(20.0), widths=(4, 8)).fit([PIXELS[:3], PIXELS[3:]], max_steps=2, batch_size=8, patch=32)
 
 
 def test_what_cannot_be_written_leaves_nothing(denoiser: ImageDenoiser, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from benchmarks.fluids.cases import Task
 from torch import Tensor
 
 from scif.core import GCT, ChannelCoupling, Objective
-from scif.fields.fluids import FluidInverter, NavierStokesChannel, UnstableStep, backward_integration, relative_l2
+from scif.fields.fluids import FluidInverter, UnstableStep, backward_integration, relative_l2
+from scif.fields.fluids.chain import InUnits
 
 __all__ = ["METHODS", "Inversion", "Settings"]
 
@@ -32,7 +33,7 @@ class Settings:
 class Supervised(FluidInverter):
     """The same network, given the initial fields that nobody has in practice."""
 
-    def _objective(self, channel: NavierStokesChannel, *, square: bool) -> Objective:
+    def make_objective(self, channel: InUnits, *, square: bool) -> Objective:
         return GCT(ChannelCoupling(channel), num_steps=1)
 
 

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from scif.core import Uniform, fit
+from scif.core import Objective, Uniform, fit
 from scif.core.noise import NoiseModel
 from scif.fields.fluids.chain import InUnits, as_channel, flow_of, is_observed, lift, noise_level
 from scif.fields.fluids.channel import NavierStokesChannel
@@ -123,8 +123,7 @@ class FluidInverter:
         self.method, self.start, self.path, self.network, self.boundary = method, start, path, network, boundary
         self.num_steps = num_steps or (1 if method == "icm" else 8)
         self.width, self.modes, self.depth = width, modes, depth
-        self.max_gain = max_gain
-        self.seed = seed
+        self.max_gain, self.seed = max_gain, seed
         self.trained_: TrainedInverse | None = None
         self.spread_: SpreadModel | None = None
         self.history_: dict[str, list[float]] = {}
@@ -184,9 +183,7 @@ class FluidInverter:
             about["error"] = max(model.measure_error(x1[:64], generator=rng), 1e-6)
             untrained = self._untrained(about)
         square = rough.field.shape[-2] == rough.field.shape[-1]
-        objective = make_objective(
-            untrained.channel, method=self.method, path=self.path, num_steps=self.num_steps, square=square
-        )
+        objective = self.make_objective(untrained.channel, square=square)
         settings = {"max_steps": max_steps, "batch_size": batch_size, "lr": lr, "ema_decay": ema_decay, **options}
         model, losses = self._train(untrained.model, objective, x1, settings | {"judged_rows": judged_rows})
         self.history_, self.spread_ = losses, None
@@ -339,6 +336,11 @@ class FluidInverter:
             inverter.spread_.load_state_dict(spread)
             inverter.spread_.eval()
         return inverter
+
+    def make_objective(self, channel: InUnits, *, square: bool) -> Objective:
+        """What :meth:`fit` minimises, on a square domain or not; override to train the same network otherwise."""
+        steps = self.num_steps
+        return make_objective(channel, method=self.method, path=self.path, num_steps=steps, square=square)
 
     @property
     def _trained(self) -> TrainedInverse:

@@ -180,7 +180,8 @@ def main() -> None:
         )
         keep(path, pd.DataFrame(rows), keys=("case", "method"))
         draw(name, fields, ["backward, best gain", "4D-Var", "ICM"]).savefig(HERE / f"{options.name}.png", dpi=130)
-        results = pd.read_csv(path)
+        shown = ["case", "method", "relative_l2", "correlation", "cpu_s", "coverage_90"]
+        results = pd.read_csv(path)[shown]
         for column in results.columns[2:]:
             results[column] = ["" if pd.isna(value) else f"{value:.3g}" for value in results[column]]
         replace_table(HERE / "README.md", markdown(results, digits=(0,) * results.shape[1]), name=options.name)

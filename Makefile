@@ -48,6 +48,7 @@ docs: $(VENV)/dev.stamp
 
 notebooks: $(VENV)/dev.stamp
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace tutorials/*.ipynb
+	$(BIN)/python -m benchmarks.shrink tutorials/*.ipynb
 
 benchmark-counts: $(VENV)/benchmark.stamp
 	env -u OMP_WAIT_POLICY $(BIN)/python -m benchmarks.counts $(if $(DATA),--data $(DATA))

@@ -95,7 +95,7 @@ nitpick_ignore_regex = [
 nitpick_ignore = [
     ("py:class", "Scale"),
     ("py:class", "TimeFunction"),
-    ("py:class", "scif.fields.fluids.inverter.Fields"),
+    ("py:class", "scif.fields.fluids.inputs.Boundary"),
     ("py:class", "scif.fields.images._units.InUnits"),
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from importlib.util import find_spec
 
 import numpy as np
 from benchmarks.counts.task import Task
@@ -15,8 +16,8 @@ _LARGE = 50_000_000
 
 
 def labels(denoised: np.ndarray, task: Task) -> dict[str, float]:
-    """Best resolution of Leiden on 15 neighbours in 50 components of the log-normalised counts."""
-    if task.labels is None or denoised.size > _LARGE:
+    """Best Leiden resolution, 15 neighbours, 50 components of log-normalised counts; nothing without scib-metrics."""
+    if task.labels is None or denoised.size > _LARGE or find_spec("scib_metrics") is None:
         return {}
     import scib_metrics
     from scib_metrics.nearest_neighbors import NeighborsResults

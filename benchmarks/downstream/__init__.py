@@ -1,0 +1,1 @@
+"""Denoisers judged by what biologists do next, each task with the truth that it is judged by."""

@@ -109,7 +109,7 @@ def _coexpression(output: Output, case: Case, seed: int) -> dict[str, float]:
 
 
 def _labels(output: Output, case: Case, seed: int) -> dict[str, float]:
-    if case.labels is None or case.null is not None:
+    if case.labels is None:
         return {}
     values = output.layer if output.latent is None else output.latent
     found = label_agreement(

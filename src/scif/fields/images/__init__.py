@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from scif.fields.images._known_noise import calibrate_files, known_noise, read_noise, write_noise
     from scif.fields.images._one_image import denoise_image
     from scif.fields.images._outputs import output_paths
+    from scif.fields.images._report import ImageReport
     from scif.fields.images._scores import SCORES, score_images
     from scif.fields.images.calibration import (
         Calibration,
@@ -42,6 +43,7 @@ _HOME = {
     "calibrate_files": "_known_noise",
     "denoise_image": "_one_image",
     "known_noise": "_known_noise",
+    "ImageReport": "_report",
     "open_image": "_io",
     "read_noise": "_known_noise",
     "score_images": "_scores",
@@ -57,6 +59,7 @@ __all__ = [
     "GaussianCalibration",
     "ImageDenoiser",
     "ImageFile",
+    "ImageReport",
     "PoissonGaussianCalibration",
     "RingCorrelation",
     "SCORES",

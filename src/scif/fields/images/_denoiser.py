@@ -18,6 +18,8 @@ from scif.fields.images._fitting import fit_restorer
 from scif.fields.images._inputs import open_images
 from scif.fields.images._objective import make_objective
 from scif.fields.images._outputs import check_outputs, open_output
+from scif.fields.images._report import ImageReport
+from scif.fields.images._reporting import make_report
 from scif.fields.images._restorer import Restorer
 from scif.fields.images._settings import Estimator, Settings, choose, per_axis
 from scif.fields.images._training import Training
@@ -233,10 +235,7 @@ class ImageDenoiser:
         flow_steps = settings.num_steps if settings.by_flow(estimator) else None
         augment = augment and (estimator or self.estimator) == "mean"
         inputs = open_images(images, axes=axes, ndim=settings.ndim)
-        expected = sum(restorer.noise.scale.numel() for restorer in self.restorers_)
-        if inputs[0].stack.channels != expected:
-            msg = f"images have {inputs[0].stack.channels} channels, but training images had {expected}."
-            raise ValueError(msg)
+        self._check_channels(inputs[0].stack.channels)
         several = isinstance(images, list | tuple)
         outs = list(out) if several and out is not None else [out] * len(inputs)
         if len(outs) != len(inputs):
@@ -254,6 +253,38 @@ class ImageDenoiser:
                 raise
             results.append(output.finish())
         return results if several else results[0]
+
+    def report(self, images: Any, *, axes: str | None = None, channel: int = 0) -> ImageReport:
+        """Judge the denoiser on images without a truth; best on images that it was not fitted on.
+
+        Parameters
+        ----------
+        images, axes
+            As for :meth:`fit`.
+        channel
+            The channel to report on, from 0.
+
+        Returns
+        -------
+        A record with ``to_frame()``, ``figure()`` and ``to_html(path)``.
+
+        Raises
+        ------
+        ValueError
+            If there is no such channel, or the networks were trained for the transport, which no risk judges.
+        """
+        self._check_fitted()
+        if self.estimator != "mean":
+            msg = f"the denoiser is trained for the {self.estimator}; a report judges the mean (anchor_weight > 0)."
+            raise ValueError(msg)
+        stacks = [one.stack for one in open_images(images, axes=axes, ndim=self.settings.ndim)]
+        self._check_channels(stacks[0].channels)
+        if channel not in range(stacks[0].channels):
+            msg = f"channel is {channel!r}; the images have channels 0 to {stacks[0].channels - 1}."
+            raise ValueError(msg)
+        if len(self.restorers_) == 1:
+            return make_report(self.restorers_[0], stacks, channel=channel)
+        return make_report(self.restorers_[channel], [stack.only(channel) for stack in stacks], channel=0)
 
     def to(self, device: str | torch.device) -> ImageDenoiser:
         """Move the networks to a device, where :meth:`denoise` then runs: that of the training until then."""
@@ -306,3 +337,9 @@ class ImageDenoiser:
         if not self.restorers_:
             msg = "this ImageDenoiser has not been fitted; call fit(images) or load() first."
             raise RuntimeError(msg)
+
+    def _check_channels(self, channels: int) -> None:
+        expected = sum(restorer.noise.scale.numel() for restorer in self.restorers_)
+        if channels != expected:
+            msg = f"images have {channels} channels, but training images had {expected}."
+            raise ValueError(msg)

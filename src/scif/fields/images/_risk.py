@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,7 +14,10 @@ from scif.core.noise.base import NoiseModel
 from scif.core.objective import LossOutput, Objective
 from scif.fields.images._units import InUnits
 
-__all__ = ["OnPart", "UnbiasedRisk", "has_exact_split", "is_symmetric"]
+Model = Callable[..., Tensor]
+"""Anything called ``model(x, t)`` that returns clean estimates of the shape of ``x``: a network, or a filter."""
+
+__all__ = ["Model", "OnPart", "UnbiasedRisk", "has_exact_split", "is_symmetric"]
 
 
 class UnbiasedRisk(Objective):
@@ -69,6 +73,12 @@ class UnbiasedRisk(Objective):
         **condition: Any,
     ) -> LossOutput:
         """Estimated squared error per entry, which may be negative; the target is real, so there is no teacher."""
+        return LossOutput(self.pointwise(model, x1, generator=generator, **condition).mean())
+
+    def pointwise(
+        self, model: Model, x1: Tensor, *, generator: torch.Generator | None = None, **condition: Any
+    ) -> Tensor:
+        """The estimate for each entry, of the shape of ``x1``: right on average, far off one by one."""
         f, now = self.fraction, x1.new_ones(x1.shape[0])
         split = self.noise.split(x1, f, generator=generator)
         a, b = split.a / f, split.b / (1 - f)
@@ -77,9 +87,9 @@ class UnbiasedRisk(Objective):
         if self.mirrored:
             of_mirror = model(2 * x1 - a, now, **condition)
             fit = ((of_a - x1).square() + (of_mirror - x1).square()) / 2
-            return LossOutput((fit - (of_a - of_mirror) * (b - x1) - variance).mean())
+            return fit - (of_a - of_mirror) * (b - x1) - variance
         of_y = model(x1, now, **condition)
-        return LossOutput(((of_a - x1).square() - 2 * (of_a - of_y) * (b - x1) - variance).mean())
+        return (of_a - x1).square() - 2 * (of_a - of_y) * (b - x1) - variance
 
 
 class OnPart(Objective):

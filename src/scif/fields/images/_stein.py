@@ -11,6 +11,7 @@ from scif.core._check import check_fraction, check_positive
 from scif.core.noise import SteinKernel
 from scif.core.noise.stein import mean_line
 from scif.core.objective import LossOutput, Objective
+from scif.fields.images._risk import Model
 from scif.fields.images._skewness import around, skewness_ratio
 from scif.fields.images._units import InUnits
 
@@ -85,6 +86,12 @@ class SteinRisk(Objective):
         **condition: Any,
     ) -> LossOutput:
         """Estimated squared error per entry, which may be negative; the target is real, so there is no teacher."""
+        return LossOutput(self.pointwise(model, x1, generator=generator, **condition).mean())
+
+    def pointwise(
+        self, model: Model, x1: Tensor, *, generator: torch.Generator | None = None, **condition: Any
+    ) -> Tensor:
+        """The estimate for each entry, of the shape of ``x1``: right on average, far off one by one."""
         now, kappa = x1.new_ones(x1.shape[0]), (1 - self.fraction) / self.fraction
         u = self.kernel.invert(x1)
         variance = self.noise.moments(around(u, 1, 2)).variance
@@ -100,8 +107,8 @@ class SteinRisk(Objective):
             kernel = variance + self.skewness * (kernel - variance)
         kernel = kernel.clamp_min(0.0)  # as the true one is
         fit = ((of_a - u).square() + (of_mirror - u).square()) / 2
-        risk = fit + (of_a - of_mirror) * kernel * z / s - kernel / self.kernel.slope.to(x1.dtype)
-        return LossOutput(risk.mean())
+        risk: Tensor = fit + (of_a - of_mirror) * kernel * z / s - kernel / self.kernel.slope.to(x1.dtype)
+        return risk
 
 
 def _clean(noise: InUnits, x1: Tensor) -> Tensor:

@@ -1,0 +1,121 @@
+"""A report on a user's own images, where no truth is known."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scif.fields.images.metrics import RingCorrelation
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+__all__ = ["ImageReport"]
+
+Plane = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ImageReport:
+    """What denoising did to images, judged without a truth. Made by :meth:`~scif.fields.images.ImageDenoiser.report`.
+
+    All is measured on at most eight crops of one channel, spread over the images and centred.
+    """
+
+    noise: str
+    """The channel that the denoiser assumes."""
+    risk: Mapping[str, float]
+    """Mean squared error against the unseen clean image by method, in squared pixel values. An unbiased estimate, which
+    can be slightly negative; the smallest figure is the best method. Filters have the best of a few strengths."""
+    removed_mean: float
+    """Mean of what was removed, in standard deviations of the noise: near 0."""
+    removed_variance: float
+    """Variance of what was removed, in units of the noise's: at most 1."""
+    autocorrelation: Plane = field(repr=False)
+    """Autocorrelation of what was removed, by lag in rows and columns; 1 in the middle."""
+    rings_before: RingCorrelation = field(repr=False)
+    """Correlation of two independent halves of the noisy image by spatial frequency."""
+    rings_after: RingCorrelation = field(repr=False)
+    """Correlation of one half, denoised, with the other half as it is."""
+    halves: str
+    """How the halves were made."""
+    means: Plane = field(repr=False)
+    """Brightness of groups of pixels,"""
+    variances: Plane = field(repr=False)
+    """the variance of their noise as the images show it,"""
+    assumed: Plane = field(repr=False)
+    """and as the channel has it."""
+    before: Plane = field(repr=False)
+    """A crop as it was."""
+    after: Plane = field(repr=False)
+    """The same crop, denoised."""
+
+    @property
+    def neighbours(self) -> float:
+        """Correlation of what was removed from pixels side by side: near 0 or below, where the noise is white."""
+        middle = self.autocorrelation.shape[0] // 2
+        return float((self.autocorrelation[middle, middle + 1] + self.autocorrelation[middle + 1, middle]) / 2)
+
+    @property
+    def best(self) -> str:
+        """The method of the least risk."""
+        return min(self.risk, key=lambda name: self.risk[name])
+
+    def to_frame(self) -> pd.DataFrame:
+        """Risk by method: mean squared error, its share of doing nothing, and the gain in decibels."""
+        import pandas as pd
+
+        frame = pd.DataFrame({"risk": self.risk})
+        share = frame["risk"] / self.risk["nothing"]
+        frame["share of the noise"] = share
+        frame["gain in dB"] = -10 * np.log10(share.where(share > 0))
+        return frame.rename_axis("method")
+
+    def __str__(self) -> str:
+        table = self.to_frame().to_string(float_format=lambda value: f"{value:.3g}")
+        return (
+            f"Noise: {self.noise}\n{table}\nRemoved: mean {self.removed_mean:.2g}, variance "
+            f"{self.removed_variance:.2g} in units of the noise, correlation of neighbours {self.neighbours:.2g}\n"
+            f"Resolution (halves by {self.halves}): {self.rings_before.resolution():.1f} pixels before, "
+            f"{self.rings_after.resolution():.1f} after"
+        )
+
+    def figure(self) -> Figure:
+        """Images before and after with one contrast, what was removed, and the four measurements."""
+        from scif.fields.images._report_figure import draw
+
+        return draw(self)
+
+    def to_html(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the report as one file that needs no other.
+
+        Raises
+        ------
+        FileExistsError
+            If the file exists and ``overwrite`` is false.
+        """
+        path = Path(path)
+        if path.exists() and not overwrite:
+            msg = f"the file {str(path)!r} exists; choose another path or pass overwrite=True."
+            raise FileExistsError(msg)
+        buffer = io.BytesIO()
+        figure: Any = self.figure()
+        figure.savefig(buffer, format="png", dpi=130)
+        picture = base64.b64encode(buffer.getvalue()).decode()
+        path.write_text(
+            "<!doctype html><meta charset='utf-8'><title>scif image report</title>"
+            "<body style='font-family:sans-serif;max-width:60em;margin:2em auto'><h1>Image report</h1>"
+            f"<pre>{html.escape(str(self))}</pre><img alt='figure' style='width:100%' "
+            f"src='data:image/png;base64,{picture}'></body>",
+            encoding="utf-8",
+        )
+        return path

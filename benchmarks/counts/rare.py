@@ -1,8 +1,7 @@
 """``python -m benchmarks.counts.rare``: do a few cells of a kind of their own keep their markers in a large set?
 
 Adds three rare kinds to simulated cells, each with markers that no other cell has, trains the model with its defaults
-and says how much of the markers' molecules the estimates of these cells have. Writes the table into the README of the
-benchmarks.
+and says how much of the markers' molecules the estimates of these cells have. Writes the table into ``details.md``.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from scipy import sparse
 from scif.datasets import simulate_counts
 from scif.model import ICM
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).with_name("details.md")
 #: Cells of each rare kind; its markers, and their molecules in a cell.
 KINDS, MARKERS, MOLECULES = (6, 30, 120), 20, 600.0
 

@@ -1,7 +1,7 @@
 """``python -m benchmarks.counts.spread``: does the transport keep the variance along the true principal components?
 
 Trains the model with its defaults on several simulations and compares mean and transport estimates with the expected
-counts, along each of the 20 first principal components of these. Writes the table into the README of the benchmarks.
+counts, along each of the 20 first principal components of these. Writes the table into ``details.md``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from benchmarks.report import markdown, replace_table
 from scif.datasets import simulate_counts
 from scif.model import ICM
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).with_name("details.md")
 SIMULATIONS: dict[str, dict[str, Any]] = {
     "500 molecules": {"depth": 500.0},
     "1,000": {"depth": 1000.0},

@@ -54,7 +54,8 @@ SCORES: tuple[tuple[str, str, str | float], ...] = (
 def write(rows: pd.DataFrame) -> None:
     """Put both tables into the page, and draw the figure."""
     replace_table(_PAGE, _every(rows), name="downstream")
-    replace_table(_PAGE, decisions(rows), name="decisions")
+    for page in (_PAGE, _PAGE.parents[1] / "README.md"):
+        replace_table(page, decisions(rows), name="decisions")
     _draw(rows)
 
 

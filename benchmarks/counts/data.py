@@ -18,7 +18,7 @@ from scif.datasets import pbmc68k_counts, simulate_counts
 
 __all__ = ["Dataset", "available", "load"]
 
-_LABELS = ("cell_type", "celltype", "cell_line_demuxlet", "bulk_labels", "labels", "label")
+_LABELS = ("cell_type", "celltype", "cell_line_demuxlet", "bulk_labels", "paul15_clusters", "labels", "label")
 _SIMULATED = re.compile(r"simulated-(\d+)(?:-(\d+)x(\d+))?")
 _SIMULATED_DEPTHS = (500, 2000, 8000)
 _PART = re.compile(r"(.+)-part-(\d+)x(\d+)")

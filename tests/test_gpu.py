@@ -10,8 +10,7 @@ import pytest
 import torch
 from anndata import AnnData
 
-from scif.core import ICM as Consistency
-from scif.core import IFM, ConsistencyFunction, Objective, Velocity, fit, transport
+from scif.core import ConsistencyFunction, InverseConsistency, InverseFlowMatching, Objective, Velocity, fit, transport
 from scif.core.noise import Gaussian
 from scif.fields.fluids import FluidInverter, laminar, relative_l2
 from scif.fields.images import ImageDenoiser, psnr
@@ -62,12 +61,14 @@ def test_a_model_of_a_gpu_loads_on_a_processor(simulated: AnnData, tmp_path: Pat
     loaded.train(max_epochs=2, accelerator="gpu", enable_progress_bar=False)  # and goes on there
 
 
-@pytest.mark.parametrize("objective", [Consistency(Gaussian(0.5)), IFM(Gaussian(0.5))], ids=["icm", "ifm"])
+@pytest.mark.parametrize(
+    "objective", [InverseConsistency(Gaussian(0.5)), InverseFlowMatching(Gaussian(0.5))], ids=["icm", "ifm"]
+)
 def test_the_core_trains(objective: Objective) -> None:
     generator = torch.Generator().manual_seed(0)
     x0 = torch.randn(2000, 2, generator=generator) * torch.tensor([2.0, 0.1])
     x1 = Gaussian(0.5).sample(x0, generator=generator)
-    make = ConsistencyFunction if isinstance(objective, Consistency) else Velocity
+    make = ConsistencyFunction if isinstance(objective, InverseConsistency) else Velocity
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = make(TimeMLP(2, hidden=32))

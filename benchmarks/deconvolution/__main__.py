@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from scif.core import ICM, ConsistencyFunction, GrowingSteps, Karras, fit, transport
+from scif.core import ConsistencyFunction, GrowingSteps, InverseConsistency, Karras, fit, transport
 from scif.core.noise import Gamma, Gaussian, Jacobi, NoiseModel, Poisson
 from scif.nn import TimeMLP
 
@@ -98,8 +98,8 @@ def run(name: str, seed: int, *, steps: int) -> tuple[dict[str, Any], np.ndarray
     start = time.process_time()
     model = ConsistencyFunction.calibrated(TimeMLP(1, hidden=32, depth=2), x1, noise)
     settings = {"batch_size": 500, "lr": 5e-3, "ema_decay": 0.99, "seed": seed}
-    growing = ICM(noise, schedule=Karras(), num_steps=GrowingSteps(5, 40, over=max(steps // 2, 1)))
-    objective = ICM(noise, num_steps=40) if mixture.uniform else growing
+    growing = InverseConsistency(noise, schedule=Karras(), num_steps=GrowingSteps(5, 40, over=max(steps // 2, 1)))
+    objective = InverseConsistency(noise, num_steps=40) if mixture.uniform else growing
     averaged = fit(model, objective, x1, max_steps=steps, **settings)
     cpu = time.process_time() - start
     estimate = transport(averaged, fresh, noise=noise).value

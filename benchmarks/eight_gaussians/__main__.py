@@ -19,12 +19,12 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from scif.core import (
-    ICM,
-    IFM,
     Anchor,
     ConsistencyFunction,
     Distance,
     Inverse,
+    InverseConsistency,
+    InverseFlowMatching,
     Karras,
     PseudoHuber,
     SquaredError,
@@ -66,8 +66,8 @@ def consistency(net: nn.Module, x1: Tensor) -> nn.Module:
     return ConsistencyFunction.calibrated(net, x1, NOISE)
 
 
-def icm(distance: Distance) -> Callable[[], ICM]:
-    return lambda: ICM(NOISE, schedule=Karras(), num_steps=11, distance=distance)
+def icm(distance: Distance) -> Callable[[], InverseConsistency]:
+    return lambda: InverseConsistency(NOISE, schedule=Karras(), num_steps=11, distance=distance)
 
 
 METHODS = {
@@ -77,11 +77,13 @@ METHODS = {
     "ICM, constant rate": Method(consistency, icm(PseudoHuber(0.02)), 5000, {"final_lr": 1.0}),
     "ICM, squared error": Method(consistency, icm(SquaredError()), 5000),
     "IFM, 11 steps": Method(
-        lambda net, x1: Velocity.calibrated(net, x1, NOISE), lambda: IFM(NOISE, schedule=Karras(), num_steps=11), 2500
+        lambda net, x1: Velocity.calibrated(net, x1, NOISE),
+        lambda: InverseFlowMatching(NOISE, schedule=Karras(), num_steps=11),
+        2500,
     ),
     "IFM, 3 steps": Method(
         lambda net, x1: ConsistencyFunction.calibrated(net, x1, NOISE, skip="mean"),
-        lambda: IFM(NOISE, num_steps=3, prediction="x0"),
+        lambda: InverseFlowMatching(NOISE, num_steps=3, prediction="x0"),
         5000,
         {"ema_teacher": True},
     ),

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from scif.core import (
     GCT,
-    ICM,
-    IFM,
     Anchor,
     ConsistencyFunction,
     Domain,
     FlowMatching,
     Independent,
+    InverseConsistency,
+    InverseFlowMatching,
     MinibatchOT,
     PosteriorHead,
     Velocity,
@@ -47,13 +47,13 @@ def spoilt(value: float) -> Tensor:
 
 
 ENTRANCES: dict[str, Callable[[Tensor], Any]] = {
-    "icm": lambda x: ICM(NOISE)(C, x),
-    "ifm": lambda x: IFM(NOISE)(V, x),
+    "icm": lambda x: InverseConsistency(NOISE)(C, x),
+    "ifm": lambda x: InverseFlowMatching(NOISE)(V, x),
     "anchor": lambda x: Anchor(NOISE)(C, x),
     "gct": lambda x: GCT(Independent())(C, x),
     "flow matching": lambda x: FlowMatching(MinibatchOT())(V, x),
     "coupled noise": lambda x: Independent()(GOOD, x),
-    "fit": lambda x: fit(C, ICM(NOISE), x, max_steps=1, batch_size=40),
+    "fit": lambda x: fit(C, InverseConsistency(NOISE), x, max_steps=1, batch_size=40),
     "calibrated": lambda x: ConsistencyFunction.calibrated(TimeMLP(2), x, NOISE),
     "transport": lambda x: transport(C, x),
     "mean": lambda x: mean(C, x),
@@ -77,7 +77,11 @@ def test_values_that_are_not_finite_are_named(entrance: str, value: float) -> No
         ENTRANCES[entrance](spoilt(value))
 
 
-@pytest.mark.parametrize("objective", [ICM(Poisson()), IFM(Poisson()), Anchor(Poisson())], ids=lambda o: o.name)
+@pytest.mark.parametrize(
+    "objective",
+    [InverseConsistency(Poisson()), InverseFlowMatching(Poisson()), Anchor(Poisson())],
+    ids=lambda o: o.name,
+)
 @pytest.mark.parametrize("value", [-1.0, 0.5])
 def test_observations_outside_the_support_are_named(objective: Any, value: float) -> None:
     x1 = GOOD.round()
@@ -93,7 +97,7 @@ def test_whole_numbers_would_cut_times_off(model: nn.Module) -> None:
         model(torch.ones(3, 2, dtype=torch.int64), 0.5)
 
 
-@pytest.mark.parametrize("objective", [ICM, IFM, Anchor])
+@pytest.mark.parametrize("objective", [InverseConsistency, InverseFlowMatching, Anchor])
 def test_a_channel_is_no_name(objective: Any) -> None:
     with pytest.raises(TypeError, match="noise is 'gaussian'; pass a channel"):
         objective("gaussian")

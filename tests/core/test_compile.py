@@ -8,12 +8,12 @@ from torch import nn
 
 from scif.core import (
     GCT,
-    ICM,
     Anchor,
     ConsistencyFunction,
     Domain,
     FlowMatching,
     Independent,
+    InverseConsistency,
     Karras,
     Objective,
     PoissonDeviance,
@@ -25,10 +25,10 @@ from scif.core.noise import Gamma, Gaussian
 from scif.nn import TimeMLP
 
 OBJECTIVES: dict[str, Objective] = {
-    "icm": ICM(Gaussian(0.5), schedule=Karras(), times="lognormal", resamples=2, distance=PseudoHuber()),
+    "icm": InverseConsistency(Gaussian(0.5), schedule=Karras(), times="lognormal", resamples=2, distance=PseudoHuber()),
     "gct": GCT(Independent(), path=StochasticInterpolant.linear()),
     "flow matching": FlowMatching(Independent()),
-    "anchored": Anchor(Gamma(3.0)) + ICM(Gamma(3.0), distance=PoissonDeviance()),
+    "anchored": Anchor(Gamma(3.0)) + InverseConsistency(Gamma(3.0), distance=PoissonDeviance()),
 }
 
 

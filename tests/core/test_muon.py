@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scif.core import ICM, ConsistencyFunction, MuonAdamW, fit
+from scif.core import ConsistencyFunction, InverseConsistency, MuonAdamW, fit
 from scif.core.noise import Gaussian
 from scif.nn import UNet
 
@@ -140,7 +140,7 @@ def train(**options: Any) -> ConsistencyFunction:
         model = ConsistencyFunction(UNet(1, widths=(2, 4)), data_scale=2.0)
     x1 = 2.0 * torch.randn(40, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     options = {"max_steps": 8, "batch_size": 8, "warmup_steps": 2, "optimizer": "muon", "judged_rows": 40} | options
-    fit(model, ICM(Gaussian(1.0)), x1, **options)
+    fit(model, InverseConsistency(Gaussian(1.0)), x1, **options)
     return model
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 __all__ = [
     "batch_times",
+    "check_batch",
     "check_finite",
     "check_fraction",
     "check_positive",
@@ -16,6 +19,18 @@ __all__ = [
     "check_time",
     "expand_time",
 ]
+
+
+def check_batch(x: Any, *, name: str) -> None:
+    """Raise ``TypeError`` for numbers that torch does not calculate with: arrays, lists, whole numbers."""
+    if torch.compiler.is_compiling():
+        return
+    if isinstance(x, np.ndarray | np.generic | list | tuple | int | float):
+        msg = f"{name} is a {type(x).__name__}; pass a tensor, as in torch.as_tensor({name}, dtype=torch.float32)."
+        raise TypeError(msg)
+    if isinstance(x, Tensor) and not (x.is_floating_point() or x.is_complex()):
+        msg = f"{name} has dtype {x.dtype}; convert it to a floating dtype, as in {name}.float()."
+        raise TypeError(msg)
 
 
 def check_same_shape(a: Tensor, b: Tensor, *, names: tuple[str, str]) -> None:
@@ -37,6 +52,7 @@ def check_time(t: Tensor, *, name: str = "t") -> None:
 
 def check_finite(x: Tensor, *, name: str) -> None:
     """Raise ``ValueError`` naming the first offending value unless every entry is finite."""
+    check_batch(x, name=name)
     if torch.compiler.is_compiling() or bool(torch.isfinite(x).all()):
         return
     bad = x.detach()[~torch.isfinite(x)]

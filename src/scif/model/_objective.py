@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scif.core import ICM, Anchor, PoissonDeviance, Uniform
+from scif.core import Anchor, InverseConsistency, PoissonDeviance, Uniform
 from scif.core.noise import NoiseModel, Poisson
 from scif.core.objective import LossOutput
 from scif.nn import SparseCounts, Thinned
@@ -59,7 +59,7 @@ class MolecularDeviance(PoissonDeviance):
         return 0.5 * super().measure(prediction, target) * target.shape[1] / target.sum(1).clamp_min(1.0)
 
 
-class CountICM(ICM):
+class CountICM(InverseConsistency):
     """Inverse consistency of expected counts, on a part of each minibatch.
 
     Clean estimates keep the distribution (``kind="transport"``): re-noised posterior means would be less dispersed

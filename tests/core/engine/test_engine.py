@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scif.core import ICM, Anchor, Batches, ConsistencyFunction, Engine, NonFiniteLoss, Objective, fit
+from scif.core import Anchor, Batches, ConsistencyFunction, Engine, InverseConsistency, NonFiniteLoss, Objective, fit
 from scif.core.ema import ExponentialAverage
 from scif.core.monitor import CollapseWarning
 from scif.core.noise import Gaussian
@@ -57,7 +57,7 @@ def test_a_resumed_run_is_the_uninterrupted_run(tmp_path: Path, interrupted_at: 
     # 50 rows in batches of 12 make 4 batches an epoch
     def run(**options: Any) -> nn.Module:
         noise = Gaussian(1.0)
-        objective = Anchor(noise, fraction=(0.5, 0.9)) + ICM(noise, resamples=2)
+        objective = Anchor(noise, fraction=(0.5, 0.9)) + InverseConsistency(noise, resamples=2)
         arguments = {"batch_size": 12, "max_steps": 10, "warmup_steps": 3, "accumulate_grad_batches": accumulate}
         return fit(make_model(dropout=0.2), objective, X1, ema_teacher=True, **arguments, **options)
 
@@ -74,7 +74,16 @@ def test_a_seed_decides_everything_and_the_global_generator_is_left_alone() -> N
         torch.manual_seed(seed + len(runs))
         before = torch.get_rng_state()
         runs.append(
-            weights(fit(make_model(dropout=0.2), ICM(Gaussian(1.0)), X1, max_steps=3, batch_size=16, seed=seed))
+            weights(
+                fit(
+                    make_model(dropout=0.2),
+                    InverseConsistency(Gaussian(1.0)),
+                    X1,
+                    max_steps=3,
+                    batch_size=16,
+                    seed=seed,
+                )
+            )
         )
         assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(runs[0], runs[1])
@@ -134,7 +143,7 @@ def test_means_of_an_epoch_are_logged_with_its_last_step() -> None:
 
 
 def test_the_average_is_updated_once_for_each_optimiser_step() -> None:
-    engine = Engine(make_model(), ICM(Gaussian(1.0)))
+    engine = Engine(make_model(), InverseConsistency(Gaussian(1.0)))
     trainer = pl.Trainer(max_steps=5, accumulate_grad_batches=3, logger=False, enable_checkpointing=False,
                          enable_progress_bar=False, enable_model_summary=False)  # fmt: skip
     trainer.fit(engine, Batches(X1, 10))
@@ -203,13 +212,13 @@ def test_conditions_of_a_batch_reach_the_network_row_by_row() -> None:
             return self.scale * x * (1 - t.unsqueeze(1)) + t.unsqueeze(1) * label.unsqueeze(1)
 
     data = {"x1": X1, "label": X1[:, 0].clone()}
-    fit(Labelled(), ICM(Gaussian(1.0), resamples=2), data, max_steps=2, batch_size=10)
+    fit(Labelled(), InverseConsistency(Gaussian(1.0), resamples=2), data, max_steps=2, batch_size=10)
 
 
 def test_mixed_precision_trains() -> None:
     model = make_model()
     before = weights(model)
-    averaged = fit(model, ICM(Gaussian(1.0)), X1, max_steps=3, batch_size=25, precision="bf16-mixed")
+    averaged = fit(model, InverseConsistency(Gaussian(1.0)), X1, max_steps=3, batch_size=25, precision="bf16-mixed")
     after = weights(averaged)
     assert after.dtype == torch.float32
     assert torch.isfinite(after).all()
@@ -217,7 +226,7 @@ def test_mixed_precision_trains() -> None:
 
 
 def test_validation_uses_the_same_numbers_every_time() -> None:
-    engine = Engine(make_model(), ICM(Gaussian(1.0)))
+    engine = Engine(make_model(), InverseConsistency(Gaussian(1.0)))
     options = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
     losses = [pl.Trainer(**options).validate(engine, Batches(X1, 25), verbose=False) for _ in range(2)]
     assert losses[0] == losses[1]
@@ -236,7 +245,7 @@ def test_a_collapsed_run_warns_by_name() -> None:
             return torch.where(t.unsqueeze(1) > 0, self.value, x)
 
     with pytest.warns(CollapseWarning, match="this run is collapsing"):
-        fit(Constant(), ICM(Gaussian(1.0), num_steps=1), x1, max_steps=1)
+        fit(Constant(), InverseConsistency(Gaussian(1.0), num_steps=1), x1, max_steps=1)
 
 
 def test_batches_cover_the_data_in_an_order_of_their_own() -> None:
@@ -259,14 +268,14 @@ def test_batches_cover_the_data_in_an_order_of_their_own() -> None:
 )
 def test_bad_arguments_are_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        fit(make_model(), ICM(Gaussian(1.0)), X1, **arguments)
+        fit(make_model(), InverseConsistency(Gaussian(1.0)), X1, **arguments)
 
 
 def test_data_of_unequal_length_and_unknown_batches_are_named() -> None:
     with pytest.raises(ValueError, match=r"parts of \[40, 50\] rows"):
         Batches({"x1": X1, "label": X1[:40]}, 10)
     with pytest.raises(TypeError, match="a batch is a str"):
-        Engine(make_model(), ICM(Gaussian(1.0))).unpack("rows")
+        Engine(make_model(), InverseConsistency(Gaussian(1.0))).unpack("rows")
 
 
 TWO_PROCESSES = {"accelerator": "cpu", "devices": 2, "strategy": "ddp_fork"}
@@ -276,7 +285,7 @@ TWO_PROCESSES = {"accelerator": "cpu", "devices": 2, "strategy": "ddp_fork"}
 def test_two_processes_draw_different_numbers_and_resume_bit_for_bit(tmp_path: Path) -> None:
     def run(**options: Any) -> nn.Module:
         settings = {"max_steps": 7, "batch_size": 5, "ema_teacher": True, **TWO_PROCESSES}
-        return fit(make_model(dropout=0.2), ICM(Gaussian(1.0), resamples=2), X1, **settings, **options)
+        return fit(make_model(dropout=0.2), InverseConsistency(Gaussian(1.0), resamples=2), X1, **settings, **options)
 
     keep = pl.callbacks.ModelCheckpoint(tmp_path, filename="{step}", every_n_train_steps=4)
     whole, resumed = run(callbacks=[keep]), run(resume_from=tmp_path / "step=4.ckpt")

@@ -5,10 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from scif.core import (
-    ICM,
     Anchor,
     ConsistencyFunction,
     Denoise,
+    InverseConsistency,
     Posterior,
     PosteriorHead,
     Velocity,
@@ -125,7 +125,7 @@ class TestMean:
                 return self.slope * x
 
         x1 = 2.0**0.5 * torch.randn(2000, 1, generator=rng())
-        pairs = Denoise(ICM(NOISE), Collapsed())
+        pairs = Denoise(InverseConsistency(NOISE), Collapsed())
         slopes = []
         for anchor_weight in (0.0, 20.0):
             objective = anchor_weight * Anchor(NOISE, fraction=0.8) + pairs
@@ -142,7 +142,7 @@ class TestSample:
         with torch.random.fork_rng():
             torch.manual_seed(0)
             head = PosteriorHead(TimeMLP(2, hidden=16, depth=1), source)
-        objective = Posterior(ICM(NOISE), source)
+        objective = Posterior(InverseConsistency(NOISE), source)
         head = fit(head, objective, x1, max_steps=300, batch_size=512, lr=1e-2, ema_decay=0.98, warmup_steps=20)
         observed = torch.tensor([[-1.5], [0.0], [1.5]])
         estimate = sample(head, observed, num_draws=1000, num_steps=8, generator=rng(3))

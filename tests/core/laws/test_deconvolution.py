@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from scif.core import ICM, ConsistencyFunction, GrowingSteps, Karras, fit, transport
+from scif.core import ConsistencyFunction, GrowingSteps, InverseConsistency, Karras, fit, transport
 from scif.core.noise import Gamma, Gaussian, Jacobi, NoiseModel, Poisson
 from scif.nn import TimeMLP
 
@@ -62,7 +62,7 @@ def test_variance_kurtosis_and_mode_weights_come_back(name: str) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = ConsistencyFunction.calibrated(TimeMLP(1, hidden=32, depth=2), x1, mixture.noise)
-    objective = ICM(mixture.noise, schedule=Karras(), num_steps=GrowingSteps(5, 20, over=250))
+    objective = InverseConsistency(mixture.noise, schedule=Karras(), num_steps=GrowingSteps(5, 20, over=250))
     averaged = fit(model, objective, x1, max_steps=500, batch_size=512, lr=5e-3, ema_decay=0.98)
     estimate = transport(averaged, fresh, noise=mixture.noise).value
     assert float(estimate.var()) == pytest.approx(float(x0.var()), rel=0.04)

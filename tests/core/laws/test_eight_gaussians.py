@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from scif.core import ICM, IFM, ConsistencyFunction, Inverse, Karras, PseudoHuber, fit
+from scif.core import ConsistencyFunction, Inverse, InverseConsistency, InverseFlowMatching, Karras, PseudoHuber, fit
 from scif.core.noise import Gaussian
 from scif.nn import TimeMLP
 
@@ -39,8 +39,8 @@ def denoised(objective: Inverse, *, steps: int, **options: Any) -> tuple[Tensor,
         return fresh_x0, fresh_x1, objective.transport(averaged, fresh_x1)
 
 
-def icm() -> ICM:
-    return ICM(NOISE, schedule=Karras(), num_steps=11, distance=PseudoHuber(0.02))
+def icm() -> InverseConsistency:
+    return InverseConsistency(NOISE, schedule=Karras(), num_steps=11, distance=PseudoHuber(0.02))
 
 
 def mode_weights(x: Tensor) -> Tensor:
@@ -64,6 +64,6 @@ def test_icm_reaches_31_decibels() -> None:
 
 @pytest.mark.slow
 def test_ifm_with_an_averaged_teacher_comes_close() -> None:
-    x0, _, estimate = denoised(IFM(NOISE, num_steps=3, prediction="x0"), steps=1000, ema_teacher=True)
+    x0, _, estimate = denoised(InverseFlowMatching(NOISE, num_steps=3, prediction="x0"), steps=1000, ema_teacher=True)
     assert psnr(estimate, x0) > 24.0
     assert float((mode_weights(estimate) - 0.125).abs().max()) < 0.02

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from scif.core import (
     GCT,
-    ICM,
-    IFM,
     Anchor,
     ChannelCoupling,
     Denoise,
+    InverseConsistency,
+    InverseFlowMatching,
     Karras,
     Schedule,
     SumObjective,
@@ -75,7 +75,9 @@ def survival(model: LinearModel, snr: float) -> float:
 
 def trained_icm(schedule: Schedule, num_steps: int, snr: float, *, steps: int = 120) -> LinearModel:
     model = LinearModel(schedule.grid(num_steps), start=1.0)
-    return minimise(model, ICM(NOISE, schedule=schedule, num_steps=num_steps), normal(snr + 1.0), steps=steps)
+    return minimise(
+        model, InverseConsistency(NOISE, schedule=schedule, num_steps=num_steps), normal(snr + 1.0), steps=steps
+    )
 
 
 @pytest.mark.parametrize("schedule", [Uniform(), Karras()], ids=["uniform", "karras"])
@@ -102,7 +104,7 @@ def test_icm_and_ifm_agree_on_one_grid() -> None:
     snr, schedule = 1.0, Karras()
     grid = schedule.grid(10)
     consistency = trained_icm(schedule, 10, snr)
-    objective = IFM(NOISE, schedule=schedule, num_steps=10)
+    objective = InverseFlowMatching(NOISE, schedule=schedule, num_steps=10)
     velocity = minimise(LinearModel(grid, start=0.0), objective, normal(snr + 1.0), steps=120)
     euler = float((1.0 - grid.diff() * velocity.slopes[1:].detach()).prod())
     assert euler == pytest.approx(float(consistency.slopes[-1].detach()), rel=0.02)
@@ -113,7 +115,7 @@ def test_ifm_from_predictions_of_the_clean_end_agrees_with_ifm() -> None:
     snr, grid = 3.0, Uniform().grid(5)
     ends = []
     for prediction, start in (("velocity", 0.0), ("x0", 1.0)):
-        objective = IFM(NOISE, num_steps=5, prediction=prediction)
+        objective = InverseFlowMatching(NOISE, num_steps=5, prediction=prediction)
         model = minimise(LinearModel(grid, start=start), objective, normal(snr + 1.0), steps=80)
         with torch.no_grad():
             ends.append(float(objective.transport(model, torch.ones(1, 1))))
@@ -155,7 +157,7 @@ def test_the_anchor_alone_is_the_conditional_mean_given_a_part(fraction: float) 
 def test_with_the_anchor_what_the_posterior_mean_has_survives_at_snr_0_3() -> None:
     snr, grid = 0.3, Uniform().grid(3)
     x1 = normal(snr + 1.0)
-    icm = ICM(NOISE, num_steps=3)
+    icm = InverseConsistency(NOISE, num_steps=3)
 
     def remaining(objective: SumObjective) -> float:
         return survival(minimise(LinearModel(grid, start=1.0), objective, x1, steps=150), snr)
@@ -170,7 +172,7 @@ def test_with_the_anchor_what_the_posterior_mean_has_survives_at_snr_0_3() -> No
 @pytest.mark.trains
 def test_with_a_light_anchor_and_many_steps_most_of_the_signal_survives_at_snr_0_3() -> None:
     snr, schedule = 0.3, Karras()
-    objective = 0.1 * Anchor(NOISE, fraction=0.9) + ICM(NOISE, schedule=schedule, num_steps=40)
+    objective = 0.1 * Anchor(NOISE, fraction=0.9) + InverseConsistency(NOISE, schedule=schedule, num_steps=40)
     model = minimise(LinearModel(schedule.grid(40), start=1.0), objective, normal(snr + 1.0), steps=200)
     alone = float(linear_gaussian_survival(snr, schedule.grid(40)))
     assert 0.7 < survival(model, snr) < alone
@@ -182,5 +184,5 @@ def test_the_head_is_the_posterior_mean_under_the_trained_prior() -> None:
     trained = trained_icm(Uniform(), 40, snr, steps=150)
     prior = survival(trained, snr) * snr
     head = LinearModel(Uniform().grid(1), start=1.0)
-    minimise(head, Denoise(ICM(NOISE), trained), normal(snr + 1.0), steps=20)
+    minimise(head, Denoise(InverseConsistency(NOISE), trained), normal(snr + 1.0), steps=20)
     assert float(head.slopes[-1].detach()) == pytest.approx(prior / (prior + 1.0), rel=0.02)

@@ -8,8 +8,6 @@ from torch import Tensor, nn
 
 from scif.core import (
     GCT,
-    ICM,
-    IFM,
     Anchor,
     ChannelCoupling,
     ConsistencyFunction,
@@ -17,6 +15,8 @@ from scif.core import (
     FlowMatching,
     GrowingSteps,
     Independent,
+    InverseConsistency,
+    InverseFlowMatching,
     Objective,
     Posterior,
     PosteriorHead,
@@ -51,11 +51,11 @@ def value(objective: Objective, model: nn.Module, x: Tensor, **options: Any) -> 
 def test_icm_is_gct_after_transport() -> None:
     model = ConsistencyFunction(net())
     x0 = model(X1, 1.0).detach()
-    assert value(ICM(NOISE), model, X1) == value(GCT(ChannelCoupling(NOISE)), model, x0)
+    assert value(InverseConsistency(NOISE), model, X1) == value(GCT(ChannelCoupling(NOISE)), model, x0)
 
 
 def test_ifm_is_flow_matching_after_transport() -> None:
-    model, objective = Velocity(net()), IFM(NOISE, num_steps=7)
+    model, objective = Velocity(net()), InverseFlowMatching(NOISE, num_steps=7)
     with torch.no_grad():
         x0 = solve(model, X1, grid=objective.grid).x
     plain = FlowMatching(ChannelCoupling(NOISE), num_steps=7, times="uniform", continuous=False)
@@ -63,35 +63,35 @@ def test_ifm_is_flow_matching_after_transport() -> None:
 
 
 def test_a_sum_is_the_weighted_sum_and_weight_zero_is_the_publication() -> None:
-    model, icm, anchor = ConsistencyFunction(net()), ICM(NOISE), Anchor(NOISE)
+    model, icm, anchor = ConsistencyFunction(net()), InverseConsistency(NOISE), Anchor(NOISE)
     total = 2.0 * anchor + icm * 0.5
     generator = rng()
     parts = [float(part(model, X1, generator=generator).loss.detach()) for part in (anchor, icm)]
     out = total(model, X1, generator=rng())
     assert float(out.loss.detach()) == pytest.approx(2.0 * parts[0] + 0.5 * parts[1])
     assert {name: float(term) for name, term in out.terms.items()} == pytest.approx(
-        {"anchor": parts[0], "icm": parts[1]}
+        {"anchor": parts[0], "inverse_consistency": parts[1]}
     )
     assert value(0.0 * anchor + icm, model, X1) == value(icm, model, X1)
 
 
 def test_sums_scale_nest_and_number_equal_names() -> None:
-    icm = ICM(NOISE)
+    icm = InverseConsistency(NOISE)
     total = 2.0 * (icm + 3.0 * icm) + Anchor(NOISE)
     assert isinstance(total, SumObjective)
-    assert total.weights == {"icm": 2.0, "icm_2": 6.0, "anchor": 1.0}
+    assert total.weights == {"inverse_consistency": 2.0, "inverse_consistency_2": 6.0, "anchor": 1.0}
     with pytest.raises(ValueError, match="every weight of this sum of objectives is zero"):
         (0.0 * icm + 0.0 * icm)(ConsistencyFunction(net()), X1)
 
 
 def test_gradients_reach_the_model_and_never_the_teacher() -> None:
     model, teacher = ConsistencyFunction(net(0)), ConsistencyFunction(net(1))
-    loss = ICM(NOISE)(model, X1, teacher=teacher, generator=rng()).loss
+    loss = InverseConsistency(NOISE)(model, X1, teacher=teacher, generator=rng()).loss
     loss.backward()
     assert all(p.grad is not None for p in model.parameters())
     assert all(p.grad is None for p in teacher.parameters())
-    assert float(loss.detach()) != value(ICM(NOISE), model, X1)
-    assert value(ICM(NOISE), model, X1, teacher=model) == value(ICM(NOISE), model, X1)
+    assert float(loss.detach()) != value(InverseConsistency(NOISE), model, X1)
+    assert value(InverseConsistency(NOISE), model, X1, teacher=model) == value(InverseConsistency(NOISE), model, X1)
 
 
 def test_the_first_interval_is_supervised_by_the_clean_end() -> None:
@@ -113,7 +113,7 @@ def test_resamples_repeat_estimates_and_conditions_together() -> None:
 
     labels = torch.arange(64.0)
     x1 = labels.unsqueeze(1).expand(64, 3) * 1000.0
-    ICM(NOISE, resamples=4)(Recorder(), x1, generator=rng(), label=labels, common=torch.zeros(2))
+    InverseConsistency(NOISE, resamples=4)(Recorder(), x1, generator=rng(), label=labels, common=torch.zeros(2))
     transported, predicted = seen[0], seen[1]
     assert transported[0].shape == (64, 3)
     assert predicted[0].shape == (256, 3)
@@ -121,7 +121,7 @@ def test_resamples_repeat_estimates_and_conditions_together() -> None:
 
 
 def test_grids_grow_with_the_optimiser_steps_inside_sums_too() -> None:
-    icm = ICM(NOISE, num_steps=GrowingSteps(start=5, end=20, over=100))
+    icm = InverseConsistency(NOISE, num_steps=GrowingSteps(start=5, end=20, over=100))
     total = icm + Anchor(NOISE)
     sizes = []
     for step in (0, 50, 100, 1000):
@@ -136,7 +136,7 @@ def test_estimates_are_brought_into_the_support_before_they_are_renoised() -> No
             return x - 100.0
 
     counts = Poisson(1.0).sample(torch.full((16, 3), 4.0), generator=rng())
-    for objective in (ICM(Poisson(1.0)), IFM(Poisson(1.0))):
+    for objective in (InverseConsistency(Poisson(1.0)), InverseFlowMatching(Poisson(1.0))):
         with torch.no_grad():
             out = objective(Stray(), counts, generator=rng())
         assert torch.isfinite(out.loss)
@@ -198,7 +198,7 @@ def test_the_truth_minimises_the_anchor_among_multiples_of_it(noise: Any) -> Non
 
 def test_heads_train_on_pairs_of_the_frozen_source() -> None:
     source = ConsistencyFunction(net())
-    inverse = ICM(NOISE, resamples=2)
+    inverse = InverseConsistency(NOISE, resamples=2)
     generator = rng()
     clean = inverse.clean(source, X1, generator=generator)
     renoised = NOISE.sample(clean.x0, generator=generator)
@@ -213,7 +213,7 @@ def test_heads_train_on_pairs_of_the_frozen_source() -> None:
 def test_posterior_draws_are_flow_matching_given_the_observation() -> None:
     source = ConsistencyFunction(net(), data_scale=2.0, data_mean=1.0)
     head = PosteriorHead(net(2, 6), source)
-    inverse = ICM(NOISE)
+    inverse = InverseConsistency(NOISE)
     generator = rng()
     x0 = inverse.clean(source, X1, generator=generator).x0
     observed = NOISE.sample(x0, generator=generator)
@@ -228,12 +228,12 @@ def test_posterior_draws_are_flow_matching_given_the_observation() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: ICM(NOISE, resamples=0), "resamples is 0"),
-        (lambda: ICM(NOISE, num_steps=0), "num_steps is 0"),
+        (lambda: InverseConsistency(NOISE, resamples=0), "resamples is 0"),
+        (lambda: InverseConsistency(NOISE, num_steps=0), "num_steps is 0"),
         (lambda: Anchor(NOISE, fraction=1.0), "fraction has values in"),
         (lambda: Anchor(NOISE, fraction=(0.9, 0.5)), "give its lower end first"),
-        (lambda: IFM(NOISE, prediction="x0", method="heun"), "no velocity at t = 0"),
-        (lambda: IFM(NOISE, prediction="noise"), "prediction is 'noise'"),
+        (lambda: InverseFlowMatching(NOISE, prediction="x0", method="heun"), "no velocity at t = 0"),
+        (lambda: InverseFlowMatching(NOISE, prediction="noise"), "prediction is 'noise'"),
         (lambda: GCT(Independent(), weight="linear"), "weight is 'linear'"),
     ],
 )
@@ -244,4 +244,4 @@ def test_bad_arguments_are_named(make: Any, message: str) -> None:
 
 def test_sources_without_scales_are_named() -> None:
     with pytest.raises(TypeError, match="source is a Linear without scales"):
-        Posterior(ICM(NOISE), nn.Linear(3, 3))
+        Posterior(InverseConsistency(NOISE), nn.Linear(3, 3))

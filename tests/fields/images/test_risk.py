@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scif.core import ICM, Anchor, SquaredError
+from scif.core import Anchor, InverseConsistency, SquaredError
 from scif.core.noise import CorrelatedGaussian, Gamma, Gaussian, Jacobi, NoiseModel, Poisson
 from scif.fields.images._risk import OnPart, UnbiasedRisk, has_exact_split, is_symmetric
 from scif.fields.images._units import InUnits
@@ -119,7 +119,7 @@ def test_exact_splits_are_recognised() -> None:
 
 
 def test_an_objective_on_part_of_a_batch_is_the_objective_of_these_rows() -> None:
-    x1, icm = scene(8), ICM(Gaussian(0.1), num_steps=3)
+    x1, icm = scene(8), InverseConsistency(Gaussian(0.1), num_steps=3)
     whole, part = (
         objective(Smooth(), rows, generator=torch.Generator().manual_seed(0)).loss
         for objective, rows in ((icm, x1[:2]), (OnPart(icm, share=0.25), x1))

@@ -93,12 +93,12 @@ def fit(
     Examples
     --------
     >>> import torch
-    >>> from scif.core import ICM, ConsistencyFunction, fit
+    >>> from scif.core import InverseConsistency, ConsistencyFunction, fit
     >>> from scif.core.noise import Gaussian
     >>> from scif.nn import TimeMLP
     >>> x1 = 3.0 * torch.randn(64, 2)
     >>> model = ConsistencyFunction.calibrated(TimeMLP(2, hidden=8, depth=1), x1, Gaussian(1.0))
-    >>> denoiser = fit(model, ICM(Gaussian(1.0)), x1, max_steps=2, batch_size=32)
+    >>> denoiser = fit(model, InverseConsistency(Gaussian(1.0)), x1, max_steps=2, batch_size=32)
     >>> denoiser(x1, 1.0).shape
     torch.Size([64, 2])
     """

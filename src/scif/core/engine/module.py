@@ -74,10 +74,10 @@ class Engine(pl.LightningModule):
     Examples
     --------
     >>> import torch
-    >>> from scif.core import ICM, ConsistencyFunction, Engine
+    >>> from scif.core import InverseConsistency, ConsistencyFunction, Engine
     >>> from scif.core.noise import Gaussian
     >>> from scif.nn import TimeMLP
-    >>> engine = Engine(ConsistencyFunction(TimeMLP(2)), ICM(Gaussian(1.0)))
+    >>> engine = Engine(ConsistencyFunction(TimeMLP(2)), InverseConsistency(Gaussian(1.0)))
     >>> engine.averaged(torch.randn(5, 2), 1.0).shape
     torch.Size([5, 2])
     """

@@ -51,9 +51,9 @@ def transport(
         The channel; needed by a consistency function that takes several steps. If given, the result is brought into
         its support.
     prediction
-        What the model returns: the clean end of the flow (a consistency function trained by ``ICM`` or ``GCT``), a
-        velocity, or the mean clean signal (``IFM`` with ``prediction="x0"``). Velocities are recognised by their
-        class; everything else counts as a consistency function if this is not given.
+        Output of the model: the clean end of the flow (a consistency function trained by ``InverseConsistency`` or
+        ``GCT``), a velocity, or the mean clean signal (``InverseFlowMatching`` with ``prediction="x0"``). Velocities
+        are recognised by their class; everything else counts as a consistency function if this is not given.
     method
         Solver for velocities.
     generator

@@ -7,21 +7,21 @@ from scif.core.objective.base import LossOutput, Objective, SumObjective
 from scif.core.objective.denoise import Denoise
 from scif.core.objective.flow_matching import FlowMatching
 from scif.core.objective.gct import GCT
-from scif.core.objective.icm import ICM
-from scif.core.objective.ifm import IFM
 from scif.core.objective.inverse import CleanEstimates, Inverse
+from scif.core.objective.inverse_consistency import InverseConsistency
+from scif.core.objective.inverse_flow_matching import InverseFlowMatching
 from scif.core.objective.posterior import Posterior
 from scif.core.objective.trajectory import TrajectoryObjective
 
 __all__ = [
     "GCT",
-    "ICM",
-    "IFM",
     "Anchor",
     "CleanEstimates",
     "Denoise",
     "FlowMatching",
     "Inverse",
+    "InverseConsistency",
+    "InverseFlowMatching",
     "LossOutput",
     "Objective",
     "Posterior",

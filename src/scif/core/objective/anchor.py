@@ -24,7 +24,7 @@ class Anchor(Objective):
     The channel splits ``x1`` into ``a`` and ``b``, independent given ``x0``, of which ``a`` carries a fraction ``f``.
     Minimises :math:`-\log p(b \mid c(a / f, 1))` per entry. Since ``b`` is real and knows nothing of the noise in
     ``a``, the minimiser is :math:`E[x_0 | a]`: a constant prediction costs what it loses. That is what keeps
-    :class:`ICM` from collapsing.
+    :class:`InverseConsistency` from collapsing.
 
     The network sees ``a / f``, whose noise is larger than that of ``x1`` (by ``1 / f`` in variance): a fraction near
     one comes close to the observation, at the price of a noisy target.
@@ -49,13 +49,13 @@ class Anchor(Objective):
     Examples
     --------
     >>> import torch
-    >>> from scif.core import ICM, Anchor, ConsistencyFunction
+    >>> from scif.core import InverseConsistency, Anchor, ConsistencyFunction
     >>> from scif.core.noise import Gaussian
     >>> from scif.nn import TimeMLP
     >>> noise = Gaussian(0.2)
-    >>> objective = 0.5 * Anchor(noise) + 1.0 * ICM(noise)
+    >>> objective = 0.5 * Anchor(noise) + 1.0 * InverseConsistency(noise)
     >>> sorted(objective(ConsistencyFunction(TimeMLP(2)), torch.randn(16, 2)).terms)
-    ['anchor', 'icm']
+    ['anchor', 'inverse_consistency']
     """
 
     name = "anchor"

@@ -25,7 +25,7 @@ class LossOutput:
 class Objective(nn.Module):
     """Something to minimise over batches of observations.
 
-    Objectives add and scale: ``Anchor(noise) * 1.0 + ICM(noise, ...) * 0.5`` is an objective.
+    Objectives add and scale: ``Anchor(noise) * 1.0 + InverseConsistency(noise, ...) * 0.5`` is an objective.
     """
 
     name: str = "objective"

@@ -26,8 +26,8 @@ class Denoise(Objective):
     Parameters
     ----------
     inverse
-        The objective that the inverse model was trained with (:class:`ICM` or :class:`IFM`), which knows the channel
-        and how the model transports.
+        The objective that the inverse model was trained with (:class:`InverseConsistency` or
+        :class:`InverseFlowMatching`), which knows the channel and how the model transports.
     source
         The trained model; a frozen copy is kept.
     distance
@@ -36,11 +36,11 @@ class Denoise(Objective):
     Examples
     --------
     >>> import torch
-    >>> from scif.core import ICM, ConsistencyFunction, Denoise
+    >>> from scif.core import InverseConsistency, ConsistencyFunction, Denoise
     >>> from scif.core.noise import Gaussian
     >>> from scif.nn import TimeMLP
     >>> trained, head = ConsistencyFunction(TimeMLP(2)), ConsistencyFunction(TimeMLP(2), skip="mean")
-    >>> Denoise(ICM(Gaussian(1.0)), trained)(head, torch.randn(16, 2)).loss.requires_grad
+    >>> Denoise(InverseConsistency(Gaussian(1.0)), trained)(head, torch.randn(16, 2)).loss.requires_grad
     True
     """
 

@@ -13,6 +13,8 @@ from scif.core.objective.base import LossOutput
 from scif.core.objective.trajectory import TrajectoryObjective, weighted_mean
 from scif.core.path import Path
 from scif.core.schedule import GrowingSteps, Schedule
+from scif.core.solver import solve
+from scif.core.velocity import velocity_from_x0
 
 __all__ = ["FlowMatching"]
 
@@ -44,6 +46,8 @@ class FlowMatching(TrajectoryObjective):
         What the model returns.
     continuous
         Whether times fall anywhere in their interval or on its upper end; Euler's method visits only the latter.
+    method
+        Solver of :meth:`transport` on the grid.
 
     References
     ----------
@@ -63,13 +67,29 @@ class FlowMatching(TrajectoryObjective):
         times: Tensor | Literal["uniform", "length", "lognormal"] = "length",
         prediction: Literal["velocity", "x0"] = "velocity",
         continuous: bool = True,
+        method: Literal["euler", "midpoint", "heun"] = "euler",
     ) -> None:
         super().__init__(coupling, path=path, schedule=schedule, num_steps=num_steps, distance=distance, times=times)
         if prediction not in ("velocity", "x0"):
             msg = f"prediction is {prediction!r}; choose 'velocity' or 'x0'."
             raise ValueError(msg)
+        if prediction == "x0" and method != "euler":
+            msg = f"method is {method!r}, but prediction='x0' has no velocity at t = 0; take method='euler'."
+            raise ValueError(msg)
         self.prediction = prediction
         self.continuous = continuous
+        self.method: Literal["euler", "midpoint", "heun"] = method
+
+    def transport(
+        self, model: nn.Module, x1: Tensor, *, generator: torch.Generator | None = None, **condition: Any
+    ) -> Tensor:
+        """Ends of the flow from ``x1``, by the solver on the grid."""
+
+        def from_x0(x: Tensor, t: Tensor, **condition: Any) -> Tensor:
+            return velocity_from_x0(x, model(x, t, **condition), t)
+
+        velocity = model if self.prediction == "velocity" else from_x0
+        return solve(velocity, x1, grid=self.grid, method=self.method, **condition).x
 
     def forward(
         self,

@@ -79,6 +79,13 @@ class GCT(TrajectoryObjective):
             raise ValueError(msg)
         self.weight: Literal["constant", "inverse_step"] = weight
 
+    def transport(
+        self, model: nn.Module, x1: Tensor, *, generator: torch.Generator | None = None, **condition: Any
+    ) -> Tensor:
+        """Clean ends ``c(x1, 1)``, in one call."""
+        x0: Tensor = model(x1, x1.new_ones(x1.shape[0]), **condition)
+        return x0
+
     def forward(
         self,
         model: nn.Module,

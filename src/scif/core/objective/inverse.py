@@ -1,4 +1,4 @@
-"""Inverse training: an objective for clean signals, after the model has made them of the observations."""
+"""Inverse training: an objective for clean signals, applied to clean signals that the model makes of observations."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from scif.core._check import check_batch
+from scif.core.coupling import ChannelCoupling
 from scif.core.noise.base import NoiseModel
-from scif.core.objective.base import LossOutput
+from scif.core.objective.base import LossOutput, Objective
 from scif.core.objective.trajectory import TrajectoryObjective
+from scif.core.schedule import GrowingSteps
 
 __all__ = ["CleanEstimates", "Inverse"]
 
@@ -22,29 +25,81 @@ class CleanEstimates:
     x0: Tensor
     """Clean estimates, ``(batch * resamples, ...)``."""
     condition: dict[str, Any]
-    """What goes to the network by name, repeated likewise."""
+    """Conditions of the network by name, repeated likewise."""
 
 
-class Inverse(TrajectoryObjective):
-    """What turns an objective for clean signals into one for observations; stands before it among the base classes.
+class Inverse(Objective):
+    """Makes an objective for clean signals one for observations, which is all that an inverse problem has.
 
-    Clean estimates ``x0`` come from :meth:`transport`, by the teacher if there is one and without gradient. The
-    channel then draws ``resamples`` new observations of each, and the objective behind this class takes over.
+    The model itself (or its teacher, if there is one) transports the observations to clean estimates, without
+    gradient. The channel draws ``resamples`` new observations of each estimate, and the inner objective trains on
+    these pairs. :class:`InverseConsistency` is ``Inverse(GCT(ChannelCoupling(noise)))``, and
+    :class:`InverseFlowMatching` the same of :class:`FlowMatching`; an own objective composes likewise.
 
     Parameters
     ----------
-    coupling, path, schedule, num_steps, distance, times
-        As for :class:`TrajectoryObjective`.
+    objective
+        Objective for clean signals, whose coupling draws the observations:
+        :class:`~scif.core.coupling.ChannelCoupling`.
+    resamples
+        Number of new observations of each clean estimate.
+
+    Raises
+    ------
+    TypeError
+        If the coupling of the objective is not that of a channel.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from scif.core import GCT, ChannelCoupling, ConsistencyFunction, Inverse
+    >>> from scif.core.noise import Gaussian
+    >>> from scif.nn import TimeMLP
+    >>> objective = Inverse(GCT(ChannelCoupling(Gaussian(0.2)), num_steps=20))
+    >>> objective(ConsistencyFunction(TimeMLP(2), noise_scale=0.2), torch.randn(16, 2)).loss.requires_grad
+    True
     """
 
     noise: NoiseModel
+    """The channel."""
     resamples: int
+    """Number of new observations of each clean estimate."""
+
+    def __init__(self, objective: TrajectoryObjective, *, resamples: int = 1) -> None:
+        super().__init__()
+        coupling = getattr(objective, "coupling", None)
+        if not isinstance(coupling, ChannelCoupling):
+            msg = (
+                f"objective is {type(objective).__name__} with {type(coupling).__name__} for a coupling; observations "
+                "come from a channel: pass an objective on ChannelCoupling(noise), as in GCT(ChannelCoupling(noise))."
+            )
+            raise TypeError(msg)
+        if resamples < 1:
+            msg = f"resamples is {resamples}; each clean estimate needs at least one new observation."
+            raise ValueError(msg)
+        self.name = f"inverse_{objective.name}"
+        self.objective, self.noise, self.resamples = objective, coupling.noise, resamples
+
+    @property
+    def num_steps(self) -> int | GrowingSteps:
+        """Number of time steps of the inner objective, fixed or growing."""
+        return self.objective.num_steps
+
+    @property
+    def grid(self) -> Tensor:
+        """Times of the inner objective."""
+        return self.objective.grid
+
+    def set_step(self, step: int) -> None:
+        """Pass the number of optimiser steps on."""
+        self.objective.set_step(step)
 
     def transport(
         self, model: nn.Module, x1: Any, *, generator: torch.Generator | None = None, **condition: Any
     ) -> Tensor:
-        """Clean estimates ``(batch, ...)`` of observations, inside the channel's support."""
-        raise NotImplementedError
+        """Clean estimates ``(batch, ...)`` of observations, inside the channel's support; override for other ways."""
+        x0 = self.objective.transport(model, x1, generator=generator, **condition)
+        return self.noise.support_x0.project(x0)
 
     @torch.no_grad()
     def clean(
@@ -57,7 +112,8 @@ class Inverse(TrajectoryObjective):
         ValueError
             If observations lie outside the channel's support.
         """
-        if isinstance(x1, Tensor):  # other kinds of batch are the business of whoever transports them
+        check_batch(x1, name="x1")
+        if isinstance(x1, Tensor):  # other kinds of batch are checked by whoever transports them
             self.noise.check_x1(x1)
         x0 = self.transport(model, x1, generator=generator, **condition)
         repeated = _repeat(condition, self.resamples, batch=x0.shape[0])
@@ -74,13 +130,8 @@ class Inverse(TrajectoryObjective):
     ) -> LossOutput:
         """Loss on observations ``(batch, ...)``."""
         clean = self.clean(model if teacher is None else teacher, x1, generator=generator, **condition)
-        return super().forward(model, clean.x0, teacher=teacher, generator=generator, **clean.condition)
-
-    def _set_channel(self, noise: NoiseModel, resamples: int) -> None:
-        if resamples < 1:
-            msg = f"resamples is {resamples}; each clean estimate needs at least one new observation."
-            raise ValueError(msg)
-        self.noise, self.resamples = noise, resamples
+        loss: LossOutput = self.objective(model, clean.x0, teacher=teacher, generator=generator, **clean.condition)
+        return loss
 
 
 def _repeat(condition: dict[str, Any], copies: int, *, batch: int) -> dict[str, Any]:

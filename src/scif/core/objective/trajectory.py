@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from scif.core._check import check_batch
 from scif.core.coupling import Coupled, Coupling
 from scif.core.distance import Distance, SquaredError
 from scif.core.objective.base import Objective
@@ -70,8 +71,16 @@ class TrajectoryObjective(Objective):
         if len(self.grid) != count + 1:
             self.grid = self.schedule.grid(count)
 
+    def transport(
+        self, model: nn.Module, x1: Tensor, *, generator: torch.Generator | None = None, **condition: Any
+    ) -> Tensor:
+        """Clean ends ``(batch, ...)`` to which a model of this objective takes points of time 1."""
+        msg = f"{type(self).__name__} does not say how its model is used; implement transport() for Inverse."
+        raise NotImplementedError(msg)
+
     def draw(self, x0: Tensor, generator: torch.Generator | None) -> Draw:
         """Couple clean signals, and draw an interval for each of them."""
+        check_batch(x0, name="x0")
         ends = self.coupling(x0, generator=generator)
         grid = self.grid.to(device=x0.device, dtype=x0.dtype)
         return Draw(ends, draw_interval(grid, x0.shape[0], weights=self.times, generator=generator))

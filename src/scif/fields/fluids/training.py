@@ -9,14 +9,13 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
-from scif.core import ICM, IFM, LossOutput, Objective
-from scif.core.objective import CleanEstimates, Inverse
+from scif.core import GCT, ChannelCoupling, CleanEstimates, FlowMatching, Inverse, LossOutput, Objective
 from scif.core.path import Linear
 from scif.fields.fluids.chain import InUnits, flow_of, is_observed
 from scif.fields.fluids.path import FlowPath
 from scif.fields.fluids.symmetry import has_square_symmetry, homogeneous_axes, random_shifts, random_symmetries
 
-__all__ = ["Augmentation", "History", "ObservedICM", "make_objective"]
+__all__ = ["Augmentation", "History", "ObservedConsistency", "make_objective"]
 
 
 @dataclass(frozen=True)
@@ -46,25 +45,19 @@ class Augmentation:
 class _Augmented(Inverse):
     """Changes clean estimates at random before they are simulated anew."""
 
-    augmentation = Augmentation()
+    def __init__(self, objective: GCT | FlowMatching, augmentation: Augmentation) -> None:
+        super().__init__(objective)
+        self.augmentation = augmentation
 
     def clean(self, model: nn.Module, x1: Any, *, generator: torch.Generator | None = None, **condition: Any) -> Any:
         clean = super().clean(model, x1, generator=generator, **condition)
         return CleanEstimates(self.augmentation(clean.x0, generator=generator), clean.condition)
 
 
-class _ICM(_Augmented, ICM):
-    pass
-
-
-class _IFM(_Augmented, IFM):
-    pass
-
-
-class ObservedICM(Objective):
+class ObservedConsistency(Objective):
     """Inverse consistency in one time step, where observations are no fields: ``|c(p(c(x1)), 1) - c(x1)|^2``.
 
-    It is :class:`~scif.core.ICM` on the grid of times 0 and 1, which needs no path between a field and an observation.
+    It is :class:`~scif.core.InverseConsistency` on the grid of times 0 and 1, which needs no path between a field and an observation.
 
     Parameters
     ----------
@@ -74,7 +67,7 @@ class ObservedICM(Objective):
         What clean estimates go through before they are observed anew.
     """
 
-    name = "icm"
+    name = "inverse_consistency"
 
     def __init__(self, noise: InUnits, augmentation: Augmentation) -> None:
         super().__init__()
@@ -101,15 +94,17 @@ def make_objective(channel: InUnits, *, method: str, path: str, num_steps: int, 
     """The objective of an inverter whose fields are in the channel's units."""
     augmentation = Augmentation.of(channel, square=square)
     if is_observed(channel.channel):
-        return ObservedICM(channel, augmentation)
+        return ObservedConsistency(channel, augmentation)
     trajectory = Linear()
     if path == "flow":
-        flow = flow_of(channel.channel)
-        assert flow is not None
-        trajectory = FlowPath(flow.rescaled(channel.state))  # type: ignore[assignment]
-    objective = (_ICM if method == "icm" else _IFM)(channel, path=trajectory, num_steps=num_steps)
-    objective.augmentation = augmentation
-    return objective
+        spectral = flow_of(channel.channel)
+        assert spectral is not None
+        trajectory = FlowPath(spectral.rescaled(channel.state))  # type: ignore[assignment]
+    pairs = ChannelCoupling(channel)
+    if method == "icm":
+        return _Augmented(GCT(pairs, path=trajectory, num_steps=num_steps), augmentation)
+    flow = FlowMatching(pairs, path=trajectory, num_steps=num_steps, times="uniform", continuous=False)
+    return _Augmented(flow, augmentation)
 
 
 class History(pl.Callback):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from scif.core import ICM, IFM, Objective
+from scif.core import InverseConsistency, InverseFlowMatching, Objective
 from scif.fields.images._risk import OnPart, UnbiasedRisk, has_exact_split, is_symmetric
 from scif.fields.images._settings import Settings
 from scif.fields.images._stein import SteinRisk
@@ -36,9 +36,9 @@ def make_risk(noise: InUnits, x1: Tensor, *, fraction: float) -> UnbiasedRisk | 
 def make_objective(settings: Settings, noise: InUnits, x1: Tensor) -> Objective:
     """The weighted sum of anchor and consistency term that ``settings`` ask for."""
     if settings.method == "icm":
-        term: Objective = ICM(noise, num_steps=settings.num_steps)
+        term: Objective = InverseConsistency(noise, num_steps=settings.num_steps)
     else:
-        term = IFM(noise, num_steps=settings.num_steps, prediction="x0")
+        term = InverseFlowMatching(noise, num_steps=settings.num_steps, prediction="x0")
     if settings.anchor_weight == 0:
         return term * settings.consistency_weight
     anchor = make_risk(noise, x1, fraction=settings.fraction)

@@ -1,11 +1,10 @@
-"""Inverse consistency model: a consistency function from noisy observations alone."""
+"""Inverse consistency: a consistency function from noisy observations alone."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from scif.core.coupling import ChannelCoupling
 from scif.core.distance import Distance
@@ -15,15 +14,16 @@ from scif.core.objective.inverse import Inverse
 from scif.core.path import Path
 from scif.core.schedule import GrowingSteps, Schedule
 
-__all__ = ["ICM"]
+__all__ = ["InverseConsistency"]
 
 
-class ICM(Inverse, GCT):
-    r"""Inverse consistency model: :class:`GCT` on clean signals that the model itself makes of the observations.
+class InverseConsistency(Inverse):
+    r"""Inverse consistency model (ICM): :class:`GCT` on clean signals that the model itself makes of the observations.
 
     :math:`x_0 = \mathrm{sg}\, c(x_1, 1)` stands in for the clean signal, the channel draws a new observation of it,
-    and the pair is trained on as in :class:`GCT`. "Always predict the same" is a minimum, too, and attracts weak
-    signals on coarse grids: take many steps, add an :class:`Anchor`, and watch :func:`~scif.core.monitor.collapse`.
+    and the pair is trained on as in :class:`GCT`: ``Inverse(GCT(ChannelCoupling(noise)))``. "Always predict the same"
+    is a minimum, too, and attracts weak signals on coarse grids: take many steps, add an :class:`Anchor`, and watch
+    :func:`~scif.core.monitor.collapse`.
 
     Parameters
     ----------
@@ -41,16 +41,14 @@ class ICM(Inverse, GCT):
     Examples
     --------
     >>> import torch
-    >>> from scif.core import ICM, ConsistencyFunction
+    >>> from scif.core import ConsistencyFunction, InverseConsistency
     >>> from scif.core.noise import Gaussian
     >>> from scif.nn import TimeMLP
     >>> x1 = torch.randn(16, 2)
-    >>> loss = ICM(Gaussian(0.2), num_steps=20)(ConsistencyFunction(TimeMLP(2), noise_scale=0.2), x1).loss
-    >>> loss.requires_grad
+    >>> objective = InverseConsistency(Gaussian(0.2), num_steps=20)
+    >>> objective(ConsistencyFunction(TimeMLP(2), noise_scale=0.2), x1).loss.requires_grad
     True
     """
-
-    name = "icm"
 
     def __init__(
         self,
@@ -64,7 +62,7 @@ class ICM(Inverse, GCT):
         times: Tensor | Literal["uniform", "length", "lognormal"] = "uniform",
         weight: Literal["constant", "inverse_step"] = "inverse_step",
     ) -> None:
-        super().__init__(
+        objective = GCT(
             ChannelCoupling(noise),
             path=path,
             schedule=schedule,
@@ -73,10 +71,5 @@ class ICM(Inverse, GCT):
             times=times,
             weight=weight,
         )
-        self._set_channel(noise, resamples)
-
-    def transport(
-        self, model: nn.Module, x1: Any, *, generator: torch.Generator | None = None, **condition: Any
-    ) -> Tensor:
-        """``c(x1, 1)``, inside the channel's support; override to make clean estimates in another way."""
-        return self.noise.support_x0.project(model(x1, x1.new_ones(x1.shape[0]), **condition))
+        super().__init__(objective, resamples=resamples)
+        self.name = "inverse_consistency"

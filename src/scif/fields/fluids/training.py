@@ -57,7 +57,8 @@ class _Augmented(Inverse):
 class ObservedConsistency(Objective):
     """Inverse consistency in one time step, where observations are no fields: ``|c(p(c(x1)), 1) - c(x1)|^2``.
 
-    It is :class:`~scif.core.InverseConsistency` on the grid of times 0 and 1, which needs no path between a field and an observation.
+    It is :class:`~scif.core.InverseConsistency` on the grid of times 0 and 1, which needs no path between a field and
+    an observation.
 
     Parameters
     ----------

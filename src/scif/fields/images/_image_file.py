@@ -12,15 +12,30 @@ __all__ = ["ImageFile"]
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image file opened for reading: a lazy array, its axes where the file names them, and what to keep of it."""
+    """An image file opened for reading, which takes the place of its path.
+
+    Parameters
+    ----------
+    path
+        The file, or the one of several that was named.
+    source
+        A lazy array.
+    axes
+        One letter for each axis, where the file names them.
+    keep
+        What a result shall have of the file.
+    series
+        Which image of a file that holds several; ``None`` for all there are.
+    members
+        All files that the pixels lie in, where these are several.
+    writes_tiff
+        Whether ``keep`` is for a TIFF.
+    """
 
     path: Path
     source: Any
     axes: str | None
     keep: Mapping[str, Any] = field(default_factory=dict)
     series: int | None = None
-    """Which image of a file that holds several; ``None`` for all there are."""
     members: tuple[Path, ...] = ()
-    """All files that the pixels lie in, where these are several."""
     writes_tiff: bool = True
-    """Whether ``keep`` is for a TIFF."""

@@ -117,6 +117,15 @@ def write_noise(
 ) -> None:
     """Write what calibration found to a JSON file that :func:`read_noise` and ``scif image denoise --noise`` read.
 
+    Parameters
+    ----------
+    path
+        File to write.
+    found
+        What was measured, one for each channel.
+    overwrite
+        Whether a file that exists may be replaced.
+
     Raises
     ------
     FileExistsError
@@ -134,6 +143,13 @@ def write_noise(
 
 def read_noise(path: str | Path, *, ndim: int = 2) -> NoiseModel:
     """The channel that a calibration file tells.
+
+    Parameters
+    ----------
+    path
+        File of :func:`write_noise`.
+    ndim
+        Spatial axes of the images.
 
     Raises
     ------

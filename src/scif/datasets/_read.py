@@ -55,7 +55,7 @@ def read_counts(
         If the format is not one that is read, or a modality, genome or kind of features is not there.
     FileNotFoundError
         If there is nothing at the path.
-    scif._extras.MissingExtraError
+    ImportError
         If a ``.loom`` file is given and loompy is not installed.
 
     Examples

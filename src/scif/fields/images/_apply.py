@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scif.fields.images._axes import ImageStack
+from scif.fields.images._measured import measured
 from scif.fields.images._outputs import to_dtype
 from scif.fields.images._restorer import Restorer
 from scif.fields.images._settings import Settings, per_axis
@@ -47,15 +48,18 @@ def denoise_stack(
     ]
     for c, restorer in enumerate(restorers):
         part, into = (source.only(c), target.only(c)) if len(restorers) > 1 else (source, target)
+        (part,) = measured([part])
         for index in range(len(source)):
             run_tiled(
                 partial(part.read, index),
                 partial(restorer.restore, flow_steps=how.flow_steps, augment=how.augment),
-                partial(_write, into, index),
+                partial(_write, part, into, index),
                 plan=plan,
                 batch_size=how.batch_size,
             )
 
 
-def _write(into: ImageStack, index: int, start: Sequence[int], values: NDArray[np.floating]) -> None:
-    into.write(index, start, to_dtype(values, into.dtype))
+def _write(
+    source: ImageStack, into: ImageStack, index: int, start: Sequence[int], values: NDArray[np.floating]
+) -> None:
+    into.write(index, start, to_dtype(source.restored(index, start, values), into.dtype))

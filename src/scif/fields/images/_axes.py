@@ -137,6 +137,14 @@ class ImageStack:
                 block = block.take(folded, axis=axis)
         return block
 
+    def has_values(self, index: int, region: Sequence[slice]) -> bool:
+        """Whether a region holds measurements enough to train on; here every pixel is taken for one."""
+        return True
+
+    def restored(self, index: int, start: Sequence[int], values: NDArray[Any]) -> NDArray[Any]:
+        """Denoised ``values``, with what is no measurement as it was; here every pixel is taken for one."""
+        return values
+
     def write(self, index: int, start: Sequence[int], values: NDArray[Any]) -> None:
         """Put ``values`` ``(channels, *spatial)`` into image ``index`` at ``start``; the source must be writable."""
         region = [slice(a, a + n) for a, n in zip(start, values.shape[1:], strict=True)]

@@ -87,7 +87,7 @@ def look(stacks: Sequence[ImageStack], channel: int, *, side: int = 1024, planes
         if len(region) == 3:
             region[0] = slice(stack.spatial[0] // 2, stack.spatial[0] // 2 + 1)
         result.append(stack.read(index, region)[channel].reshape([s.stop - s.start for s in region[-2:]]))
-    return result
+    return [plane for plane in result if np.ptp(plane) > 0] or result  # without blank frames
 
 
 def flip_axes(noise: NoiseModel, ndim: int) -> tuple[int, ...]:

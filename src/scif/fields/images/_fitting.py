@@ -15,6 +15,7 @@ from scif.core.noise import NoiseModel
 from scif.fields.images._axes import ImageStack
 from scif.fields.images._channel import Found, find_noise, flip_axes, full_scale, look
 from scif.fields.images._held_out import reserve
+from scif.fields.images._measured import measured, measured_boxes
 from scif.fields.images._patches import Patches, crop_sides
 from scif.fields.images._restorer import Restorer
 from scif.fields.images._settings import Settings
@@ -50,6 +51,7 @@ def fit_restorer(
     training: Training,
 ) -> Fitted:
     """Find the noise of images that share a network, and train the network."""
+    stacks = measured(stacks)
     found = find_noise(noise, stacks)
     mean, spread = statistics(stacks, found)
     restorer = Restorer(nn.Identity(), found, mean=mean, spread=spread)
@@ -63,7 +65,7 @@ def fit_restorer(
         prepare=restorer.observe,
         flips=flip_axes(found.noise, settings.ndim),
         seed=settings.seed,
-        reserved=reserve(stacks, sides, seed=settings.seed),
+        reserved=measured_boxes(stacks, reserve(stacks, sides, seed=settings.seed), sides),
     )
     batches = -(-_LOOKED_AT // crops.peek(0).numel())
     x1 = torch.cat([crops.peek(k) for k in range(max(batches, -(-_JUDGED // training.batch_size)))])

@@ -17,6 +17,10 @@ from scif.fields.images._held_out import Box
 __all__ = ["Patches", "crop_sides"]
 
 
+_TRIES = 200
+"""Crops without measurements that are passed over in a row; a stack of blank frames must not hang."""
+
+
 class Patches:
     """Random crops of images, in batches, drawn from a seed and the number of the batch alone.
 
@@ -110,11 +114,15 @@ class Patches:
     def _place(self, which: int, rng: np.random.Generator) -> Box:
         """A crop at random in one of the stacks, not on reserved ground."""
         stack = self.stacks[which]
+        tries = 0
         while True:
             corner = tuple(int(rng.integers(n - side + 1)) for n, side in zip(stack.spatial, self.sides, strict=True))
             box = Box(which, int(rng.integers(len(stack))), corner)
-            if not any(box.overlaps(other, self.sides) for other in self.reserved):
+            if not any(box.overlaps(other, self.sides) for other in self.reserved) and (
+                tries == _TRIES or stack.has_values(box.index, box.region(self.sides))
+            ):
                 return box
+            tries = min(tries + 1, _TRIES)
 
     def _read(self, box: Box) -> NDArray[Any]:
         return self.stacks[box.stack].read(box.index, box.region(self.sides))

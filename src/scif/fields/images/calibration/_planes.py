@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scif.fields.images._mask import Unmeasured
+
 __all__ = ["Plane", "as_planes"]
 
 Plane = NDArray[np.float64]
@@ -20,6 +22,8 @@ def as_planes(images: ArrayLike | Sequence[ArrayLike], *, least: int = 16) -> li
     ValueError
         If there is none, one is smaller than ``least`` pixels a side, or holds NaN or infinity.
     """
+    if isinstance(images, _Mended):
+        return images
     arrays = images if isinstance(images, list | tuple) else [images]
     planes: list[Plane] = []
     for k, array in enumerate(arrays):
@@ -36,4 +40,17 @@ def as_planes(images: ArrayLike | Sequence[ArrayLike], *, least: int = 16) -> li
     if not planes:
         msg = "images is empty; pass at least one image to calibrate the noise."
         raise ValueError(msg)
-    return planes
+    return _Mended(_mend(planes))
+
+
+class _Mended(list[Plane]):
+    """Planes that need not be mended again."""
+
+
+def _mend(planes: list[Plane]) -> list[Plane]:
+    """Planes without blank ones, hot pixels and padding."""
+    found = Unmeasured.find(planes)
+    if not found:
+        return planes
+    whole = [plane for plane in planes if np.ptp(plane) > 0] or planes
+    return [found.mend(plane)[0] for plane in whole]

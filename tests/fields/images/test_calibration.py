@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from scif.fields.images._axes import Axes, ImageStack
+from scif.fields.images._channel import find_noise
 from scif.fields.images.calibration import (
     calibrate,
     calibrate_correlated,
@@ -123,3 +125,20 @@ def test_bad_input_is_named() -> None:
         calibrate_poisson_gaussian(np.zeros((64, 64)), repeats=True)
     with pytest.raises(ValueError, match="background"):
         calibrate_correlated(np.zeros((64, 64)), background=(slice(0, 10), slice(0, 64)))
+
+
+def test_images_of_different_gain_are_refused_with_the_mend() -> None:
+    rng = np.random.default_rng(0)
+    scene = np.tile(np.linspace(2, 40, 256), (256, 1))
+    images = [gain * rng.poisson(scene).astype("float32") for gain in (2.0, 8.0)]
+    with pytest.raises(ValueError, match=r"different gains: 2.* \(image 0\), .*Divide each"):
+        find_noise("poisson_gaussian", [ImageStack(one, Axes("YX")) for one in images])
+
+
+@pytest.mark.parametrize("sigma", [5.0, 10.0])
+def test_white_noise_on_a_texture_is_not_taken_for_correlated(sigma: float) -> None:
+    data = pytest.importorskip("skimage.data")
+    rng = np.random.default_rng(0)
+    texture = data.grass().astype(float)[:192, :192]
+    found = calibrate(texture + sigma * rng.normal(size=texture.shape))
+    assert found.kind != "correlated_gaussian"

@@ -26,9 +26,13 @@ from scif.core.noise import (
 )
 from scif.fields.images._axes import ImageStack
 from scif.fields.images.calibration import Calibration, calibrate
-from scif.fields.images.calibration.auto import KINDS
+from scif.fields.images.calibration.auto import KINDS, clear_gain
 
 __all__ = ["Found", "find_noise", "flip_axes", "full_scale", "look"]
+
+
+_SAME_GAIN = 1.6
+"""Ratio of gains from which on images were not taken, or not saved, with one: texture feigns up to 1.3."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,30 @@ def find_noise(noise: NoiseModel | str, stacks: Sequence[ImageStack]) -> Found:
         raise ValueError(msg)
     measured = [calibrate(look(stacks, channel)) for channel in range(stacks[0].channels)]
     if noise != "auto":
+        _refuse_different_gains(noise, stacks)
         return _measured(noise, measured, len(stacks[0].spatial))
     kinds = [one.kind for one in measured]
     kind = max(kinds, key=lambda one: (kinds.count(one), KINDS.index(one)))
+    _refuse_different_gains(kind, stacks)
     said = "; ".join(one.describe(kind) for one in measured)
     warnings.warn(f"noise='auto' found {said}. Pass noise=... if you know better.", stacklevel=4)
     return _measured(kind, measured, len(stacks[0].spatial))
+
+
+def _refuse_different_gains(kind: str, stacks: Sequence[ImageStack], *, most: int = 8) -> None:
+    """One gain for images that were scaled apart would be wrong for all of them."""
+    if not kind.startswith("poisson") or len(stacks) < 2:
+        return
+    chosen = np.unique(np.linspace(0, len(stacks) - 1, most).round().astype(int))
+    gains = {int(k): gain for k in chosen if (gain := clear_gain(look([stacks[k]], 0, planes=4))) is not None}
+    if len(gains) < 2 or max(gains.values()) < _SAME_GAIN * min(gains.values()):
+        return
+    said = ", ".join(f"{gain:.3g} (image {k})" for k, gain in gains.items())
+    msg = (
+        f"the images have different gains: {said}, so that no one noise={kind!r} fits them. Divide each by its own, "
+        "image / calibrate(image).poisson_gaussian.gain, after subtracting the camera's offset; or fit a denoiser each."
+    )
+    raise ValueError(msg)
 
 
 def look(stacks: Sequence[ImageStack], channel: int, *, side: int = 1024, planes: int = 24) -> list[NDArray[Any]]:

@@ -12,10 +12,12 @@ from scipy import ndimage
 
 __all__ = ["MARGIN", "Mask", "Unmeasured"]
 
-MARGIN = 6
+MARGIN = 12
 """Pixels around a region that its mask depends on."""
 _SIDE = 5
 """Side of the smallest square of one value that counts as padding."""
+_TIP = 8
+"""Reach, in pixels, at which the same value belongs to padding, too: tips of wedges are narrow."""
 _RING = 8
 """Reach, in pixels, of the surroundings that tell padding from darkness with few photons."""
 _COMMON = 0.5
@@ -24,11 +26,13 @@ _EVENT_SHARE = 5e-4
 """Share of single pixels of other values in an area, from which on it is darkness with few photons."""
 _BINS = 20
 _STRAY = 5.0
-"""Least deviation of a hot pixel from its neighbours, in units of what 5% of such pixels exceed: 11 sigma if Gaussian."""
+"""Least deviation of a hot pixel from its neighbours, in units of what 5% of pixels exceed: 11 sigma if Gaussian."""
 _EVENTS = 8.0
 """The same in units of what a quarter of the pixels that deviate at all exceed: eight photons where light is scarce."""
 _LONELY = 0.2
 """Most that the second-brightest neighbour of a hot pixel may deviate, in units of the hot pixel: optics blur."""
+_EXTREME = 5.0
+"""Deviation, in units of the least of a hot pixel, from which on two of its neighbours may be hot, too."""
 _ROUNDS = 3
 _AROUND = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=bool)
 
@@ -101,8 +105,7 @@ class Unmeasured:
 
     def mask(self, block: NDArray[Any]) -> Mask:
         """Mask of ``(..., height, width)``; pixels within :data:`MARGIN` of a cut edge may be missed."""
-        constant = self._constant(block)
-        return Mask(constant, self._hot(block, constant)[0])
+        return self.mend(block)[1]
 
     def mend(self, block: NDArray[Any]) -> tuple[NDArray[Any], Mask]:
         """The block with a neighbour's value in hot pixels, and what is constant filled with the image's mirror image.
@@ -110,10 +113,10 @@ class Unmeasured:
         Both are real pixel values, with real noise. A block without any measurement is returned as it is.
         """
         constant = self._constant(block)
-        hot, block = self._hot(block, constant)
         if constant.any() and not constant.all():
             block = _mirrored(block, constant)
-        return block, Mask(constant, hot)
+        hot, block = self._hot(block)
+        return block, Mask(constant, hot & ~constant)
 
     def _constant(self, block: NDArray[Any]) -> NDArray[np.bool_]:
         first = block[..., :1, :1]
@@ -121,7 +124,7 @@ class Unmeasured:
         result = np.broadcast_to(blank, block.shape).copy()
         return result | _opened(block, self.padding) if self.padding else result
 
-    def _hot(self, block: NDArray[Any], constant: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[Any]]:
+    def _hot(self, block: NDArray[Any]) -> tuple[NDArray[np.bool_], NDArray[Any]]:
         """Hot pixels, and the block without them. Neighbouring ones become single as their neighbours are filled."""
         found = np.zeros(block.shape, dtype=bool)
         if not len(self.brightness):
@@ -129,13 +132,16 @@ class Unmeasured:
         for _ in range(_ROUNDS):
             middle = _neighbour(block, 3)
             off = block.astype(np.float64) - middle
-            far = (np.abs(off) > np.interp(middle, self.brightness, self.deviation)) & ~constant
+            far = np.abs(off) > np.interp(middle, self.brightness, self.deviation)
             if not far.any():
                 break
             second = np.where(off > 0, _neighbour(block, 6), _neighbour(block, 1)).astype(np.float64)
             other = np.where(off > 0, _neighbour(block, 1), _neighbour(block, 6)).astype(np.float64)
             noise = np.interp(middle, self.brightness, self.deviation) / _STRAY
             hot = far & (np.abs(second - other) < _LONELY * np.abs(off) + 2 * noise)
+            if (extreme := far & (np.abs(off) > _EXTREME * _STRAY * noise)).any():  # clusters of three
+                third = np.where(off > 0, _neighbour(block, 5), _neighbour(block, 2)).astype(np.float64)
+                hot |= extreme & (np.abs(third - other) < _LONELY * np.abs(off))
             if not hot.any():
                 break
             found |= hot
@@ -164,7 +170,8 @@ def _opened(block: NDArray[Any], values: Iterable[float] | None = None) -> NDArr
     for value in values:
         equal = block == value
         if np.count_nonzero(equal) >= _SIDE:
-            result |= ndimage.maximum_filter(ndimage.minimum_filter(equal, size), size) & equal
+            core = ndimage.maximum_filter(ndimage.minimum_filter(equal, size), size)
+            result |= ndimage.maximum_filter(core, (1,) * (block.ndim - 2) + (2 * _TIP + 1,) * 2) & equal
     return result
 
 

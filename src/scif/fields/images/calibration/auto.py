@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scif._extras import require
+from scif.fields.images.calibration._details import whiteness
 from scif.fields.images.calibration._planes import Plane, as_planes
 from scif.fields.images.calibration.correlated import CorrelatedCalibration, calibrate_correlated
 from scif.fields.images.calibration.gaussian import GaussianCalibration, calibrate_gaussian
 from scif.fields.images.calibration.poisson_gaussian import PoissonGaussianCalibration, calibrate_poisson_gaussian
 
-__all__ = ["KINDS", "Calibration", "Kind", "calibrate"]
+__all__ = ["KINDS", "Calibration", "Kind", "calibrate", "clear_gain"]
 
 Kind = Literal["gaussian", "correlated_gaussian", "poisson", "poisson_gaussian"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -83,7 +84,7 @@ def calibrate(images: ArrayLike | Sequence[ArrayLike], *, offset: float | None =
     except ValueError:
         camera = None
     correlated = _correlation(planes)
-    return Calibration(_decide(camera, correlated), gaussian, camera, correlated)
+    return Calibration(_decide(planes, camera, correlated), gaussian, camera, correlated)
 
 
 def _correlation(planes: list[Plane]) -> CorrelatedCalibration | None:
@@ -99,17 +100,42 @@ def _correlation(planes: list[Plane]) -> CorrelatedCalibration | None:
     return None
 
 
-def _decide(camera: PoissonGaussianCalibration | None, correlated: CorrelatedCalibration | None) -> Kind:
+_WHITE = 0.55
+"""Least power of the finest details, in units of that of coarser ones, of white noise: 0.6 or more on strong texture
+under weak noise, 0.85 or more elsewhere; correlated noise has 0.5 at most."""
+
+
+def _decide(
+    planes: list[Plane], camera: PoissonGaussianCalibration | None, correlated: CorrelatedCalibration | None
+) -> Kind:
+    """The camera's line first: after the transform that it gives, noise of any brightness can be tested for white."""
+    grows = camera is not None and _grows(camera)
     if correlated is not None and abs(correlated.neighbours) > 0.2:
-        return "correlated_gaussian"
-    if camera is None:
+        stable = [_stabilised(plane, camera) for plane in planes] if camera is not None and grows else planes
+        if whiteness(stable) < _WHITE and whiteness(planes) < _WHITE:
+            return "correlated_gaussian"
+    if camera is None or not grows:
         return "gaussian"
     typical = float(np.median(camera.variances))
+    small = abs(camera.intercept) < 0.1 * typical and camera.offset < 0.1 * np.median(camera.means)
+    return "poisson" if small else "poisson_gaussian"
+
+
+def clear_gain(images: ArrayLike | Sequence[ArrayLike]) -> float | None:
+    """The gain of images if their variance clearly grows with their brightness and its error is below a tenth."""
+    try:
+        camera = calibrate_poisson_gaussian(images)
+    except ValueError:
+        return None
+    return camera.gain if _grows(camera) and camera.gain_error < 0.1 * camera.gain else None
+
+
+def _grows(camera: PoissonGaussianCalibration) -> bool:
     growth = camera.gain * float(np.ptp(camera.means))
-    if camera.gain < 5 * camera.gain_error or growth < 0.5 * typical:
-        return "gaussian"
-    return (
-        "poisson"
-        if abs(camera.intercept) < 0.1 * typical and camera.offset < 0.1 * np.median(camera.means)
-        else "poisson_gaussian"
-    )
+    return camera.gain > 5 * camera.gain_error and growth > 0.5 * float(np.median(camera.variances))
+
+
+def _stabilised(plane: Plane, camera: PoissonGaussianCalibration) -> Plane:
+    """Anscombe's transform, after which a camera's noise has the variance one."""
+    gain = camera.gain
+    return 2 / gain * np.sqrt(np.maximum(gain * plane + 0.375 * gain**2 + camera.intercept, 0.0))

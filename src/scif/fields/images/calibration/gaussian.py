@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from scif._extras import require
 from scif.fields.images._plot import new_axes
+from scif.fields.images.calibration._details import details as finest
 from scif.fields.images.calibration._planes import as_planes
 
 __all__ = ["GaussianCalibration", "calibrate_gaussian"]
@@ -41,17 +42,13 @@ class GaussianCalibration:
 
 
 def calibrate_gaussian(images: ArrayLike | Sequence[ArrayLike]) -> GaussianCalibration:
-    """Estimate the standard deviation of white Gaussian noise by scikit-image's wavelet estimator.
+    """Estimate the standard deviation of white Gaussian noise from the finest details of its smoothest blocks.
 
     Parameters
     ----------
     images
-        An array ``(..., height, width)`` or a list of such. Texture adds to an estimate and never subtracts, so that of
-        many planes the tenth percentile is taken.
-
-    References
-    ----------
-    Donoho & Johnstone, Biometrika 81 (1994): median absolute deviation of the finest wavelet details.
+        An array ``(..., height, width)`` or a list of such. Texture adds to an estimate and never subtracts, so that
+        the tenth of all blocks with the least coarse structure is taken.
 
     Examples
     --------
@@ -60,9 +57,9 @@ def calibrate_gaussian(images: ArrayLike | Sequence[ArrayLike]) -> GaussianCalib
     True
     """
     pywt = require("pywt", extra="images", purpose="calibrate_gaussian()")
-    estimate_sigma = require("skimage.restoration", extra="images", purpose="calibrate_gaussian()").estimate_sigma
     planes = as_planes(images)
-    sigma = float(np.quantile([estimate_sigma(plane) for plane in planes], 0.1))
+    found = finest(planes)
+    sigma = float(np.sqrt(found.fine[found.quietest()].mean()))
     if not sigma > 1e-9 * max(float(np.abs(plane).max()) for plane in planes):
         msg = "the images hold no noise that can be seen (their finest details are all zero); give the noise by hand."
         raise ValueError(msg)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scif.fields.images._plot import new_axes
+from scif.fields.images.calibration._details import FINE, details
 from scif.fields.images.calibration._planes import Plane, as_planes
 
 __all__ = ["PoissonGaussianCalibration", "calibrate_poisson_gaussian"]
@@ -117,37 +118,16 @@ def _repeated(planes: list[Plane], bins: int) -> tuple[Plane, Plane, Plane]:
 
 
 def _single(planes: list[Plane], bins: int) -> tuple[Plane, Plane, Plane]:
-    """The same from single images: means of small regions, and variances of the finest diagonal details in them.
+    """The same from single images: means of blocks, and the power of the finest details of the smoothest.
 
-    Texture adds to the variance of a region, never subtracts. So the tenth of the regions of similar mean that vary
-    least tells the noise, once divided by the tenth percentile of what noise alone would give.
+    Texture adds to the variance of a block, never subtracts. Blocks are chosen by their coarse details, which tell
+    nothing of the noise in the fine ones.
     """
-    from scipy.stats import chi2
-
-    blocks = [_blocks(plane) for plane in planes]
-    means, variances = (np.concatenate(column) for column in zip(*blocks, strict=True))
-    groups = _groups(means, bins, least=40)
-    freedom, low = _SIDE**2, 0.1
-    quiet = np.array([np.quantile(variances[group], low) for group in groups]) * freedom / chi2.ppf(low, freedom)
-    return _averages(means, groups), quiet, np.array([low * freedom * len(group) for group in groups])
-
-
-_SIDE = 6
-"""Regions of a single image are 6 x 6 blocks of 2 x 2 pixels."""
-
-
-def _blocks(plane: Plane) -> tuple[Plane, Plane]:
-    """Mean, and mean squared diagonal detail, of every region of an image that holds no saturated pixel."""
-    span = 2 * _SIDE
-    rows, columns = (n // span for n in plane.shape)
-    tiled = plane[: rows * span, : columns * span].reshape(rows, span, columns, span)
-    regions: Plane = tiled.swapaxes(1, 2).reshape(-1, span, span)
-    top = plane.max()
-    if np.mean(plane == top) > 1e-3:  # saturated pixels have lost their noise
-        regions = regions[regions.max(axis=(1, 2)) < top]
-    a, b, c, d = regions[:, ::2, ::2], regions[:, ::2, 1::2], regions[:, 1::2, ::2], regions[:, 1::2, 1::2]
-    # The sum and the diagonal difference of a block are uncorrelated: grouping by one does not select the other.
-    return regions.mean(axis=(1, 2)), ((a - b - c + d) ** 2 / 4).mean(axis=(1, 2))
+    found = details(planes)
+    groups = _groups(found.mean, bins, least=80)
+    smooth = [group[np.argsort(found.coarse[group], kind="stable")[: len(group) // 4]] for group in groups]
+    counts = np.array([float(FINE.sum() * len(group)) for group in smooth])
+    return _averages(found.mean, smooth), _averages(found.fine, smooth), counts
 
 
 def _groups(means: Plane, bins: int, *, least: int) -> list[NDArray[np.intp]]:

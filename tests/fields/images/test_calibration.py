@@ -131,7 +131,7 @@ def test_images_of_different_gain_are_refused_with_the_mend() -> None:
     rng = np.random.default_rng(0)
     scene = np.tile(np.linspace(2, 40, 256), (256, 1))
     images = [gain * rng.poisson(scene).astype("float32") for gain in (2.0, 8.0)]
-    with pytest.raises(ValueError, match=r"different gains: 2.* \(image 0\), .*Divide each"):
+    with pytest.raises(ValueError, match=r"different gains: .* \(image 0\), .*Divide each"):
         find_noise("poisson_gaussian", [ImageStack(one, Axes("YX")) for one in images])
 
 

@@ -71,7 +71,7 @@ def test_denoising_keeps_padding_and_blank_frames_and_says_so(micrograph: np.nda
     stack[0][wedge(np.ones_like(micrograph)) == 0] = 0
     denoiser = ImageDenoiser(PoissonGaussian(2.0, 3.0, offset=100.0), widths=(2, 4))
     with pytest.warns(UserWarning, match=r"padding, blank or saturated.*hot pixels.*filled"):
-        denoiser.fit(stack, max_steps=2, batch_size=2, patch=16)
+        denoiser.fit(stack, max_steps=2, batch_size=2, patch=96)
     with pytest.warns(UserWarning, match="padding"):
         result = denoiser.denoise(stack)
     assert (result[1] == 0).all()

@@ -81,7 +81,7 @@ class Unmeasured:
         padding, common = _areas(whole)
         padding += [value for value in {float(plane.flat[0]) for plane in blank} if value not in common + padding]
         found = _if_apart(cls(tuple(padding), tuple(common), *_deviations(whole, padding)), whole)
-        masks = [found.mask(plane) for plane in planes]
+        masks = [replace(found, hot_count=1).mask(plane) for plane in planes]
         total = max(sum(plane.size for plane in planes), 1)
         hot = int(sum(mask.hot.sum() for mask in masks))
         constant = int(sum(mask.constant.sum() for mask in masks))
@@ -112,13 +112,16 @@ class Unmeasured:
 
         Both are real pixel values, with real noise. A block without any measurement is returned as it is.
         """
-        constant = self._constant(block)
+        constant = self.constant(block)
         if constant.any() and not constant.all():
             block = _mirrored(block, constant)
+        if not self.hot_count:  # nothing to look for, which saves most of the time
+            return block, Mask(constant, np.zeros(block.shape, dtype=bool))
         hot, block = self._hot(block)
         return block, Mask(constant, hot & ~constant)
 
-    def _constant(self, block: NDArray[Any]) -> NDArray[np.bool_]:
+    def constant(self, block: NDArray[Any]) -> NDArray[np.bool_]:
+        """Padding, blank frames and saturated areas in ``(..., height, width)``."""
         first = block[..., :1, :1]
         blank = (block == first).all(axis=(-2, -1), keepdims=True) & ~np.isin(first, self.common)
         result = np.broadcast_to(blank, block.shape).copy()
@@ -228,8 +231,8 @@ def _deviations(planes: list[NDArray[Any]], padding: list[float]) -> tuple[NDArr
 
 def _if_apart(found: Unmeasured, planes: list[NDArray[Any]]) -> Unmeasured:
     """The same without hot pixels if these are the end of a tail: amplified photons, fine specks of an image."""
-    nearer = replace(found, deviation=found.deviation / 2)
-    hot, tail = (sum(int(one.mask(plane).hot.sum()) for plane in planes) for one in (found, nearer))
+    usual, nearer = replace(found, hot_count=1), replace(found, hot_count=1, deviation=found.deviation / 2)
+    hot, tail = (sum(int(one.mask(plane).hot.sum()) for plane in planes) for one in (usual, nearer))
     if tail <= 2 * hot and hot:
         return found
     return replace(found, brightness=np.zeros(0), deviation=np.zeros(0))

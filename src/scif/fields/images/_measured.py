@@ -46,7 +46,9 @@ class MeasuredStack(ImageStack):
 
     def has_values(self, index: int, region: Sequence[slice]) -> bool:
         """Whether a region holds measurements enough to train on: half of its pixels."""
-        return float(self._read(index, region)[1].mean()) <= 0.5
+        block = super().read(index, region)
+        shares = [found.constant(channel).mean() for found, channel in zip(self.found, block, strict=True)]
+        return float(np.mean(shares)) <= 0.5
 
     def restored(self, index: int, start: Sequence[int], values: NDArray[Any]) -> NDArray[Any]:
         """Denoised ``values`` ``(channels, *spatial)`` with what is no measurement, but for hot pixels, as it was."""

@@ -85,7 +85,7 @@ def _trained(adata: ad.AnnData, mode: str, *, seed: int) -> ICM:
 
 def _with_mode(mode: str) -> type[ICM]:
     """The model before ``train(consistency=...)``: its plan ties the prior to the absence of gradients."""
-    from scif.model._plan import CountPlan
+    from scif.counts.stages.network import CountPlan
 
     class Plan(CountPlan):
         def __init__(self, *args: Any, **kwargs: Any) -> None:

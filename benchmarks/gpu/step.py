@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from scif.core.ema import ExponentialAverage
+from scif.counts.data.sparse_counts import SparseCounts
+from scif.counts.network import CountNetwork
 from scif.datasets import simulate_counts
-from scif.nn import CountNetwork, SparseCounts
 
 __all__ = ["FORMS", "bandwidth", "measure"]
 

@@ -1,6 +1,6 @@
 """Golden numbers of the count model: what public calls gave on one machine, and a command that writes them anew.
 
-``python tests/counts/golden.py`` writes ``tests/counts/golden.json``; with ``--compare`` it prints, case by case, whether
+``python tests/counts/golden.py`` writes ``tests/counts/golden.json``; with ``--compare`` it prints by case whether
 every array is bit-equal to what the file holds.
 """
 

@@ -10,7 +10,8 @@ import pytest
 from lightning.pytorch.callbacks import Callback
 
 import scif
-from scif.model import ICM, _plan
+from scif.counts.stages import network as _plan
+from scif.model import ICM
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from scif.counts.data.dataset import CountDataModule
+from scif.counts.data.prefetch import ahead
+from scif.counts.statistics.eigen import eigen
 from scif.datasets import simulate_counts
 from scif.model import ICM
-from scif.model._ahead import ahead
-from scif.model._data import CountDataModule
-from scif.model._eigen import eigen
 from scif.parallel import cores
 
 

@@ -19,19 +19,20 @@ from torch import Tensor
 
 from scif.core.monitor import collapse
 from scif.core.noise import NegativeBinomial, NoiseModel, Poisson
-from scif.model._arguments import check_model, check_training
-from scif.model._batches import batch_start
-from scif.model._data import CountBatch, CountDataModule, CountDataset, cached_cells
-from scif.model._denoise import DenoiseMixin
-from scif.model._fields import CountField
-from scif.model._held_out import hold_out
-from scif.model._objective import CountAnchor
-from scif.model._plan import CountPlan
-from scif.model._residual import MANY_ENTRIES, few, moment_variation
-from scif.model._runner import CountRunner
-from scif.model._start import choose_width, svd_scores, svd_start
-from scif.model._validate import check_setup
-from scif.nn import CountConsistency, CountNetwork
+from scif.counts.data.dataset import CountBatch, CountDataModule, CountDataset, cached_cells
+from scif.counts.data.held_out import hold_out
+from scif.counts.network import CountNetwork
+from scif.counts.objective import CountAnchor
+from scif.counts.posterior.consistency import CountConsistency
+from scif.counts.stages.batches import batch_start
+from scif.counts.stages.dispersion import MANY_ENTRIES, few, moment_variation
+from scif.counts.stages.network import CountPlan
+from scif.counts.stages.start import choose_width, svd_scores, svd_start
+from scif.model.arguments import check_model, check_training
+from scif.model.checks import check_setup
+from scif.model.fields import CountField
+from scif.model.getters import DenoiseMixin
+from scif.model.runner import CountRunner
 from scif.parallel import cores
 
 __all__ = ["ICM"]
@@ -51,9 +52,9 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
     share, by predicting some of a cell's molecules from the others (the anchor); training ends with the posterior mean
     of each gene's loadings given the latent codes. Inverse consistency asks for a prior of clean signals that, put
     through the noise channel, gives the observed counts back, and for the posterior mean under it: both are fitted
-    in the narrow space of the latent codes (:class:`scif.nn.CodePrior`), and the estimate is the mean of the two.
+    in the narrow space of the latent codes (``CodePrior``), and the estimate is the mean of the two.
     Without an anchor consistency is trained by gradients, as published. What each gene varies on its own is brought
-    in by conjugacy, see :class:`scif.nn.CountConsistency`.
+    in by conjugacy, see :class:`scif.counts.posterior.consistency.CountConsistency`.
 
     Parameters
     ----------
@@ -212,7 +213,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         consistency_weight
             Weight of inverse consistency. Its minimiser, with the anchor, is the posterior mean under the prior that,
             put through the noise channel, gives the observed counts back. That prior is fitted to the latent codes
-            when training is over (:class:`scif.nn.CodePrior`), if 40 cells or more differ by more than noise; estimates
+            when training is over (``CodePrior``), if 40 cells or more differ by more than noise; estimates
             are weighted means of what the anchor trained and this. Without an anchor it is the publication's objective.
         num_steps
             Train the consistency term by gradients, as published, with so many time steps. With one step its

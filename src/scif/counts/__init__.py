@@ -1,0 +1,1 @@
+"""The count method on arrays."""

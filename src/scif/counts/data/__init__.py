@@ -1,0 +1,1 @@
+"""Counts as sparse minibatches, in memory and on disk."""

@@ -1,0 +1,1 @@
+"""Functions of counts and fitted parameters."""

@@ -1,0 +1,78 @@
+"""The mean of two estimates of a composition, and what counts say of one against the other."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from scif.counts.data.entry_sums import EntrySums
+from scif.counts.data.sparse_counts import SparseCounts, entries, library_sizes
+
+__all__ = ["composition_ratio", "mean_composition"]
+
+#: Nats, and nats per molecule, by which counts may prefer one of two estimates before the other loses weight; and
+#: nats beyond, in which its odds fall by a factor of e.
+NATS, PER_MOLECULE, FALL = 50.0, 0.02, 25.0
+
+
+def composition_ratio(x: SparseCounts | Tensor, rho: Tensor, other: Tensor, *, dispersion: Tensor) -> Tensor:
+    r"""Quasi-log-likelihood ratio of the composition ``other`` to ``rho``, ``(cells,)``, in nats.
+
+    With library size ``L`` it is :math:`\sum_g c_g (x_g \log(\rho'_g / \rho_g) - L (\rho'_g - \rho_g))`, that
+    of Poisson counts, each weighted by what overdispersion leaves of its information,
+    :math:`c_g = 1 / (1 + L \min(\rho_g, \rho'_g) \phi_g)`: at the lesser of both expectations, since a gene of which
+    one of them expects hundreds where there are none speaks loudly.
+
+    Parameters
+    ----------
+    x
+        Counts, ``(cells, genes)``.
+    rho, other
+        Compositions, ``(cells, genes)``.
+    dispersion
+        Of each gene beyond Poisson noise, ``(genes,)``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> half, most = torch.tensor([[0.5, 0.5]]), torch.tensor([[0.9, 0.1]])
+    >>> round(float(composition_ratio(torch.tensor([[9.0, 1.0]]), half, most, dispersion=torch.zeros(2))), 2)
+    3.68
+    """
+    totals = library_sizes(x)
+    certainty = torch.minimum(rho, other).mul_(totals[:, None]).mul_(dispersion).add_(1.0).reciprocal_()
+    apart = torch.linalg.vecdot(other - rho, certainty)
+    rows, columns, values = entries(x)
+    at = rows, columns
+    change = other[at].clamp_min(1e-30).log() - rho[at].clamp_min(1e-30).log()
+    return EntrySums(rows, columns, rho.shape, axis=1)(values * certainty[at] * change) - totals * apart
+
+
+def mean_composition(
+    x: SparseCounts | Tensor, rho: Tensor, other: Tensor, *, share: float, dispersion: Tensor
+) -> Tensor:
+    """Mean of two estimates of the composition, ``other`` with weight ``share``, ``(cells, genes)``.
+
+    Both come from the same counts, and differ by chance alone; averaging takes some of that off. A cell that is unlike
+    all others may be beyond what one of them can extrapolate to: where the counts prefer one by more than chance ever
+    does, the weight goes over to it.
+
+    Parameters
+    ----------
+    x, rho, other, dispersion
+        As for :func:`composition_ratio`.
+    share
+        In (0, 1).
+
+    Examples
+    --------
+    >>> import torch
+    >>> half, lost = torch.tensor([[0.5, 0.5]]), torch.tensor([[0.0, 1.0]])
+    >>> mean_composition(torch.tensor([[90.0, 0.0]]), half, lost, share=0.5, dispersion=torch.zeros(2)).tolist()
+    [[0.5, 0.5]]
+    """
+    ratio = composition_ratio(x, rho, other, dispersion=dispersion)
+    margin = NATS + PER_MOLECULE * library_sizes(x)
+    beyond = ratio - ratio.clamp(-margin, margin)
+    weight = torch.sigmoid(torch.logit(torch.full_like(ratio, share)) + beyond / FALL)
+    return torch.lerp(rho, other, weight[:, None].to(rho))

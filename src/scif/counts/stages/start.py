@@ -1,0 +1,150 @@
+"""Where training starts: a truncated SVD whose width is chosen by held-out molecules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.utils.extmath import randomized_svd
+
+from scif.counts.network import CountStart
+from scif.parallel import spread
+
+__all__ = ["choose_width", "log_normalise", "svd_scores", "svd_start", "totals"]
+
+#: Widths to choose from, the second ones where the widest of the first is best.
+WIDTHS, WIDE = (2, 3, 4, 6, 8, 12, 16, 24, 32), (32, 48, 64)
+#: Share of the pooled profile in a reconstruction, so that a clipped zero costs much and not everything.
+POOLED_SHARE = 0.05
+#: Share of the best width's gain by which a wider one may be worse, and cells from which on: with many of them training
+#: shrinks what is noise in it, and what is not would be lost.
+TOLERANCE, ENOUGH = 0.01, 4_000
+
+
+def choose_width(x: sparse.csr_matrix, *, rng: np.random.Generator, entries: int = 5_000_000) -> int:
+    """Number of components that best predicts one part of the molecules from the other; of those as good, the most.
+
+    Parameters
+    ----------
+    x
+        Counts ``(cells, genes)``.
+    rng
+        Source of randomness.
+    entries
+        Number of entries (cells x genes) on which widths are judged, in at most 1,000 cells.
+
+    Returns
+    -------
+    One of the widths 2 to 64 that the data's shape allows.
+    """
+    seen, hidden = _thin(x, 0.8, rng)
+    keep = np.flatnonzero((totals(seen) > 0) & (totals(hidden) > 0))
+    limit = min(len(keep), x.shape[1]) - 1
+    if limit < WIDTHS[0]:
+        return 1
+    seen, hidden = seen[keep], hidden[keep]
+    judged = rng.permutation(len(keep))[: int(np.clip(entries // x.shape[1], 100, 1000))]
+    gains: dict[int, float] = {}
+    for widths in (WIDTHS, WIDE):
+        gains |= _gains(seen, hidden, [k for k in widths if k <= limit], judged)
+        if max(gains, key=gains.__getitem__) < WIDE[0]:
+            break
+    most, tolerance = max(gains.values()), TOLERANCE if len(keep) >= ENOUGH else 0.0
+    return max(k for k, gain in gains.items() if gain >= most - tolerance * abs(most))
+
+
+def _gains(
+    seen: sparse.csr_matrix, hidden: sparse.csr_matrix, widths: list[int], judged: np.ndarray
+) -> dict[int, float]:
+    """How much better than the pooled profile each width predicts, from the molecules ``seen``, those ``hidden``."""
+    left, singular, right = randomized_svd(log_normalise(seen, _depth(seen)), max(widths), n_iter=3, random_state=0)
+    pooled = np.asarray(seen.sum(0)).ravel() / seen.sum()
+
+    def found(chunk: np.ndarray) -> np.ndarray:
+        """Of some cells."""
+        gains = np.zeros(len(widths))
+        codes, target = (left[chunk] * singular).astype(np.float32), hidden[chunk].tocoo()
+        usual = np.log(pooled[target.col] + 1e-9)
+        for i, k in enumerate(widths):
+            rates = np.expm1(codes[:, :k] @ right[:k]).clip(0.0)
+            norm = rates.sum(1).clip(1e-12)[target.row]
+            share = (1 - POOLED_SHARE) * rates[target.row, target.col] / norm + POOLED_SHARE * pooled[target.col]
+            gains[i] = target.data @ (np.log(share + 1e-9) - usual)
+        return gains
+
+    chunks = np.array_split(judged, max(1, len(judged) * seen.shape[1] // 1_000_000))
+    gains = sum(spread(found, chunks, on=torch.device("cpu")), np.zeros(len(widths)))
+    return dict(zip(widths, gains.tolist(), strict=True))
+
+
+def svd_start(x: sparse.csr_matrix, width: int, *, profile: np.ndarray, rng: np.random.Generator) -> CountStart:
+    """Truncated SVD of log-normalised counts, with the reliability of each score.
+
+    Reliability is the correlation of a score between two halves of the molecules, carried over to all of them by the
+    Spearman-Brown formula.
+
+    Parameters
+    ----------
+    x
+        Counts ``(cells, genes)`` of enough cells to find the components.
+    width
+        Number of components.
+    profile
+        Molecules of each gene, ``(genes,)``, of these cells or of more.
+    rng
+        Source of randomness.
+    """
+    depth = _depth(x)
+    left, singular, right = randomized_svd(log_normalise(x, depth), width, n_iter=3, random_state=0)
+    scores = left * singular
+    halves = [log_normalise(part, depth) @ right.T for part in _thin(x, 0.5, rng)]
+    a, b = (half - half.mean(0) for half in halves)
+    correlation = (a * b).sum(0) / np.sqrt((a**2).sum(0) * (b**2).sum(0)).clip(1e-12)
+    correlation = correlation.clip(0.01, 1.0)
+
+    def tensor(array: Any) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+
+    return CountStart(
+        components=tensor(right.T),
+        center=tensor(scores.mean(0)),
+        spread=tensor(scores.std(0) + 1e-6),
+        reliability=tensor(2 * correlation / (1 + correlation)),
+        profile=tensor(profile / profile.sum()),
+        depth=depth,
+    )
+
+
+def svd_scores(x: sparse.csr_matrix, start: CountStart) -> np.ndarray:
+    """Scores ``(cells, k)`` of counts, neither centred nor scaled."""
+    scores: np.ndarray = log_normalise(x, start.depth) @ start.components.numpy()
+    return scores
+
+
+def _thin(x: sparse.csr_matrix, fraction: float, rng: np.random.Generator) -> tuple[sparse.csr_matrix, ...]:
+    kept = rng.binomial(np.floor(x.data).astype(np.int64), fraction).astype(np.float32)
+    parts = []
+    for values in (kept, x.data - kept):
+        part = sparse.csr_matrix((values, x.indices, x.indptr), shape=x.shape)
+        part = part.copy()
+        part.eliminate_zeros()
+        parts.append(part)
+    return tuple(parts)
+
+
+def totals(x: sparse.csr_matrix) -> np.ndarray:
+    """Molecules of each cell, ``(cells,)``."""
+    return np.asarray(x.sum(1)).ravel()
+
+
+def _depth(x: sparse.csr_matrix) -> float:
+    return float(np.median(totals(x)))
+
+
+def log_normalise(x: sparse.csr_matrix, depth: float) -> sparse.csr_matrix:
+    """``log1p`` of counts brought to the library size ``depth``, sparse and in single precision."""
+    scaled = sparse.csr_matrix(sparse.diags(depth / totals(x).clip(1.0)) @ x, dtype=np.float32)
+    scaled.data = np.log1p(scaled.data)
+    return scaled

@@ -1,0 +1,1 @@
+"""Textbook statistics that know no model."""

@@ -1,0 +1,56 @@
+"""The registered count matrix: any layout, genes by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from anndata import AnnData
+from scvi.data.fields import LayerField
+
+from scif.model.checks import named
+
+__all__ = ["CountField", "gene_order"]
+
+
+class CountField(LayerField):
+    """A layer of counts; :func:`~scif.model.checks.check_setup` has looked at every value, not at twenty."""
+
+    def __init__(self, registry_key: str, layer: str | None) -> None:
+        super().__init__(registry_key, layer, is_count_data=False, correct_data_format=False)
+
+    def transfer_field(self, state_registry: dict[str, Any], adata_target: AnnData, **kwargs: Any) -> dict[str, Any]:
+        """Register new data that has the same genes, in any order."""
+        gene_order(state_registry[self.COLUMN_NAMES_KEY], adata_target.var_names)
+        return super().transfer_field(state_registry, adata_target, **kwargs)
+
+
+def gene_order(model_genes: Sequence[str], data_genes: Sequence[str]) -> np.ndarray | None:
+    """Columns of the data in the order of the model's genes; None if they are in order.
+
+    Raises
+    ------
+    ValueError
+        If genes of the model are missing, or the data has more.
+    """
+    wanted, present = np.asarray(model_genes, dtype=str), np.asarray(data_genes, dtype=str)
+    if len(wanted) == len(present) and bool((wanted == present).all()):
+        return None
+    place = {gene: i for i, gene in enumerate(present)}
+    missing = [gene for gene in wanted if gene not in place]
+    if missing:
+        msg = (
+            f"adata lacks {len(missing)} of the {len(wanted)} genes the model was trained on: {named(missing)}. "
+            "A gene that was not measured is not a gene with no counts: train on the genes both have."
+        )
+        raise ValueError(msg)
+    known = set(wanted)
+    extra = [gene for gene in present if gene not in known]
+    if extra:
+        msg = (
+            f"adata has {len(extra)} genes the model was not trained on: {named(extra)}. "
+            "Pass adata[:, model.get_var_names()]."
+        )
+        raise ValueError(msg)
+    return np.array([place[gene] for gene in wanted])

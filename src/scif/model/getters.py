@@ -1,0 +1,306 @@
+"""Getting denoised counts out of a trained model: rows and genes as asked for, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+from anndata import AnnData
+from scvi import REGISTRY_KEYS, settings
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from scif.core.noise._random import standard_gamma
+from scif.counts.data.dataset import CountBatch, CountDataset, cached_cells
+from scif.counts.posterior.consistency import CountConsistency
+from scif.counts.stages.cell_scale import expectations
+from scif.model.arguments import check_getter, row_numbers
+from scif.model.checks import check_setup, named
+from scif.model.fields import gene_order
+from scif.parallel import cores, spread
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+__all__ = ["DenoiseMixin"]
+
+#: Cells per minibatch from disk or on a GPU, if scvi.settings.batch_size asks for no more.
+MIN_BATCH = 256
+
+
+class DenoiseMixin:
+    """What a trained model of counts gives."""
+
+    module: CountConsistency
+    gene_names_: list[str]
+    factor_unit_: float | None
+
+    @cores()
+    @torch.inference_mode()
+    def get_denoised(
+        self,
+        adata: AnnData | None = None,
+        indices: Sequence[int] | np.ndarray | None = None,
+        gene_list: Sequence[str] | None = None,
+        *,
+        estimator: Literal["mean", "transport", "sample"] = "mean",
+        library_size: Literal["observed"] | float = "observed",
+        transform_batch: str | int | None = None,
+        n_samples: int = 1,
+        return_mean: bool = True,
+        seed: int = 0,
+        batch_size: int | None = None,
+        return_numpy: bool = True,
+        out: Any = None,
+        dtype: DTypeLike = np.float32,
+        silent: bool = True,
+    ) -> Any:
+        """Expected counts of cells, in the scale and order of the counts that were registered.
+
+        ``adata.layers["denoised"] = model.get_denoised()`` is right as it stands: rows are cells, columns genes in the
+        order of ``adata``, each cell's sum is its library size. Nothing is drawn unless ``estimator="sample"``.
+
+        Parameters
+        ----------
+        adata
+            Cells to denoise, new ones included; those the model was set up with if not given. Genes are matched by
+            name, in any order.
+        indices
+            Which cells, in the order of the rows of the result; numbers or a boolean mask.
+        gene_list
+            Which genes, in the order of the columns of the result.
+        estimator
+            ``"mean"``: posterior mean, lowest error; of genes without :attr:`credibility` as much is kept in shallow
+            cells as in deep ones, for their logarithms not to follow depth. ``"transport"``: keeps the distribution
+            (variances); with fewer than 40 cells, or none that differ by more than noise, and of genes without
+            :attr:`credibility`, of what genes vary on their own alone.
+            ``"sample"``: draws from each gene's posterior around the network's expectation.
+        library_size
+            Scale of each cell: ``"observed"`` keeps its library size; a number is the sum over all genes.
+        transform_batch
+            Batch, by name, as which to express all cells; their own if not given. Denoising corrects no batch effect
+            unless this is given.
+        n_samples
+            Draws per cell with ``estimator="sample"``.
+        return_mean
+            Whether to average the draws; if not the result is ``(n_samples, cells, genes)``.
+        seed
+            Of the draws.
+        batch_size
+            Cells at a time; if not given as many as make a million entries, or ``scvi.settings.batch_size`` (at least
+            256) from disk and on a GPU.
+        return_numpy
+            An array; if False a data frame with names.
+        out
+            Array to write into, of the result's shape: a memory map, a zarr or an h5py array. Rows are written as
+            they come, so that memory does not grow with the number of cells; it is also returned.
+        dtype
+            Type of the result.
+        silent
+            Whether to hide the progress bar.
+
+        Returns
+        -------
+        Expected counts, ``(cells, genes)`` or ``(n_samples, cells, genes)``.
+
+        Raises
+        ------
+        ValueError
+            If genes are missing or unknown, indices out of range, or an argument is.
+
+        Examples
+        --------
+        >>> import scif
+        >>> adata = scif.datasets.simulate_counts(60, 40, seed=0)
+        >>> scif.model.ICM.setup_anndata(adata)
+        >>> model = scif.model.ICM(adata)
+        >>> model.train(max_epochs=1, enable_progress_bar=False)
+        >>> model.get_denoised(indices=[5, 3], gene_list=["gene_2", "gene_0"]).shape
+        (2, 2)
+        """
+        check_getter(estimator, library_size, n_samples, out, return_numpy)
+        data, dataset, rows = self._cells(adata, indices)
+        columns, names = self._columns(gene_list, data.var_names)
+        target = self._batch_code(transform_batch)
+        drawn = estimator == "sample"
+        shape: tuple[int, ...] = (len(rows), len(columns))
+        if drawn and not return_mean:
+            shape = (n_samples, *shape)
+        if out is None:
+            out = np.empty(shape, dtype=dtype)
+        elif tuple(out.shape) != shape:
+            msg = f"out has shape {tuple(out.shape)}, but the result has {shape}."
+            raise ValueError(msg)
+        module = self.module.eval()
+        generator = torch.Generator(module.device).manual_seed(seed)
+        pick = torch.from_numpy(columns).to(module.device)
+        size = batch_size or _at_a_time(dataset, module)
+
+        def found(cell: CountBatch) -> np.ndarray:
+            batch = cell.to(module.device)
+            scale = None if library_size == "observed" else torch.full_like(batch.library, float(library_size))
+            if drawn:
+                value = _draws(module, batch, target, scale, pick, n_samples, return_mean, generator)
+            else:
+                value = _estimate(module, batch, target, scale, estimator)[:, pick]
+            done: np.ndarray = value.cpu().numpy().astype(dtype, copy=False)
+            return done
+
+        cells = dataset.batches(rows, batch_size=size)
+        # draws are made one after the other, for their numbers to be in the order of the cells
+        results = map(found, cells) if drawn else spread(found, cells, on=module.device)
+        start, total = 0, -(-len(rows) // size)
+        for part in tqdm(results, desc="Denoising", unit="batch", total=total, disable=silent or total < 2):
+            end = start + part.shape[-2]
+            out[..., start:end, :] = part
+            start = end
+        if return_numpy:
+            return out
+        return pd.DataFrame(out, index=data.obs_names[rows], columns=names)
+
+    @cores()
+    @torch.inference_mode()
+    def get_cell_scale(
+        self,
+        adata: AnnData | None = None,
+        indices: Sequence[int] | np.ndarray | None = None,
+        *,
+        batch_size: int | None = None,
+    ) -> pd.Series:
+        """How closely each cell keeps to what genes share, next to other cells.
+
+        The gamma shapes of its genes' own variation are this many times those of an average cell. A cell far below
+        one is unlike the rest: stressed, two cells in one, of a kind that is hardly in the data, or measured with more
+        noise than counting has. Its own counts are trusted more. See ``CellScale``.
+
+        Parameters
+        ----------
+        adata
+            Cells, new ones included; those the model was set up with if not given.
+        indices
+            Which cells, in the order of the result; numbers or a boolean mask.
+        batch_size
+            Cells at a time; if not given as many as make a million entries, or ``scvi.settings.batch_size`` (at least
+            256) from disk and on a GPU.
+
+        Returns
+        -------
+        Scales, named as the cells are. All are one if the model was trained on fewer than 20 cells.
+
+        Examples
+        --------
+        >>> import scif
+        >>> adata = scif.datasets.simulate_counts(60, 40, seed=0)
+        >>> scif.model.ICM.setup_anndata(adata)
+        >>> model = scif.model.ICM(adata)
+        >>> model.train(max_epochs=1, enable_progress_bar=False)
+        >>> adata.obs["cell_scale"] = model.get_cell_scale()
+        """
+        data, dataset, rows = self._cells(adata, indices)
+        module = self.module.eval()
+        size = batch_size or _at_a_time(dataset, module)
+
+        def found(given: CountBatch) -> np.ndarray:
+            cell = given.to(module.device)
+            [mu] = expectations(module, [cell])
+            scale: np.ndarray = module.scales(cell.x, mu, torch.ones_like(cell.library)).cpu().numpy()
+            return scale
+
+        scales = spread(found, dataset.batches(rows, batch_size=size), on=module.device)
+        every = np.concatenate([np.empty(0, dtype=np.float32), *scales])
+        return pd.Series(every, index=data.obs_names[rows], name="cell_scale")
+
+    def _cells(
+        self, adata: AnnData | None, indices: Sequence[int] | np.ndarray | None
+    ) -> tuple[AnnData, CountDataset, np.ndarray]:
+        """Registered data, its counts in the order of the model's genes, and the rows asked for."""
+        self._check_if_trained(warn=False)  # type: ignore[attr-defined]
+        data = self._data_for(adata)
+        order = gene_order(self.gene_names_, data.var_names)
+        manager = self.get_anndata_manager(data, required=True)  # type: ignore[attr-defined]
+        dataset = CountDataset(manager, genes=order, factor_unit=self.factor_unit_)
+        return data, dataset, row_numbers(indices, len(dataset))
+
+    def _data_for(self, adata: AnnData | None) -> AnnData:
+        """Registered data; a view is copied, and stays a view for the caller."""
+        if adata is None:
+            if self.adata is None:  # type: ignore[attr-defined]
+                msg = "this model was loaded without data; pass adata."
+                raise ValueError(msg)
+            return self.adata  # type: ignore[attr-defined]
+        if adata is self.adata:  # type: ignore[attr-defined]
+            return adata
+        arguments = self.registry_["setup_args"]  # type: ignore[attr-defined]
+        check_setup(adata, **arguments)
+        gene_order(self.gene_names_, adata.var_names)
+        key = arguments.get("batch_key")
+        if key is not None:
+            unseen = sorted(set(adata.obs[key].astype(str)) - set(map(str, self._batches())))
+            if unseen:
+                known = named(self._batches())
+                msg = f"adata.obs[{key!r}] has batches the model has not seen: {named(unseen)}; it knows {known}."
+                raise ValueError(msg)
+        if adata.is_view:
+            adata = adata.copy()
+        return self._validate_anndata(adata)  # type: ignore[attr-defined]
+
+    def _batches(self) -> list[Any]:
+        state = self.registry_["field_registries"][REGISTRY_KEYS.BATCH_KEY]["state_registry"]  # type: ignore[attr-defined]
+        return list(state["categorical_mapping"])
+
+    def _batch_code(self, batch: str | int | None) -> int | None:
+        if batch is None:
+            return None
+        known = [str(b) for b in self._batches()]
+        if str(batch) not in known:
+            msg = f"transform_batch={batch!r} is not a batch of the model, which knows {named(known)}."
+            raise ValueError(msg)
+        return known.index(str(batch))
+
+    def _columns(self, gene_list: Sequence[str] | None, data_genes: Any) -> tuple[np.ndarray, list[str]]:
+        """Columns of the model's output for each column of the result."""
+        place = {gene: i for i, gene in enumerate(self.gene_names_)}
+        if isinstance(gene_list, str):
+            msg = f"gene_list is the single name {gene_list!r}; pass a list of names."
+            raise ValueError(msg)
+        names = [str(gene) for gene in (data_genes if gene_list is None else gene_list)]
+        unknown = [gene for gene in names if gene not in place]
+        if unknown:
+            msg = f"gene_list has genes the model does not know: {named(unknown)}."
+            raise ValueError(msg)
+        return np.array([place[gene] for gene in names], dtype=np.int64), names
+
+
+def _at_a_time(dataset: CountDataset, module: CountConsistency) -> int:
+    """Cells per minibatch: few are fastest on a processor, many where a minibatch has a price of its own."""
+    if dataset.on_disk or module.device.type != "cpu":
+        return max(settings.batch_size, MIN_BATCH)
+    return cached_cells(module.network.num_genes)
+
+
+def _estimate(
+    module: CountConsistency, batch: CountBatch, target: int | None, scale: Tensor | None, kind: Any
+) -> Tensor:
+    codes = None if target is None else torch.full_like(batch.x.totals(), target, dtype=torch.long)
+    value = module(batch.x, 1.0, library=batch.library, batch=batch.batch, target_batch=codes, kind=kind)
+    return value if scale is None else value * (scale / batch.library)[:, None]
+
+
+def _draws(
+    module: CountConsistency,
+    batch: CountBatch,
+    target: int | None,
+    scale: Tensor | None,
+    pick: Tensor,
+    n_samples: int,
+    return_mean: bool,
+    generator: torch.Generator,
+) -> Tensor:
+    """Draws from the gamma posterior of each gene; the library size holds on average."""
+    mean = _estimate(module, batch, target, scale, "mean")[:, pick]
+    shape = module.posterior_shape(batch.x, library=batch.library, batch=batch.batch)[:, pick]
+    draws = (mean * standard_gamma(shape, generator) / shape for _ in range(n_samples))
+    return sum(draws, torch.zeros_like(mean)) / n_samples if return_mean else torch.stack(list(draws))

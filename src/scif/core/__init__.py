@@ -57,6 +57,7 @@ from scif.core.noise import (
     Split,
     monte_carlo_moments,
     noise_channel,
+    register_channel,
 )
 from scif.core.objective import (
     GCT,
@@ -198,6 +199,7 @@ __all__ = [
     "mean",
     "monte_carlo_moments",
     "noise_channel",
+    "register_channel",
     "pit",
     "residual",
     "sample",

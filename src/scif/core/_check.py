@@ -95,9 +95,7 @@ def expand_time(t: Tensor, like: Tensor) -> Tensor:
 
 def batch_times(t: float | Tensor, x: Tensor, *, name: str = "t") -> Tensor:
     """Times as ``(batch,)`` in the dtype and on the device of ``x`` ``(batch, ...)``; one number serves all samples."""
-    if not x.is_floating_point():  # times would be cut to whole numbers
-        msg = f"x has dtype {x.dtype}; convert it to a floating dtype, as in x.float()."
-        raise TypeError(msg)
+    check_batch(x, name="x")  # among whole numbers times would be cut
     t = torch.as_tensor(t, dtype=x.dtype, device=x.device)
     if t.ndim > 1 or (t.ndim == 1 and t.shape[0] != x.shape[0]):
         msg = f"{name} has shape {tuple(t.shape)}; pass one number or one time per sample, shape ({x.shape[0]},)."

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+from scif.core._call import call_network
 from scif.core._check import batch_times, check_same_shape, expand_time
 from scif.core.domain import Domain
 from scif.core.noise.base import NoiseModel
@@ -139,7 +140,7 @@ class ConsistencyFunction(nn.Module):
             If times lie outside [0, 1], or the network returns another shape than it was given.
         """
         t = batch_times(t, x)
-        out = self.net(self.scaling.normalize(x, t), t, **condition)
+        out = call_network(self.net, self.scaling.normalize(x, t), t, **condition)
         check_same_shape(out, x, names=("the network's output", "x"))
         noise, spread = self.scaling.noise_at(t, x), self.scaling.spread(t, x)
         data = self.scaling.data_scale.to(x.dtype)

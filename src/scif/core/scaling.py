@@ -7,7 +7,7 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from scif.core._check import check_positive, expand_time
+from scif.core._check import check_batch, check_positive, expand_time
 from scif.core.noise.base import NoiseModel
 
 __all__ = ["Scaling"]
@@ -72,6 +72,7 @@ class Scaling(nn.Module):
         UserWarning
             If the noise explains more than 99% of the variance, so that the scale of the signal is a guess.
         """
+        check_batch(x1, name="x1")
         x1 = x1.detach()
         if x1.shape[0] < 2 or not bool(torch.isfinite(x1).all()):
             msg = f"x1 has shape {tuple(x1.shape)}; pass at least two observations, all of them finite."

@@ -10,6 +10,7 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
+from scif.core._check import check_batch
 from scif.core.engine.batches import Batches
 from scif.core.engine.chatter import without_chatter
 from scif.core.engine.module import Engine
@@ -105,6 +106,9 @@ def fit(
     if max_steps < 1:
         msg = f"max_steps is {max_steps}; train for at least one step."
         raise ValueError(msg)
+    for name, part in x1.items() if isinstance(x1, Mapping) else [("x1", x1)]:
+        if name == "x1" or not isinstance(part, Tensor):
+            check_batch(part, name=name)
     batches = Batches(x1, batch_size, seed=seed)
     engine = Engine(
         model,

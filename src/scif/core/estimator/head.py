@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from scif.core._call import call_network
 from scif.core._check import batch_times, check_same_shape
 from scif.core.objective.posterior import scaling_of
 
@@ -48,7 +49,7 @@ class PosteriorHead(nn.Module):
         t, scaling = batch_times(t, x), self.scaling
         point = scaling.normalize(x, torch.zeros_like(t))
         seen = scaling.normalize(observed, torch.ones_like(t))
-        out: Tensor = self.net(torch.cat([point, seen], 1), t, **condition)
+        out: Tensor = call_network(self.net, torch.cat([point, seen], 1), t, **condition)
         return scaling.data_scale.to(x.dtype) * out[:, : x.shape[1]]
 
     def latent(self, observed: Tensor, *, generator: torch.Generator | None = None) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from scif.core._call import call_network
 from scif.core._check import check_finite
 from scif.core.estimator.base import Estimate
 from scif.core.noise.base import NoiseModel
@@ -80,7 +81,7 @@ def transport(
         grid = schedule.grid(20 if num_steps is None else num_steps)
 
         def from_x0(x: Tensor, t: Tensor, **condition: Any) -> Tensor:
-            return velocity_from_x0(x, model(x, t, **condition), t)
+            return velocity_from_x0(x, call_network(model, x, t, **condition), t)
 
         velocity = from_x0 if prediction == "x0" else model
         value = solve(velocity, x1, grid=grid, method=method, **condition).x
@@ -96,12 +97,12 @@ def _consistency_steps(
     condition: dict[str, Any],
 ) -> Tensor:
     times = grid[1:].flip(0).tolist()
-    x0: Tensor = model(x1, x1.new_ones(x1.shape[0]), **condition)
+    x0: Tensor = call_network(model, x1, x1.new_ones(x1.shape[0]), **condition)
     for t in times[1:]:
         if noise is None:
             msg = "noise is not given, but several steps of a consistency function re-noise by the channel; pass it."
             raise ValueError(msg)
         x0 = noise.support_x0.project(x0)
         x_t = Linear().sample(x0, noise.sample(x0, generator=generator), t).x_t
-        x0 = model(x_t, x_t.new_full((x_t.shape[0],), t), **condition)
+        x0 = call_network(model, x_t, x_t.new_full((x_t.shape[0],), t), **condition)
     return x0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scif.core.noise.base import NoDensity, NoiseModel, NotSplittable, Split
+from scif.core.noise.base import Equivalent, NoDensity, NoiseModel, NotSplittable, Split
 from scif.core.noise.binomial import Binomial
 from scif.core.noise.compose import Compose
 from scif.core.noise.correlated_gaussian import CorrelatedGaussian
@@ -15,7 +15,7 @@ from scif.core.noise.negative_binomial import NegativeBinomial
 from scif.core.noise.poisson import Poisson
 from scif.core.noise.poisson_gaussian import PoissonGaussian
 from scif.core.noise.rayleigh import Rayleigh
-from scif.core.noise.registry import NOISE_CHANNELS, noise_channel
+from scif.core.noise.registry import NOISE_CHANNELS, channel_name, find_channel, noise_channel, register_channel
 from scif.core.noise.sde import SDEChannel
 from scif.core.noise.simulator import Simulator
 from scif.core.noise.stein import SteinKernel
@@ -25,6 +25,7 @@ __all__ = [
     "Binomial",
     "Compose",
     "CorrelatedGaussian",
+    "Equivalent",
     "Gamma",
     "Gaussian",
     "Jacobi",
@@ -42,6 +43,9 @@ __all__ = [
     "Simulator",
     "Split",
     "SteinKernel",
+    "channel_name",
+    "find_channel",
     "monte_carlo_moments",
     "noise_channel",
+    "register_channel",
 ]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scif.core._check import check_fraction, check_same_shape
 from scif.core.domain import Domain
-from scif.core.noise.moments import Moments, QuadraticMoments
+from scif.core.noise._plain import accept_generator
+from scif.core.noise.moments import Moments, QuadraticMoments, monte_carlo_moments
 
-__all__ = ["Moments", "NoDensity", "NoiseModel", "NotSplittable", "Split"]
+__all__ = ["Equivalent", "Moments", "NoDensity", "NoiseModel", "NotSplittable", "Split"]
 
 
 class NotSplittable(TypeError):
@@ -36,15 +40,41 @@ class Split:
     fraction: float | Tensor
 
 
+@dataclass(frozen=True)
+class Equivalent:
+    """A chain of channels as one channel applied to a function of ``x0``."""
+
+    channel: NoiseModel
+    function: Callable[[Tensor], Tensor]
+
+
 class NoiseModel(nn.Module):
     """A known noise channel from a clean ``x0`` to an observed ``x1``.
 
-    Subclasses implement :meth:`sample` and :meth:`quadratic_moments` (or :meth:`moments`), and where the family
-    allows it :meth:`log_prob`, :meth:`split` with :meth:`part_log_prob`, and :meth:`fit`. Parameters are buffers, so
-    that they follow ``.to()`` and are saved with a model; :meth:`sample` changes nothing. Tensors are batched,
-    ``(batch, ...)``; parameters broadcast against them, so that one of shape ``(batch, 1, ...)`` differs per sample.
+    Subclasses implement :meth:`sample`, which is enough to train with, and say whether they act :attr:`elementwise`.
+    Where the family allows it they add :meth:`quadratic_moments` (or :meth:`moments`), :meth:`log_prob`, :meth:`split`
+    with :meth:`part_log_prob`, :meth:`fit` and :meth:`measure`. Parameters are buffers, so that they follow ``.to()``
+    and are saved with a model; :meth:`sample` changes nothing. Tensors are batched, ``(batch, ...)``; parameters
+    broadcast against them, so that one of shape ``(batch, 1, ...)`` differs per sample.
 
     ``a @ b`` is the channel that applies ``b`` first and then ``a``, as in a product of operators.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from scif.core.noise import NoiseModel
+    >>> class Laplace(NoiseModel):
+    ...     elementwise = True
+    ...
+    ...     def __init__(self, scale):
+    ...         super().__init__()
+    ...         self.register_buffer("scale", torch.as_tensor(scale))
+    ...
+    ...     def sample(self, x0, *, generator=None):
+    ...         u = torch.rand(x0.shape, generator=generator) - 0.5
+    ...         return x0 - self.scale * u.sign() * torch.log1p(-2 * u.abs())
+    >>> bool((Laplace(0.5).moments(torch.zeros(100, 10)).variance.mean() - 0.5).abs() < 0.02)  # by Monte Carlo
+    True
     """
 
     support_x0: Domain = Domain.REAL
@@ -55,6 +85,25 @@ class NoiseModel(nn.Module):
     """Whether ``E[x1 | x0] = x0``."""
     deterministic: bool = False
     """Whether ``x1`` is a function of ``x0``."""
+    elementwise: bool | None = None
+    """Whether every entry of ``x1`` depends on its own entry of ``x0`` alone, by the same law up to the parameters,
+    and on no other entry of ``x1``. ``None`` where the class does not say."""
+    mirrored_split: bool = False
+    """Whether the parts ``a / f`` and ``b / (1 - f)`` of :meth:`split` may be mirrored at the observation: they keep
+    their law and their independence. True of Gaussian noise."""
+    tables: tuple[str, ...] = ()
+    """Names of buffers that are no parameters which broadcast against signals, such as kernels and look-up tables."""
+    moment_draws: int = 256
+    """Number of samples behind :meth:`moments` of a channel without moments of its own, which are estimates."""
+    _composition: ClassVar[type[NoiseModel]]
+
+    def __init_subclass__(cls, *, composition: bool = False, **options: Any) -> None:
+        """Make ``composition`` the class of ``a @ b``, and explain a ``sample`` that takes no generator."""
+        super().__init_subclass__(**options)
+        if composition:
+            NoiseModel._composition = cls
+        if "sample" in cls.__dict__:
+            cls.sample = accept_generator(cls.sample)  # type: ignore[method-assign]
 
     def sample(self, x0: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Draw ``x1 ~ p(. | x0)``.
@@ -73,12 +122,14 @@ class NoiseModel(nn.Module):
         raise NotImplementedError
 
     def moments(self, x0: Tensor) -> Moments:
-        """Mean and variance of ``x1`` given ``x0``, entry by entry."""
-        form = self.quadratic_moments(x0)
-        if form is None:
-            raise NotImplementedError
+        """Mean and variance of ``x1`` given ``x0``, entry by entry.
+
+        Where a channel has no :meth:`quadratic_moments` and no method of its own, these are Monte-Carlo estimates from
+        :attr:`moment_draws` samples of a generator of their own: equal for equal input.
+        """
         self.check_x0(x0)
-        return form.of(x0)
+        form = self.quadratic_moments(x0)
+        return monte_carlo_moments(self, x0, draws=self.moment_draws) if form is None else form.of(x0)
 
     def quadratic_moments(self, x0: Tensor) -> QuadraticMoments | None:
         """The moments as polynomials in ``x0``, or ``None`` where they are something else.
@@ -118,10 +169,65 @@ class NoiseModel(nn.Module):
         msg = f"{cls.__name__} has nothing to fit from data; construct it with its parameters."
         raise TypeError(msg)
 
+    @classmethod
+    def measure(cls, images: Sequence[NDArray[np.generic]]) -> Mapping[str, float]:
+        """Parameters, measured in noisy images ``(height, width)`` alone; for ``ImageDenoiser(noise="its name")``."""
+        msg = f"{cls.__name__} cannot be measured in noisy images; pass the channel with its parameters."
+        raise TypeError(msg)
+
     @property
     def splittable(self) -> bool:
         """Whether :meth:`split` is available."""
         return type(self).split is not NoiseModel.split
+
+    def varying_parameters(self, ndim: int) -> dict[str, torch.Size]:
+        """Parameters that differ along one of the last ``ndim`` axes of a signal, and their shapes."""
+        return {name: one.shape for name, one in self._parameters_by_name() if any(n != 1 for n in one.shape[-ndim:])}
+
+    def mirror_axes(self, ndim: int) -> tuple[int, ...]:
+        """Which of the last ``ndim`` axes may be mirrored: a mirrored signal has the mirrored noise.
+
+        Axes count from 0, the first of the ``ndim``. All axes of an :attr:`elementwise` channel along which no
+        parameter varies; none of other channels, which override this where they have such symmetries.
+        """
+        if not self.elementwise:
+            return ()
+        shapes = [[1] * (ndim - value.ndim) + list(value.shape[-ndim:]) for _, value in self._parameters_by_name()]
+        return tuple(axis for axis in range(ndim) if all(shape[axis] == 1 for shape in shapes))
+
+    def transpose_axes(self, ndim: int) -> tuple[tuple[int, int], ...]:
+        """Pairs of the last ``ndim`` axes that may be exchanged: a transposed signal has the transposed noise."""
+        axes = self.mirror_axes(ndim) if self.elementwise else ()
+        return tuple((a, b) for a in axes for b in axes if a < b)
+
+    def without_offset(self) -> tuple[NoiseModel, Tensor | float]:
+        """The channel without the constant that it adds to its observations, and that constant."""
+        return self, 0.0
+
+    def followed_by(self, after: NoiseModel) -> Equivalent | None:
+        """The channel that applies this one and then ``after``, or ``None`` where that is no known family."""
+        return None
+
+    def arguments(self) -> dict[str, Any]:
+        """Arguments that make the channel again, by name: for files and copies.
+
+        Each argument of the class has to be kept under its own name; override this where that is not so.
+
+        Raises
+        ------
+        TypeError
+            If an argument is not kept.
+        """
+        signature = inspect.signature(type(self)).parameters.values()
+        names = [one.name for one in signature if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+        missing = [name for name in names if not hasattr(self, name)]
+        if missing:
+            msg = (
+                f"{type(self).__name__} does not keep its argument {missing[0]!r}: store it as self.{missing[0]}, "
+                "or define arguments()."
+            )
+            raise TypeError(msg)
+        return {name: getattr(self, name) for name in names}
 
     def check_x0(self, x0: Tensor) -> None:
         """Raise unless ``x0`` is a floating tensor inside :attr:`support_x0`."""
@@ -180,11 +286,19 @@ class NoiseModel(nn.Module):
 
     def __matmul__(self, first: NoiseModel) -> NoiseModel:
         """The channel that applies ``first`` and then this one."""
-        from scif.core.noise.compose import Compose  # the composition needs this class
-
         if not isinstance(first, NoiseModel):
             return NotImplemented
-        return Compose(self, first)
+        return self._composition(self, first)
+
+    def _parameters_by_name(self) -> list[tuple[str, Tensor]]:
+        """Parameters of this channel and of those inside it, without tables."""
+        return [
+            (name, value)
+            for channel in self.modules()
+            if isinstance(channel, NoiseModel)
+            for name, value in channel.named_buffers(recurse=False)
+            if value is not None and name not in channel.tables
+        ]
 
 
 def _check_signal(x: Tensor, support: Domain, *, name: str) -> None:

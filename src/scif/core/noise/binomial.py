@@ -38,6 +38,7 @@ class Binomial(NoiseModel):
     2.0
     """
 
+    elementwise = True
     support_x0 = Domain.COUNTS
     support_x1 = Domain.COUNTS
     probability: Tensor
@@ -56,6 +57,10 @@ class Binomial(NoiseModel):
     def quadratic_moments(self, x0: Tensor) -> QuadraticMoments:
         chance = self.parameter_for("probability", x0)
         return QuadraticMoments(scale=chance, linear=chance * (1 - chance))
+
+    def captured(self, x0: Tensor) -> Tensor:
+        """Expected number of captured molecules."""
+        return self.parameter_for("probability", x0) * x0
 
     def log_prob(self, x1: Tensor, x0: Tensor) -> Tensor:
         """Log mass, entry by entry."""

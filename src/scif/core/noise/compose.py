@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
 from scif.core.domain import Domain
-from scif.core.noise.base import NoDensity, NoiseModel, NotSplittable, Split
-from scif.core.noise.binomial import Binomial
-from scif.core.noise.gaussian import Gaussian
+from scif.core.noise.base import Equivalent, NoDensity, NoiseModel, NotSplittable, Split
 from scif.core.noise.moments import Moments, monte_carlo_moments
-from scif.core.noise.negative_binomial import NegativeBinomial
-from scif.core.noise.poisson import Poisson
 
 __all__ = ["Compose"]
 
@@ -29,21 +24,14 @@ _INSIDE = {
 """The domains that contain each domain."""
 
 
-@dataclass(frozen=True)
-class _Equivalent:
-    """A chain as one channel applied to a function of ``x0``."""
-
-    channel: NoiseModel
-    function: Callable[[Tensor], Tensor]
-
-
-class Compose(NoiseModel):
+class Compose(NoiseModel, composition=True):
     """The channel that applies ``first`` and then ``second``; the same as ``second @ first``.
 
     Moments are exact (laws of total mean and variance) as long as every channel after the first has a mean linear and
     a variance quadratic in its input, which all elementwise families here have; else they are Monte-Carlo estimates.
     Density and split exist where the chain is one known channel after a deterministic map of ``x0``: any channel after
-    deterministic simulators, Gaussian after Gaussian, binomial capture after Poisson or negative binomial counts.
+    deterministic simulators, Gaussian after Gaussian, binomial capture after Poisson or negative binomial counts, and
+    wherever a channel says so (:meth:`NoiseModel.followed_by`).
 
     Parameters
     ----------
@@ -77,11 +65,33 @@ class Compose(NoiseModel):
         self.unbiased = first.unbiased and second.unbiased
         self.deterministic = first.deterministic and second.deterministic
         self.moment_draws = moment_draws
+        said = [channel.elementwise for channel in self.chain]
+        self.elementwise = False if False in said else None if None in said else True
+        one = self._equivalent()
+        self.mirrored_split = one is not None and one.channel.mirrored_split
 
     @property
     def chain(self) -> list[NoiseModel]:
         """The channels in the order in which they are applied."""
         return [cast("NoiseModel", channel) for channel in self.channels]
+
+    @override
+    def mirror_axes(self, ndim: int) -> tuple[int, ...]:
+        common = [set(channel.mirror_axes(ndim)) for channel in self.chain]
+        return tuple(sorted(set.intersection(*common)))
+
+    @override
+    def transpose_axes(self, ndim: int) -> tuple[tuple[int, int], ...]:
+        common = [set(channel.transpose_axes(ndim)) for channel in self.chain]
+        return tuple(sorted(set.intersection(*common)))
+
+    @override
+    def arguments(self) -> dict[str, Any]:
+        *before, second = self.chain
+        first = before[0]
+        for channel in before[1:]:
+            first = Compose(channel, first)
+        return {"second": second, "first": first, "moment_draws": self.moment_draws}
 
     @override
     def sample(self, x0: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
@@ -129,24 +139,24 @@ class Compose(NoiseModel):
         one = self._equivalent()
         return one is not None and one.channel.splittable
 
-    def _split_channel(self) -> _Equivalent:
+    def _split_channel(self) -> Equivalent:
         one = self._equivalent()
         if one is None or not one.channel.splittable:
             msg = f"{self._names()} cannot be split into independent parts; train with anchor_weight=0."
             raise NotSplittable(msg)
         return one
 
-    def _equivalent(self) -> _Equivalent | None:
+    def _equivalent(self) -> Equivalent | None:
         """The chain as one channel after a deterministic map, or ``None``."""
-        one: _Equivalent | None = None
+        one: Equivalent | None = None
         before: list[NoiseModel] = []
         for channel in self.chain:
             if one is None and channel.deterministic:
                 before.append(channel)
             elif one is None:
-                one = _Equivalent(channel, _in_order(before))
+                one = Equivalent(channel, _in_order(before))
             else:
-                one = _merge(one, channel)
+                one = _absorb(one, channel)
                 if one is None:
                     return None
         return one
@@ -155,17 +165,13 @@ class Compose(NoiseModel):
         return " @ ".join(type(channel).__name__ for channel in reversed(self.chain))
 
 
-def _merge(one: _Equivalent, after: NoiseModel) -> _Equivalent | None:
-    """Absorb one more channel, or ``None`` if the pair is no known family."""
-    channel = one.channel
-    if type(channel) is Gaussian and type(after) is Gaussian:
-        return _Equivalent(Gaussian(torch.hypot(channel.sigma, after.sigma)), one.function)
-    counted = isinstance(channel, NegativeBinomial) or (
-        isinstance(channel, Poisson) and channel.support_x1 is Domain.COUNTS
-    )
-    if counted and isinstance(after, Binomial):
-        return _Equivalent(channel, lambda x0: after.parameter_for("probability", x0) * one.function(x0))
-    return None
+def _absorb(one: Equivalent, after: NoiseModel) -> Equivalent | None:
+    """One more channel, or ``None`` if the pair is no known family."""
+    both = one.channel.followed_by(after)
+    if both is None:
+        return None
+    inner, outer = one.function, both.function
+    return Equivalent(both.channel, lambda x0: outer(inner(x0)))
 
 
 def _in_order(channels: list[NoiseModel]) -> Callable[[Tensor], Tensor]:

@@ -47,6 +47,8 @@ class CorrelatedGaussian(Gaussian):
     torch.Size([2, 1, 16, 16])
     """
 
+    elementwise = False
+    tables = ("kernel",)
     kernel: Tensor
 
     def __init__(self, kernel: Any, sigma: Any, *, boundary: Literal["circular", "reflect"] = "circular") -> None:
@@ -97,6 +99,31 @@ class CorrelatedGaussian(Gaussian):
             raise ValueError(msg)
         kernel = torch.fft.fftshift(torch.fft.ifftn(power.sqrt()).real)
         return cls(kernel, power.mean().sqrt() if sigma is None else sigma)
+
+    @override
+    def mirror_axes(self, ndim: int) -> tuple[int, ...]:
+        """Axes along which the power spectrum and ``sigma`` are their own mirror image."""
+        power = self._power()
+        lead = max(ndim - power.ndim, 0)
+        along = [axis for axis in range(power.ndim) if _alike(power, power.flip(axis).roll(1, axis))]
+        return tuple(axis for axis in (*range(lead), *(lead + axis for axis in along)) if self._is_even(axis, ndim))
+
+    @override
+    def transpose_axes(self, ndim: int) -> tuple[tuple[int, int], ...]:
+        """Pairs of axes in which the power spectrum is symmetric."""
+        power = self._power()
+        lead = max(ndim - power.ndim, 0)
+        pairs = [(a, b) for a in range(power.ndim) for b in range(a + 1, power.ndim)]
+        alike = [(lead + a, lead + b) for a, b in pairs if _alike(power, power.transpose(a, b))]
+        return tuple(pair for pair in alike if all(self._is_even(axis, ndim) for axis in pair))
+
+    def _power(self) -> Tensor:
+        return torch.fft.fftn(self.kernel).abs().square()
+
+    def _is_even(self, axis: int, ndim: int) -> bool:
+        """Whether sigma is constant along an axis."""
+        sizes = [1] * (ndim - self.sigma.ndim) + list(self.sigma.shape[-ndim:])
+        return sizes[axis] == 1
 
     @override
     def noise(self, like: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
@@ -206,6 +233,11 @@ class CorrelatedGaussian(Gaussian):
         fields = residual.reshape(-1, *residual.shape[-ndim:])
         axes = tuple(range(1, ndim + 1))
         return cls.from_power_spectrum((torch.fft.fftn(fields, dim=axes).abs().square() / fields[0].numel()).mean(0))
+
+
+def _alike(power: Tensor, other: Tensor) -> bool:
+    """Whether two power spectra agree up to a thousandth of the largest value: kernels are measured."""
+    return power.shape == other.shape and torch.allclose(power, other, atol=1e-3 * float(power.max()))
 
 
 def _check_kernel(kernel: Tensor, *, name: str) -> None:

@@ -38,6 +38,7 @@ class Gamma(NoiseModel):
     1.0
     """
 
+    elementwise = True
     support_x0 = Domain.POSITIVE
     support_x1 = Domain.POSITIVE
     shape: Tensor

@@ -12,7 +12,7 @@ from typing_extensions import override
 from scif.core._check import check_positive
 from scif.core.noise import _random
 from scif.core.noise._fit import Per, Residuals, pool
-from scif.core.noise.base import NoiseModel, Split
+from scif.core.noise.base import Equivalent, NoiseModel, Split
 from scif.core.noise.moments import QuadraticMoments
 
 __all__ = ["Gaussian"]
@@ -40,6 +40,8 @@ class Gaussian(NoiseModel):
     True
     """
 
+    elementwise = True
+    mirrored_split = True
     sigma: Tensor
 
     def __init__(self, sigma: Any) -> None:
@@ -58,6 +60,13 @@ class Gaussian(NoiseModel):
     @override
     def quadratic_moments(self, x0: Tensor) -> QuadraticMoments:
         return QuadraticMoments(constant=self.parameter_for("sigma", x0).square())
+
+    @override
+    def followed_by(self, after: NoiseModel) -> Equivalent | None:
+        """Independent Gaussian noise adds up; correlated noise is of a subclass."""
+        if type(self) is not Gaussian or type(after) is not Gaussian:
+            return None
+        return Equivalent(Gaussian(torch.hypot(self.sigma, after.sigma)), lambda x0: x0)
 
     def log_prob(self, x1: Tensor, x0: Tensor) -> Tensor:
         """Log density, entry by entry."""

@@ -14,8 +14,7 @@ from scif.core.domain import Domain
 from scif.core.noise import _random
 from scif.core.noise._ancestors import ancestor_law
 from scif.core.noise._special import xlogy
-from scif.core.noise.base import NoiseModel
-from scif.core.noise.moments import Moments, QuadraticMoments
+from scif.core.noise.moments import QuadraticMoments
 from scif.core.noise.sde import SDEChannel
 
 __all__ = ["Jacobi"]
@@ -49,6 +48,7 @@ class Jacobi(SDEChannel):
     [0.091, 0.5, 0.909]
     """
 
+    tables = ("ancestors",)
     a: Tensor
     b: Tensor
     ancestors: Tensor
@@ -62,7 +62,9 @@ class Jacobi(SDEChannel):
         sampler: Literal["exact", "euler"] = "exact",
         num_steps: int = 400,
     ) -> None:
-        super().__init__(self._drift, self._diffusion, horizon=horizon, num_steps=num_steps, support=Domain.UNIT)
+        super().__init__(
+            self._drift, self._diffusion, horizon=horizon, num_steps=num_steps, support=Domain.UNIT, elementwise=True
+        )
         self.set_parameter("a", a, check_positive)
         self.set_parameter("b", b, check_positive)
         if sampler not in ("exact", "euler"):
@@ -99,6 +101,7 @@ class Jacobi(SDEChannel):
 
     @override
     def quadratic_moments(self, x0: Tensor) -> QuadraticMoments:
+        """Moments of the diffusion itself, in closed form (without the error of Euler-Maruyama steps)."""
         a, b, horizon = (self.parameter_for(name, x0) for name in ("a", "b", "horizon"))
         total, rest = a + b, a / (a + b)
         # The mean relaxes to rest as exp(-total tau / 2), the second moment s obeys s' = (a + 1) mean - (total + 1) s.
@@ -113,11 +116,6 @@ class Jacobi(SDEChannel):
             linear=slope - 2 * shift * kept,
             quadratic=kept_square - kept.square(),
         )
-
-    @override
-    def moments(self, x0: Tensor) -> Moments:
-        """Mean and variance of the diffusion itself, in closed form (without the error of Euler-Maruyama steps)."""
-        return NoiseModel.moments(self, x0)
 
     @override
     def log_prob(self, x1: Tensor, x0: Tensor) -> Tensor:

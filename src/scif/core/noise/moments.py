@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from scif.core.noise.base import NoiseModel
-
 __all__ = ["Moments", "QuadraticMoments", "monte_carlo_moments"]
+
+
+class _Sampler(Protocol):
+    """Anything that draws observations."""
+
+    def sample(self, x0: Tensor, *, generator: torch.Generator | None = None) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class QuadraticMoments:
         return Moments((self.shift + self.scale * mean).expand_as(mean), (inner + outer).expand_as(mean))
 
 
-def monte_carlo_moments(channel: NoiseModel, x0: Tensor, *, draws: int, seed: int = 0) -> Moments:
+def monte_carlo_moments(channel: _Sampler, x0: Tensor, *, draws: int, seed: int = 0) -> Moments:
     """Moments from ``draws`` samples with a generator of their own, so that equal input gives equal output.
 
     The standard error of the mean is ``sqrt(variance / draws)``, the relative one of the variance about

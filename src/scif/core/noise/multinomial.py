@@ -35,6 +35,7 @@ class Multinomial(NoiseModel):
     100.0
     """
 
+    elementwise = False
     support_x0 = Domain.POSITIVE
     support_x1 = Domain.COUNTS
     library_size: Tensor | None

@@ -13,7 +13,8 @@ from scif.core.domain import Domain
 from scif.core.noise import _random
 from scif.core.noise._fit import Per, Residuals, pool
 from scif.core.noise._special import stirling_rest, xlog_ratio
-from scif.core.noise.base import NoiseModel, Split
+from scif.core.noise.base import Equivalent, NoiseModel, Split
+from scif.core.noise.binomial import Binomial
 from scif.core.noise.moments import QuadraticMoments
 
 __all__ = ["NegativeBinomial"]
@@ -38,6 +39,7 @@ class NegativeBinomial(NoiseModel):
     12.0
     """
 
+    elementwise = True
     support_x0 = Domain.POSITIVE
     support_x1 = Domain.COUNTS
     inverse_dispersion: Tensor
@@ -55,6 +57,11 @@ class NegativeBinomial(NoiseModel):
     @override
     def quadratic_moments(self, x0: Tensor) -> QuadraticMoments:
         return QuadraticMoments(linear=1.0, quadratic=1 / self.parameter_for("inverse_dispersion", x0))
+
+    @override
+    def followed_by(self, after: NoiseModel) -> Equivalent | None:
+        """Captured counts have the same inverse dispersion."""
+        return Equivalent(self, after.captured) if isinstance(after, Binomial) else None
 
     def log_prob(self, x1: Tensor, x0: Tensor) -> Tensor:
         """Log mass, entry by entry."""

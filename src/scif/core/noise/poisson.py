@@ -13,7 +13,8 @@ from scif.core.domain import Domain
 from scif.core.noise import _random
 from scif.core.noise._fit import Per, Residuals, pool
 from scif.core.noise._special import poisson_log_prob
-from scif.core.noise.base import NoiseModel, Split
+from scif.core.noise.base import Equivalent, NoiseModel, Split
+from scif.core.noise.binomial import Binomial
 from scif.core.noise.moments import QuadraticMoments
 
 __all__ = ["Poisson"]
@@ -35,6 +36,7 @@ class Poisson(NoiseModel):
     [[1.0, 2.0]]
     """
 
+    elementwise = True
     support_x0 = Domain.POSITIVE
     support_x1 = Domain.POSITIVE
     gain: Tensor
@@ -63,6 +65,13 @@ class Poisson(NoiseModel):
     @override
     def quadratic_moments(self, x0: Tensor) -> QuadraticMoments:
         return QuadraticMoments(linear=self.parameter_for("gain", x0))
+
+    @override
+    def followed_by(self, after: NoiseModel) -> Equivalent | None:
+        """Captured counts are Poisson, too."""
+        if self.support_x1 is not Domain.COUNTS or not isinstance(after, Binomial):
+            return None
+        return Equivalent(self, after.captured)
 
     def counts(self, x1: Tensor) -> Tensor:
         """The whole number of events behind observations; ``ValueError`` where ``x1 / gain`` is not whole."""

@@ -47,6 +47,7 @@ class PoissonGaussian(NoiseModel):
     (150.0, 109.0)
     """
 
+    elementwise = True
     support_x0 = Domain.POSITIVE
     gain: Tensor
     sigma: Tensor
@@ -64,6 +65,10 @@ class PoissonGaussian(NoiseModel):
         self.check_x0(x0)
         gain, sigma, offset = (self.parameter_for(name, x0) for name in ("gain", "sigma", "offset"))
         return gain * _random.poisson(x0 / gain, generator) + offset + sigma * _random.normal(x0, generator)
+
+    @override
+    def without_offset(self) -> tuple[PoissonGaussian, Tensor]:
+        return PoissonGaussian(self.gain, self.sigma), self.offset
 
     @override
     def quadratic_moments(self, x0: Tensor) -> QuadraticMoments:

@@ -44,6 +44,7 @@ class Rayleigh(NoiseModel):
     (True, False)
     """
 
+    elementwise = True
     support_x0 = Domain.POSITIVE
     support_x1 = Domain.POSITIVE
     scale: Tensor

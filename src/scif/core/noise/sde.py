@@ -14,7 +14,6 @@ from scif.core._check import check_positive, check_time
 from scif.core.domain import Domain
 from scif.core.noise import _random
 from scif.core.noise.base import NoiseModel
-from scif.core.noise.moments import Moments, monte_carlo_moments
 
 __all__ = ["SDEChannel"]
 
@@ -40,6 +39,8 @@ class SDEChannel(NoiseModel):
         Whether the mean of the state does not move.
     moment_draws
         Number of samples behind :meth:`moments`, which are estimates here.
+    elementwise
+        Whether drift and diffusion of an entry depend on this entry alone; ``None`` says nothing.
 
     Examples
     --------
@@ -65,6 +66,7 @@ class SDEChannel(NoiseModel):
         support: Domain = Domain.REAL,
         unbiased: bool = False,
         moment_draws: int = 256,
+        elementwise: bool | None = None,
     ) -> None:
         super().__init__()
         if num_steps < 1:
@@ -77,7 +79,7 @@ class SDEChannel(NoiseModel):
         self.set_parameter("horizon", horizon, check_positive)
         self.num_steps, self.moment_draws = num_steps, moment_draws
         self.support_x0 = self.support_x1 = support
-        self.unbiased = unbiased
+        self.unbiased, self.elementwise = unbiased, elementwise
 
     @override
     def sample(self, x0: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
@@ -118,11 +120,6 @@ class SDEChannel(NoiseModel):
             states.append(state)
         self.support_x1.check(state, name="the state of the equation")
         return torch.stack(states)
-
-    @override
-    def moments(self, x0: Tensor) -> Moments:
-        """Monte-Carlo estimates from ``moment_draws`` samples of a generator of their own; equal for equal input."""
-        return monte_carlo_moments(self, x0, draws=self.moment_draws)
 
     @override
     def extra_repr(self) -> str:

@@ -12,7 +12,7 @@ from typing_extensions import override
 from scif.core._check import check_same_shape
 from scif.core.domain import Domain
 from scif.core.noise.base import NoiseModel
-from scif.core.noise.moments import Moments, monte_carlo_moments
+from scif.core.noise.moments import Moments
 
 __all__ = ["Simulator"]
 
@@ -34,6 +34,8 @@ class Simulator(NoiseModel):
         Whether ``E[x1 | x0] = x0``.
     moment_draws
         Number of samples behind :meth:`moments` of a random simulator, which are estimates.
+    elementwise
+        Whether every entry of the output depends on the same entry of the input alone; ``None`` says nothing.
 
     Examples
     --------
@@ -51,6 +53,7 @@ class Simulator(NoiseModel):
         support_x1: Domain = Domain.REAL,
         unbiased: bool = False,
         moment_draws: int = 256,
+        elementwise: bool | None = None,
     ) -> None:
         super().__init__()
         if moment_draws < 2:
@@ -59,7 +62,7 @@ class Simulator(NoiseModel):
         self.function = function
         self.deterministic = not _takes_generator(function)
         self.support_x0, self.support_x1 = support_x0, support_x1
-        self.unbiased, self.moment_draws = unbiased, moment_draws
+        self.unbiased, self.moment_draws, self.elementwise = unbiased, moment_draws, elementwise
 
     @override
     def sample(self, x0: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
@@ -77,7 +80,7 @@ class Simulator(NoiseModel):
         """
         if self.deterministic:
             return Moments(self.sample(x0), torch.zeros_like(x0))
-        return monte_carlo_moments(self, x0, draws=self.moment_draws)
+        return super().moments(x0)
 
 
 def _takes_generator(function: Callable[..., Tensor]) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from scif.core._call import call_network
 from scif.core._check import check_fraction
 from scif.core.domain import Domain
 from scif.core.noise.base import NoiseModel, NotSplittable
@@ -82,7 +83,7 @@ class Anchor(Objective):
 
     def predict(self, model: nn.Module, a: Tensor, fraction: float, **condition: Any) -> Tensor:
         """Clean signal from the visible part; override if a model wants the part itself."""
-        out: Tensor = model(a / fraction, a.new_ones(a.shape[0]), **condition)
+        out: Tensor = call_network(model, a / fraction, a.new_ones(a.shape[0]), **condition)
         return self.noise.support_x0.project(out)
 
     def forward(

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from scif.core._call import call_network
 from scif.core.distance import Distance, SquaredError
 from scif.core.objective.base import LossOutput, Objective
 from scif.core.objective.inverse import Inverse
@@ -64,5 +65,5 @@ class Denoise(Objective):
         """Loss of a head, called ``model(x1, 1, **condition)``; targets come from the source, not from a teacher."""
         clean = self.inverse.clean(self.source.eval(), x1, generator=generator, **condition)
         renoised = self.inverse.noise.sample(clean.x0, generator=generator)
-        prediction = model(renoised, renoised.new_ones(renoised.shape[0]), **clean.condition)
+        prediction = call_network(model, renoised, renoised.new_ones(renoised.shape[0]), **clean.condition)
         return LossOutput(self.distance(prediction, clean.x0).mean())

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from scif.core._call import call_network
 from scif.core.coupling import Coupling
 from scif.core.distance import Distance
 from scif.core.objective.base import LossOutput
@@ -86,7 +87,7 @@ class FlowMatching(TrajectoryObjective):
         """Ends of the flow from ``x1``, by the solver on the grid."""
 
         def from_x0(x: Tensor, t: Tensor, **condition: Any) -> Tensor:
-            return velocity_from_x0(x, model(x, t, **condition), t)
+            return velocity_from_x0(x, call_network(model, x, t, **condition), t)
 
         velocity = model if self.prediction == "velocity" else from_x0
         return solve(velocity, x1, grid=self.grid, method=self.method, **condition).x
@@ -107,4 +108,6 @@ class FlowMatching(TrajectoryObjective):
             t = s + (t - s) * torch.rand(t.shape, dtype=t.dtype, device=t.device, generator=generator)
         point = self.path.sample(draw.ends.x0, draw.ends.x1, t, generator=generator)
         target = point.u_t if self.prediction == "velocity" else draw.ends.x0
-        return LossOutput(weighted_mean(self.distance(model(point.x_t, t, **condition), target), draw.ends.weights))
+        return LossOutput(
+            weighted_mean(self.distance(call_network(model, point.x_t, t, **condition), target), draw.ends.weights)
+        )

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from scif.core._call import call_network
 from scif.core.coupling import Coupling
 from scif.core.distance import Distance
 from scif.core.objective.base import LossOutput
@@ -83,7 +84,7 @@ class GCT(TrajectoryObjective):
         self, model: nn.Module, x1: Tensor, *, generator: torch.Generator | None = None, **condition: Any
     ) -> Tensor:
         """Clean ends ``c(x1, 1)``, in one call."""
-        x0: Tensor = model(x1, x1.new_ones(x1.shape[0]), **condition)
+        x0: Tensor = call_network(model, x1, x1.new_ones(x1.shape[0]), **condition)
         return x0
 
     def forward(
@@ -99,7 +100,7 @@ class GCT(TrajectoryObjective):
         draw = self.draw(x1, generator)
         interval = draw.interval
         pair = self.path.pair(draw.ends.x0, draw.ends.x1, interval.s, interval.t, generator=generator)
-        prediction = model(pair.x_t, pair.t, **condition)
+        prediction = call_network(model, pair.x_t, pair.t, **condition)
         if len(self.grid) == 2:  # one step from time 0, where c(x, 0) = x by construction
             target = pair.x_s.detach()
         else:

@@ -43,6 +43,7 @@ class NavierStokesChannel(NoiseModel):
     """
 
     unbiased = False
+    elementwise = False
 
     def __init__(
         self, solver: NavierStokes2D, duration: float | Tensor, *, sigma: float = 0.0, steps: int | None = None

@@ -16,13 +16,11 @@ from torch import Tensor
 from scif.core.domain import Domain
 from scif.core.noise import (
     CorrelatedGaussian,
-    Gamma,
     Gaussian,
-    Jacobi,
     NoiseModel,
     Poisson,
     PoissonGaussian,
-    Rayleigh,
+    find_channel,
 )
 from scif.fields.images._axes import ImageStack
 from scif.fields.images.calibration import Calibration, calibrate
@@ -53,7 +51,8 @@ def find_noise(noise: NoiseModel | str, stacks: Sequence[ImageStack]) -> Found:
     Parameters
     ----------
     noise
-        A channel in pixel values, the name of a kind, or ``"auto"``.
+        A channel in pixel values, the name of a kind or of a registered channel that measures itself
+        (:meth:`NoiseModel.measure`), or ``"auto"``.
     stacks
         The images.
 
@@ -65,11 +64,7 @@ def find_noise(noise: NoiseModel | str, stacks: Sequence[ImageStack]) -> Found:
     if isinstance(noise, NoiseModel):
         return _given(noise, len(stacks[0].spatial))
     if noise not in ("auto", *KINDS):
-        msg = (
-            f"noise is {noise!r}; measure it with one of {', '.join(('auto', *KINDS))}, or pass a channel with its "
-            "parameters, such as scif.core.noise.Gamma(10.0)."
-        )
-        raise ValueError(msg)
+        return _by_name(noise, stacks)
     measured = [calibrate(look(stacks, channel)) for channel in range(stacks[0].channels)]
     if noise != "auto":
         _refuse_different_gains(noise, stacks)
@@ -114,20 +109,15 @@ def look(stacks: Sequence[ImageStack], channel: int, *, side: int = 1024, planes
 
 def flip_axes(noise: NoiseModel, ndim: int) -> tuple[int, ...]:
     """Spatial axes along which an image and its mirror image have the same noise."""
-    if isinstance(noise, CorrelatedGaussian):
-        power = torch.fft.fftn(noise.kernel).abs().square()
-        lead = ndim - power.ndim
-        mirrored = [power.flip(axis).roll(1, axis) for axis in range(power.ndim)]
-        same = [
-            lead + k for k, other in enumerate(mirrored) if torch.allclose(power, other, atol=1e-3 * float(power.max()))
-        ]
-        return (*range(lead), *same)
-    # These act entry by entry; a simulator may know left from right.
-    return (
-        tuple(range(ndim))
-        if isinstance(noise, Gaussian | Gamma | Jacobi | Poisson | PoissonGaussian | Rayleigh)
-        else ()
-    )
+    axes = noise.mirror_axes(ndim)
+    if not axes and noise.elementwise is None:
+        warnings.warn(
+            f"{type(noise).__name__} does not say whether it acts on each pixel by itself, so that images are not "
+            "mirrored in training and not averaged over their mirror images. Set `elementwise = True` (or False) in "
+            "the class, or define mirror_axes().",
+            stacklevel=4,
+        )
+    return axes
 
 
 def full_scale(noise: NoiseModel, dtype: np.dtype[Any]) -> float:
@@ -137,37 +127,71 @@ def full_scale(noise: NoiseModel, dtype: np.dtype[Any]) -> float:
 
 def _given(noise: NoiseModel, ndim: int) -> Found:
     """The channel that the user made, with the camera's offset, which stays in the images, taken out."""
-    for name, value in noise.named_buffers():
-        if not name.endswith("kernel") and value.ndim >= ndim and any(size != 1 for size in value.shape[-ndim:]):
-            shape = tuple(value.shape)
-            msg = f"{name} of the noise has shape {shape}; training on crops needs one value, or one for each channel."
-            raise ValueError(msg)
-    if isinstance(noise, PoissonGaussian):
-        return Found(PoissonGaussian(noise.gain, noise.sigma), pedestal=noise.offset)
-    return Found(copy.deepcopy(noise))  # it will move with the network, and the user's own must not
+    if varying := noise.varying_parameters(ndim):
+        name, shape = next(iter(varying.items()))
+        msg = (
+            f"{name} of the noise has shape {tuple(shape)}; training on crops needs one value, or one for each channel "
+            f"as (channels, {', '.join('1' * ndim)})."
+        )
+        raise ValueError(msg)
+    channel, pedestal = noise.without_offset()
+    return Found(copy.deepcopy(channel), pedestal)  # it will move with the network, and the user's own must not
+
+
+def _by_name(name: str, stacks: Sequence[ImageStack]) -> Found:
+    """A registered channel that measures its own parameters, one value for each channel of the images."""
+    kind, ndim = find_channel(name), len(stacks[0].spatial)
+    if kind is None:
+        known = ", ".join(("auto", *KINDS))
+        msg = (
+            f"noise is {name!r}; measure it with one of {known}, pass a channel with its parameters, such as "
+            "scif.core.noise.Gamma(10.0), or register an own class: scif.core.register_channel(name, class)."
+        )
+        raise ValueError(msg)
+    if kind.measure.__func__ is NoiseModel.measure.__func__:  # type: ignore[attr-defined]
+        return _given(_by_default(name, kind), ndim)
+    parts = [dict(kind.measure(look(stacks, channel))) for channel in range(stacks[0].channels)]
+    return _given(kind(**{one: _column([part[one] for part in parts], ndim) for one in parts[0]}), ndim)
+
+
+def _by_default(name: str, kind: type[NoiseModel]) -> NoiseModel:
+    """A channel that is not measured in images, with the default parameters of its class."""
+    try:
+        channel = kind()
+    except TypeError as error:
+        msg = (
+            f"noise is {name!r}, but {kind.__name__} has parameters and no classmethod measure(images) that finds them "
+            f"in noisy images ({error}); pass the channel itself, as in noise_channel({name!r}, ...)."
+        )
+        raise ValueError(msg) from error
+    if channel.arguments():
+        warnings.warn(f"noise={name!r} is taken as {channel!r}: pass a channel if you know better.", stacklevel=6)
+    return channel
+
+
+def _column(values: Sequence[float], ndim: int) -> Tensor:
+    """One value, or one for each channel, in a shape that broadcasts against images."""
+    return torch.tensor(values[0]) if len(values) == 1 else torch.tensor(values).reshape(-1, *[1] * ndim)
 
 
 def _measured(kind: str, measured: list[Calibration], ndim: int) -> Found:
-    def column(values: list[float]) -> Tensor:
-        return torch.tensor(values[0]) if len(values) == 1 else torch.tensor(values).reshape(-1, *[1] * ndim)
-
     if kind == "gaussian":
-        return Found(Gaussian(column([one.gaussian.sigma for one in measured])), calibrations=measured)
+        return Found(Gaussian(_column([one.gaussian.sigma for one in measured], ndim)), calibrations=measured)
     if kind == "correlated_gaussian":
         parts = [one.correlated for one in measured if one.correlated is not None]
         if len(parts) < len(measured):
             msg = "the images are too small to measure the correlation of their noise; pass a CorrelatedGaussian."
             raise ValueError(msg)
         kernel = np.mean([part.kernel() for part in parts], axis=0)
-        sigma = column([part.sigma for part in parts])
+        sigma = _column([part.sigma for part in parts], ndim)
         return Found(CorrelatedGaussian(torch.tensor(kernel, dtype=torch.float32), sigma), calibrations=measured)
     cameras = [one.poisson_gaussian for one in measured if one.poisson_gaussian is not None]
     if len(cameras) < len(measured) or min(camera.gain for camera in cameras) <= 0:
         msg = f"the variance does not grow with the brightness: noise={kind!r} cannot be measured; pass a channel."
         raise ValueError(msg)
-    gain = column([camera.gain for camera in cameras])
+    gain = _column([camera.gain for camera in cameras], ndim)
     if kind == "poisson":
         return Found(Poisson(gain), calibrations=measured)
-    read_noise = column([max(camera.read_noise, 0.05 * camera.gain) for camera in cameras])
-    pedestal = column([camera.offset for camera in cameras])
+    read_noise = _column([max(camera.read_noise, 0.05 * camera.gain) for camera in cameras], ndim)
+    pedestal = _column([camera.offset for camera in cameras], ndim)
     return Found(PoissonGaussian(gain, read_noise), pedestal=pedestal, calibrations=measured)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from scif.core import InverseConsistency, InverseFlowMatching, Objective
-from scif.fields.images._risk import OnPart, UnbiasedRisk, has_exact_split, is_symmetric
+from scif.fields.images._risk import OnPart, UnbiasedRisk, has_exact_split
 from scif.fields.images._settings import Settings
 from scif.fields.images._stein import SteinRisk
 from scif.fields.images._units import InUnits
@@ -29,7 +29,7 @@ def make_risk(noise: InUnits, x1: Tensor, *, fraction: float) -> UnbiasedRisk | 
         Share of an observation's information that the network sees.
     """
     if has_exact_split(noise, x1):
-        return UnbiasedRisk(noise, fraction=fraction, mirrored=is_symmetric(noise))
+        return UnbiasedRisk(noise, fraction=fraction)
     return SteinRisk.measured(noise, x1, fraction=fraction)
 
 

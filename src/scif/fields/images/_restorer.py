@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scif.core import transport
-from scif.fields.images._channel import Found, flip_axes, full_scale
+from scif.fields.images._channel import Found, full_scale
 from scif.fields.images._units import InUnits
 
 __all__ = ["Restorer"]
@@ -76,7 +76,7 @@ class Restorer(nn.Module):
         if flow_steps is not None:
             x0 = transport(self.model, x1, num_steps=flow_steps, prediction="x0").value
         elif augment:
-            axes = [axis - x1.ndim + 2 for axis in flip_axes(self.noise.noise, x1.ndim - 2) if axis >= x1.ndim - 4]
+            axes = [axis - x1.ndim + 2 for axis in self.noise.mirror_axes(x1.ndim - 2) if axis >= x1.ndim - 4]
             mirrored = [flips for n in range(len(axes) + 1) for flips in combinations(axes, n)]
             x0 = torch.zeros_like(x1)
             for flips in mirrored:

@@ -9,15 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from scif.core._check import check_fraction
-from scif.core.noise import CorrelatedGaussian, Gaussian
 from scif.core.noise.base import NoiseModel
 from scif.core.objective import LossOutput, Objective
-from scif.fields.images._units import InUnits
 
 Model = Callable[..., Tensor]
 """Anything called ``model(x, t)`` that returns clean estimates of the shape of ``x``: a network, or a filter."""
 
-__all__ = ["Model", "OnPart", "UnbiasedRisk", "has_exact_split", "is_symmetric"]
+__all__ = ["Model", "OnPart", "UnbiasedRisk", "has_exact_split"]
 
 
 class UnbiasedRisk(Objective):
@@ -48,7 +46,7 @@ class UnbiasedRisk(Objective):
     fraction
         Share of the observation's information that goes into ``a``.
     mirrored
-        Whether to use mirrored parts, too. Right for Gaussian noise.
+        Whether to use mirrored parts, too; by the channel's ``mirrored_split`` if not given.
 
     References
     ----------
@@ -58,10 +56,11 @@ class UnbiasedRisk(Objective):
 
     name = "anchor"
 
-    def __init__(self, noise: NoiseModel, *, fraction: float = 0.9, mirrored: bool = False) -> None:
+    def __init__(self, noise: NoiseModel, *, fraction: float = 0.9, mirrored: bool | None = None) -> None:
         super().__init__()
         check_fraction(fraction)
-        self.noise, self.fraction, self.mirrored = noise, float(fraction), mirrored
+        self.noise, self.fraction = noise, float(fraction)
+        self.mirrored = noise.mirrored_split if mirrored is None else mirrored
 
     def forward(
         self,
@@ -127,13 +126,3 @@ def has_exact_split(noise: NoiseModel, x1: Tensor) -> bool:
     except ValueError:
         return False
     return True
-
-
-def is_symmetric(noise: NoiseModel) -> bool:
-    """Whether the exact parts of a channel may be mirrored at the observation without losing their independence."""
-    return isinstance(_channel(noise), Gaussian | CorrelatedGaussian)
-
-
-def _channel(noise: NoiseModel) -> NoiseModel:
-    """The channel itself, without the units of the network."""
-    return noise.noise if isinstance(noise, InUnits) else noise

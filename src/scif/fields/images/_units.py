@@ -39,6 +39,7 @@ class InUnits(NoiseModel):
         super().__init__()
         check_positive(scale, name="scale")
         self.noise, self.unbiased = noise, noise.unbiased
+        self.elementwise, self.mirrored_split = noise.elementwise, noise.mirrored_split
         self.register_buffer("offset", torch.as_tensor(offset, dtype=torch.float32).detach().clone())
         self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float32).detach().clone())
 
@@ -46,6 +47,14 @@ class InUnits(NoiseModel):
     def splittable(self) -> bool:
         """Whether the channel has an exact split."""
         return self.noise.splittable
+
+    def mirror_axes(self, ndim: int) -> tuple[int, ...]:
+        """Those of the channel."""
+        return self.noise.mirror_axes(ndim)
+
+    def transpose_axes(self, ndim: int) -> tuple[tuple[int, int], ...]:
+        """Those of the channel."""
+        return self.noise.transpose_axes(ndim)
 
     def to_images(self, x: Tensor) -> Tensor:
         """From the network's units to those of the images."""

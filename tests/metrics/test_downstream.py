@@ -168,6 +168,7 @@ class TestPairs:
 
 
 class TestLabels:
+    @pytest.mark.trains
     def test_separate_groups_are_found_from_counts_and_from_coordinates(self):
         rng = np.random.default_rng(0)
         types = np.repeat(["a", "b", "c"], 50)
@@ -184,6 +185,7 @@ class TestLabels:
         with pytest.raises(ValueError, match="resolution is 7"):
             found.ari_at(7.0)
 
+    @pytest.mark.trains
     def test_random_labels_agree_with_nothing(self, simulated):
         labels = np.random.default_rng(0).integers(0, 4, simulated.n_obs)
         found = label_agreement(simulated.X, labels, resolutions=(1.0,))

@@ -110,6 +110,7 @@ class TestMean:
         with pytest.raises(ValueError, match="num_splits is 3 and noise None"):
             mean(untrained(1.0), torch.zeros(2, 1), num_splits=3)
 
+    @pytest.mark.trains
     def test_a_trained_head_keeps_what_the_anchor_tells(self) -> None:
         # the source has collapsed: its pairs say "always zero", the real observations disagree
         class Collapsed(nn.Module):
@@ -136,6 +137,7 @@ class TestMean:
 
 
 class TestSample:
+    @pytest.mark.trains
     def test_draws_are_the_posterior_of_normal_data(self) -> None:
         source = untrained(1.0)
         x1 = 2.0**0.5 * torch.randn(20_000, 1, generator=rng())

@@ -101,6 +101,7 @@ class TestMarginal:
         a, b = torch.randn(300, 2, generator=rng()), 1.0 + torch.randn(500, 2, generator=rng(1))
         assert sliced_wasserstein(a, b, generator=rng()) == pytest.approx(sliced_wasserstein(b, a, generator=rng()))
 
+    @pytest.mark.trains
     def test_wrong_estimates_differ(self) -> None:
         x0 = signal()
         x1 = Gaussian(1.0).sample(x0, generator=rng())

@@ -87,7 +87,8 @@ nitpick_ignore_regex = [
         r"py:.*",
         r"(AnnData|Any|ArrayLike|Axes|Callable|DTypeLike|Figure|Generator|Iterable|Iterator|Mapping|Module|NDArray)",
     ),
-    (r"py:class", r"scif\.model\._.*"),  # base classes that hold a part of a public class
+    (r"py:class", r"scif\.model\.\w+\.\w+Mixin"),  # base classes that hold a part of a public class
+    (r"py:class", r"scif\.(.*\.)?_.*"),  # private names, such as type variables and protocols in annotations
     (r"py:.*", r"(DataFrame|Series|Sequence|Tensor|device|dtype|csr_matrix|Path|PathLike|Self)"),
 ]
 
@@ -95,8 +96,7 @@ nitpick_ignore_regex = [
 nitpick_ignore = [
     ("py:class", "Scale"),
     ("py:class", "TimeFunction"),
-    ("py:class", "scif.fields.fluids.inputs.Boundary"),
-    ("py:class", "scif.fields.images._units.InUnits"),
+    ("py:class", "scif.fields.fluids.chain.InUnits"),
 ]
 
 MODULES = [

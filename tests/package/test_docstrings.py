@@ -46,11 +46,11 @@ def parameters(value) -> set[str]:
 
 
 def listed(text: str) -> set[str]:
-    """Names under the headings Parameters and Attributes (of a data class), without catch-alls."""
+    """Names under Parameters and Attributes (of a data class), without catch-alls and what fitting sets."""
     sections = NumpyDocString(text)
     entries = [*sections["Parameters"], *sections["Attributes"]]
     names = {name.strip() for entry in entries for name in (entry.name or entry.type).split(",")}
-    return {name for name in names if not name.startswith("*")}
+    return {name for name in names if not name.startswith("*") and not name.endswith("_")}
 
 
 def described_fields(value) -> set[str]:

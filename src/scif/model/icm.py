@@ -54,7 +54,7 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
     through the noise channel, gives the observed counts back, and for the posterior mean under it: both are fitted
     in the narrow space of the latent codes (``CodePrior``), and the estimate is the mean of the two.
     Without an anchor consistency is trained by gradients, as published. What each gene varies on its own is brought
-    in by conjugacy, see :class:`scif.counts.posterior.consistency.CountConsistency`.
+    in by conjugacy, see ``scif.counts.posterior.consistency.CountConsistency``.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from scif.core import Objective, Uniform, fit
 from scif.core.noise import NoiseModel
 from scif.fields.fluids.chain import InUnits, as_channel, flow_of, is_observed, lift, noise_level
 from scif.fields.fluids.channel import NavierStokesChannel
-from scif.fields.fluids.inputs import Boundary, as_observations, as_states, check_choice, like_observations
+from scif.fields.fluids.inputs import as_observations, as_states, check_choice, like_observations
 from scif.fields.fluids.operators import FlowConsistency, FlowVelocity, with_channels
 from scif.fields.fluids.posterior import SpreadModel, SpreadRisk
 from scif.fields.fluids.saving import channel_from, channel_to, part_of
@@ -101,7 +101,7 @@ class FluidInverter:
         modes: int = 10,
         depth: int = 4,
         max_gain: float | None = None,
-        boundary: Boundary = "refuse",
+        boundary: Literal["refuse", "window"] = "refuse",
         seed: int = 0,
     ) -> None:
         self.channel = as_channel(channel)

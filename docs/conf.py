@@ -107,6 +107,7 @@ MODULES = [
     "fields.fluids",
     "datasets",
     "metrics",
+    "pp",
     "pl",
     "report",
     "cli",

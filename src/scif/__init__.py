@@ -6,9 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scif import cli, core, datasets, fields, metrics, model, nn, pl, report
+    from scif import cli, core, datasets, fields, metrics, model, nn, pl, pp, report
 
-__all__ = ["cli", "core", "datasets", "fields", "metrics", "model", "nn", "pl", "report"]
+__all__ = ["cli", "core", "datasets", "fields", "metrics", "model", "nn", "pl", "pp", "report"]
 
 __version__ = "0.1.0"
 

@@ -323,7 +323,7 @@ def test_without_early_stopping_nothing_is_held_out(adata):
     [
         ({"estimator": "median"}, "estimator"),
         ({"library_size": -1.0}, "library_size"),
-        ({"library_size": "latent"}, "library_size"),
+        ({"library_size": "median"}, "library_size"),
         ({"n_samples": 0}, "n_samples"),
         ({"n_samples": 3}, "n_samples"),
         ({"indices": [0, 150]}, "150"),

@@ -11,7 +11,7 @@ import pytest
 from numpydoc.docscrape import NumpyDocString
 from sphinx.pycode import ModuleAnalyzer
 
-MODULES = ("core", "nn", "model", "fields.images", "fields.fluids", "datasets", "metrics", "pl", "report", "cli")
+MODULES = ("core", "nn", "model", "fields.images", "fields.fluids", "datasets", "metrics", "pp", "pl", "report", "cli")
 
 
 def public_callables():

@@ -66,8 +66,9 @@ def check_getter(estimator: str, library_size: Any, n_samples: int, out: Any, re
     if estimator not in ("mean", "transport", "sample"):
         msg = f"estimator is {estimator!r}; choose 'mean', 'transport' or 'sample'."
         raise ValueError(msg)
-    if library_size != "observed" and (isinstance(library_size, str) or not 0 < float(library_size) < np.inf):
-        msg = f"library_size is {library_size!r}; choose 'observed' or a positive number."
+    named = library_size is None or (isinstance(library_size, str) and library_size in ("observed", "latent"))
+    if not named and (isinstance(library_size, str) or not 0 < float(library_size) < np.inf):
+        msg = f"library_size is {library_size!r}; choose None, 'observed', 'latent' or a positive number."
         raise ValueError(msg)
     if n_samples < 1 or (n_samples > 1 and estimator != "sample"):
         msg = f"n_samples is {n_samples}; it must be at least 1, and 1 unless estimator='sample'."

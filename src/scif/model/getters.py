@@ -20,6 +20,7 @@ from scif.counts.stages.cell_scale import expectations
 from scif.model.arguments import check_getter, row_numbers
 from scif.model.checks import check_setup, named
 from scif.model.fields import gene_order
+from scif.model.memory import tell_if_large
 from scif.parallel import cores, spread
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class DenoiseMixin:
         gene_list: Sequence[str] | None = None,
         *,
         estimator: Literal["mean", "transport", "sample"] = "mean",
-        library_size: Literal["observed"] | float = "observed",
+        library_size: Literal["observed", "latent"] | float | None = None,
         transform_batch: str | int | None = None,
         n_samples: int = 1,
         return_mean: bool = True,
@@ -79,7 +80,9 @@ class DenoiseMixin:
             :attr:`credibility`, of what genes vary on their own alone.
             ``"sample"``: draws from each gene's posterior around the network's expectation.
         library_size
-            Scale of each cell: ``"observed"`` keeps its library size; a number is the sum over all genes.
+            Sum over all genes of each cell. None, or ``"latent"`` as scvi-tools has it: the library size of the model,
+            the cell's sum of counts, or what its size factor says if ``size_factor_key`` was registered.
+            ``"observed"``: the cell's sum of counts in either case. A number: that sum for every cell.
         transform_batch
             Batch, by name, as which to express all cells; their own if not given. Denoising corrects no batch effect
             unless this is given.
@@ -130,6 +133,7 @@ class DenoiseMixin:
         if drawn and not return_mean:
             shape = (n_samples, *shape)
         if out is None:
+            tell_if_large(shape, np.dtype(dtype))
             out = np.empty(shape, dtype=dtype)
         elif tuple(out.shape) != shape:
             msg = f"out has shape {tuple(out.shape)}, but the result has {shape}."
@@ -141,7 +145,7 @@ class DenoiseMixin:
 
         def found(cell: CountBatch) -> np.ndarray:
             batch = cell.to(module.device)
-            scale = None if library_size == "observed" else torch.full_like(batch.library, float(library_size))
+            scale = _library(batch, library_size)
             if drawn:
                 value = _draws(module, batch, target, scale, pick, n_samples, return_mean, generator)
             else:
@@ -279,6 +283,15 @@ def _at_a_time(dataset: CountDataset, module: CountConsistency) -> int:
     if dataset.on_disk or module.device.type != "cpu":
         return max(settings.batch_size, MIN_BATCH)
     return cached_cells(module.network.num_genes)
+
+
+def _library(batch: CountBatch, library_size: str | float | None) -> Tensor | None:
+    """What cells are brought to; None for the library size that the model has."""
+    if library_size is None or library_size == "latent":
+        return None
+    if library_size == "observed":
+        return None if batch.ratio is None else batch.x.totals()
+    return torch.full_like(batch.library, float(library_size))
 
 
 def _estimate(

@@ -30,9 +30,11 @@ from scif.counts.stages.network import CountPlan
 from scif.counts.stages.start import choose_width, svd_scores, svd_start
 from scif.model.arguments import check_model, check_training
 from scif.model.checks import check_setup
+from scif.model.feature_types import check_feature_types
 from scif.model.fields import CountField
 from scif.model.getters import DenoiseMixin
 from scif.model.runner import CountRunner
+from scif.model.surface import SurfaceMixin
 from scif.parallel import cores
 
 __all__ = ["ICM"]
@@ -45,7 +47,7 @@ VALIDATIONS, PATIENCE = 9, 3
 STEPS, STEP_CELLS = 450, 4_000
 
 
-class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
+class ICM(SurfaceMixin, DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
     r"""Denoise single-cell counts by an inverse consistency model :cite:p:`zhang2025inverse`.
 
     Learns expected counts from the noisy counts alone. A network starts at a truncated SVD and learns what genes
@@ -163,10 +165,11 @@ class ICM(DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
         ------
         ValueError
             If counts are negative, not finite or log-transformed, cells have no counts, gene names repeat, a key is
-            absent, or there are no cells or genes. Names what is wrong.
+            absent, features are not all of one kind, or there are no cells or genes. Names what is wrong.
         """
         setup_method_args = cls._get_setup_method_args(**locals())
         check_setup(adata, layer=layer, batch_key=batch_key, size_factor_key=size_factor_key)
+        check_feature_types(adata)
         _check_if_view(adata, copy_if_view=True)  # what is registered must own its data
         manager = AnnDataManager(
             fields=[

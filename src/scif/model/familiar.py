@@ -1,0 +1,198 @@
+"""Calls that users of scvi-tools know, with their signature and scale, or with a word on what to call instead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+import numpy as np
+import pandas as pd
+import rich.pretty  # noqa: F401  (scvi-tools uses it without importing it)
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from scif.model.icm import ICM
+
+__all__ = ["FamiliarMixin"]
+
+#: What to call instead of what the model does not have.
+INSTEAD = {
+    "get_elbo": "No evidence bound is trained: model.history['validation_loss'] has the loss of held-out "
+    "molecules, and scif.metrics.molecular_cross_validation compares methods by it.",
+    "get_marginal_ll": "None is integrated: scif.metrics.molecular_cross_validation scores held-out molecules.",
+    "get_reconstruction_error": "model.history['validation_loss'] has the loss of held-out molecules.",
+    "get_latent_library_size": "Library sizes are observed, not inferred: adata.X.sum(1), or size_factor_key.",
+    "get_likelihood_parameters": "model.get_denoised(library_size='observed') has the means, and "
+    "model.inverse_dispersion the technical dispersion of each gene.",
+    "get_feature_correlation_matrix": "Denoised counts correlate more than true expression does: correlate counts, "
+    "with scif.metrics.pair_correlations.",
+    "differential_abundance": "Denoising knows no groups: count cells per sample and cluster, for example with "
+    "pertpy.tools.Milo.",
+    "update_setup_method_args": "Call ICM.setup_anndata again, and make a new model.",
+    "minify_adata": "Denoising needs the counts, which a minified AnnData lacks; keep adata as it is.",
+}
+
+
+class FamiliarMixin:
+    """The calls of scvi-tools' models of RNA."""
+
+    def get_normalized_expression(
+        self,
+        adata: AnnData | None = None,
+        indices: Sequence[int] | None = None,
+        transform_batch: Any = None,
+        gene_list: Sequence[str] | None = None,
+        library_size: Any = 1,
+        n_samples: int = 1,
+        n_samples_overall: int | None = None,
+        weights: str | None = None,
+        batch_size: int | None = None,
+        return_mean: bool = True,
+        return_numpy: bool | None = None,
+        silent: bool = True,
+        **others: Any,
+    ) -> Any:
+        """Denoised expression with scvi-tools' signature and scale: the genes of a cell sum to one.
+
+        The same as :meth:`get_denoised` with ``library_size=1``, which it calls: nothing is drawn with one sample,
+        columns have the order of ``gene_list``, and unknown genes are errors.
+
+        Parameters
+        ----------
+        adata, indices, transform_batch, gene_list, batch_size, silent
+            As in :meth:`get_denoised`.
+        library_size
+            Sum over all genes of a cell, or ``"latent"`` or ``"observed"`` as in :meth:`get_denoised`.
+        n_samples
+            One gives the posterior mean, more the draws of ``get_denoised(estimator="sample")``, of seed 0.
+        n_samples_overall, weights, **others
+            Have no meaning here; anything but scvi-tools' default raises.
+        return_mean
+            Whether to average the draws.
+        return_numpy
+            An array; a data frame if not, which is the default unless several draws are returned.
+
+        Raises
+        ------
+        ValueError
+            If an argument that has no meaning here is given, or another is wrong.
+        """
+        odd = {"n_samples_overall": n_samples_overall, **others}
+        odd["weights"] = None if weights == "uniform" else weights
+        given = [name for name, value in odd.items() if value is not None]
+        if given:
+            mend = " for draws per cell pass n_samples." if given == ["n_samples_overall"] else " leave it out."
+            msg = f"{given[0]}={odd[given[0]]!r} is an argument of scvi-tools that has no meaning here;{mend}"
+            raise ValueError(msg)
+        stacked = n_samples > 1 and not return_mean
+        if stacked and return_numpy is False:
+            msg = "return_numpy is False, but several draws are no data frame; pass return_mean=True or leave it out."
+            raise ValueError(msg)
+        return cast("ICM", self).get_denoised(
+            adata,
+            indices,
+            gene_list,
+            estimator="sample" if n_samples > 1 else "mean",
+            library_size=library_size,
+            transform_batch=transform_batch,
+            n_samples=n_samples,
+            return_mean=return_mean,
+            batch_size=batch_size,
+            return_numpy=stacked if return_numpy is None else return_numpy,
+            silent=silent,
+        )
+
+    def view_registry(self, hide_state_registries: bool = False) -> None:
+        """Print what was registered: :meth:`view_anndata_setup`, of which scvi-tools' own version fails.
+
+        Parameters
+        ----------
+        hide_state_registries
+            Whether to leave out details.
+        """
+        cast("ICM", self).view_anndata_setup(hide_state_registries=hide_state_registries)
+
+    def get_elbo(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raise, and name what scores a model instead."""
+        raise NotImplementedError(_instead("get_elbo"))
+
+    def differential_abundance(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raise, and name what compares the abundance of cells."""
+        raise NotImplementedError(_instead("differential_abundance"))
+
+    def update_setup_method_args(self, setup_method_args: dict[str, Any]) -> NoReturn:
+        """Raise, and say how to set up anew; ``setup_method_args`` is not looked at."""
+        raise NotImplementedError(_instead("update_setup_method_args"))
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Name what to call for the other calls of scvi-tools' models."""
+            if name in INSTEAD:
+                raise AttributeError(_instead(name))
+            return object.__getattribute__(self, name)  # raises what was raised
+
+    def get_latent_representation(
+        self,
+        adata: AnnData | None = None,
+        indices: Sequence[int] | np.ndarray | None = None,
+        *,
+        give_cov: bool = False,
+        batch_size: int | None = None,
+    ) -> Any:
+        """Posterior mean of the latent factors of cells, for neighbours, clusters and embeddings.
+
+        Log expression is a constant of the cell, one of the gene and the factors times :meth:`get_loadings`. Batch
+        effects are not in it as far as the model explains them by the batch.
+
+        Parameters
+        ----------
+        adata
+            Cells, new ones included; those the model was set up with if not given.
+        indices
+            Which cells, in the order of the result; numbers or a boolean mask.
+        give_cov
+            Whether to return the posterior covariance, too.
+        batch_size
+            Cells at a time.
+
+        Returns
+        -------
+        Factors ``(cells, factors)``, and with ``give_cov`` their covariances ``(cells, factors, factors)``.
+
+        Raises
+        ------
+        ValueError
+            If ``give_cov`` is asked of a model that found no variation beyond noise, or has fewer than 40 cells.
+
+        Examples
+        --------
+        >>> import scif
+        >>> adata = scif.datasets.simulate_counts(60, 40, seed=0)
+        >>> scif.model.ICM.setup_anndata(adata)
+        >>> model = scif.model.ICM(adata, n_latent=3)
+        >>> model.train(max_epochs=2, enable_progress_bar=False)
+        >>> adata.obsm["X_scif"] = model.get_latent_representation()
+        >>> len(adata.obsm["X_scif"])
+        60
+        """
+        from scif.model.factors import factors
+
+        return factors(cast("ICM", self), adata, indices, give_cov=give_cov, batch_size=batch_size)
+
+    def get_loadings(self) -> pd.DataFrame:
+        """Loadings of the genes on the latent factors, genes x factors, in units of log expression per unit of factor.
+
+        Factors have no order or sign by themselves; the rotation is the one of :meth:`get_latent_representation`.
+        """
+        from scif.model.factors import loadings
+
+        model = cast("ICM", self)
+        values = loadings(model)
+        columns = [f"factor_{i}" for i in range(values.shape[1])]
+        return pd.DataFrame(values, index=pd.Index(model.gene_names_), columns=columns)
+
+
+def _instead(name: str) -> str:
+    return f"ICM has no {name}. {INSTEAD[name]}"

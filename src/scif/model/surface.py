@@ -1,0 +1,11 @@
+"""What users do around denoising, as one base class of the model."""
+
+from __future__ import annotations
+
+from scif.model.familiar import FamiliarMixin
+
+__all__ = ["SurfaceMixin"]
+
+
+class SurfaceMixin(FamiliarMixin):
+    """Calls that users of scvi-tools and scanpy know, files, and reports."""

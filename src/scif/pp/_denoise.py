@@ -1,0 +1,185 @@
+"""Denoise an AnnData in one call."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+import scif
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+    from scif.model import ICM
+
+__all__ = ["denoise"]
+
+
+def denoise(
+    adata: AnnData,
+    layer: str | None = None,
+    *,
+    key_added: str = "denoised",
+    batch_key: str | None = None,
+    copy: bool = False,
+    size_factor_key: str | None = None,
+    estimator: Literal["mean", "transport"] = "mean",
+    library_size: Literal["observed", "latent"] | float | None = None,
+    transform_batch: Any = None,
+    noise: Any = "poisson",
+    max_epochs: int | None = None,
+    accelerator: str = "auto",
+    seed: int = 0,
+    progress: bool = False,
+) -> AnnData | None:
+    """Denoise counts and put the result in a layer: train a model on them, and take its estimate.
+
+    Counts stay as they are. ``adata.uns["scif"]`` says what was done and survives writing: ``version``, ``layer`` (the
+    input; ``"X"`` if none was named), ``key_added``, ``scale``, ``estimator``, ``library_size``, ``noise``,
+    ``transform_batch``, ``batch_key``, ``size_factor_key`` (``""`` if none was given), ``seed``, ``model_id`` (a hash
+    of the weights), ``n_cells``, ``n_genes``, ``seconds``, and ``held_out_loss``, the Poisson loss of molecules that
+    training did not see, in nats per molecule less a constant of the data (missing where training did not look).
+    The records of other layers move to ``adata.uns["scif"]["earlier"]``.
+
+    Use :class:`scif.model.ICM` to keep the model, to denoise new cells, or for standard errors.
+
+    Parameters
+    ----------
+    adata
+        Annotated counts, cells x genes.
+    layer
+        Layer that holds raw counts; ``X`` if not given.
+    key_added
+        Layer to write.
+    batch_key
+        Column of ``obs`` that names each cell's batch. Batches are modelled, and not corrected without
+        ``transform_batch``.
+    copy
+        Whether to return a copy with the layer, and leave ``adata`` as it is.
+    size_factor_key
+        Column of ``obs`` with positive size factors.
+    estimator, library_size, transform_batch
+        As in :meth:`scif.model.ICM.get_denoised`.
+    noise, seed
+        As in :class:`scif.model.ICM`.
+    max_epochs, accelerator
+        As in :meth:`scif.model.ICM.train`.
+    progress
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    Nothing, or with ``copy`` an AnnData with the new layer.
+
+    Raises
+    ------
+    ValueError
+        If the counts are no counts, ``key_added`` is the layer of the counts, or an argument is wrong. Nothing is
+        changed then.
+
+    Examples
+    --------
+    >>> import scif
+    >>> adata = scif.datasets.simulate_counts(60, 40, seed=0)
+    >>> scif.pp.denoise(adata, max_epochs=1)
+    >>> adata.layers["denoised"].shape, adata.uns["scif"]["scale"]
+    ((60, 40), 'counts')
+    """
+    if not isinstance(key_added, str) or not key_added.strip() or "/" in key_added:
+        msg = f"key_added is {key_added!r}; give a name without a slash."
+        raise ValueError(msg)
+    if key_added == layer:
+        msg = f"key_added is {key_added!r}, the layer of the counts; choose another name, counts are never overwritten."
+        raise ValueError(msg)
+    if estimator not in ("mean", "transport"):
+        msg = f"estimator is {estimator!r}; choose 'mean' or 'transport'. Draws come from scif.model.ICM.get_denoised."
+        raise ValueError(msg)
+    begin = time.perf_counter()
+    keys = [key for key in (batch_key, size_factor_key) if key is not None]
+    counts = _counts_alone(adata, layer, keys)
+    model = _trained(
+        counts,
+        setup={"layer": layer, "batch_key": batch_key, "size_factor_key": size_factor_key},
+        noise=noise,
+        seed=seed,
+        max_epochs=max_epochs,
+        accelerator=accelerator,
+        progress=progress,
+    )
+    result = model.get_denoised(
+        estimator=estimator, library_size=library_size, transform_batch=transform_batch, silent=not progress
+    )
+    said = {
+        "layer": layer or "X",
+        "key_added": key_added,
+        "estimator": estimator,
+        "batch_key": batch_key or "",
+        "size_factor_key": size_factor_key or "",
+        "transform_batch": "" if transform_batch is None else str(transform_batch),
+        "seed": seed,
+        "seconds": round(time.perf_counter() - begin, 3),
+    }
+    to = adata.copy() if copy else adata
+    to.layers[key_added] = result
+    _note(to, record(model, library_size=library_size) | said)
+    return to if copy else None
+
+
+def record(model: ICM, *, library_size: Any = None) -> dict[str, Any]:
+    """Facts of a model that a layer is to be kept with, of types that files hold."""
+    from scif.model.identity import weights_id
+
+    losses = (model.history or {}).get("validation_loss")
+    named = library_size is None or isinstance(library_size, str)
+    facts = {
+        "version": scif.__version__,
+        "scale": "counts" if named else f"{float(library_size):g} per cell",
+        "library_size": "observed" if library_size is None else library_size if named else float(library_size),
+        "noise": model.noise if isinstance(model.noise, str) else type(model.noise).__name__,
+        "model_id": weights_id(model.module),
+        "n_cells": int(model.summary_stats.n_cells),
+        "n_genes": len(model.gene_names_),
+    }
+    if losses is not None:
+        facts["held_out_loss"] = float(np.nanmin(losses.to_numpy(dtype=float)))
+    return facts
+
+
+def _note(adata: AnnData, new: dict[str, Any]) -> None:
+    """Put a record where it is found, and keep those of other layers."""
+    old = dict(adata.uns.get("scif", {}))
+    earlier = dict(old.pop("earlier", {}))
+    if "key_added" in old:
+        earlier[str(old["key_added"])] = old
+    earlier = {key: value for key, value in earlier.items() if key != new["key_added"] and key in adata.layers}
+    adata.uns["scif"] = new | ({"earlier": earlier} if earlier else {})
+
+
+def _counts_alone(adata: AnnData, layer: str | None, keys: list[str]) -> AnnData:
+    """An AnnData of the same counts, not copied, for nothing of the caller's to be touched by the model."""
+    from anndata import AnnData
+
+    from scif.model.checks import named
+
+    if not isinstance(adata, AnnData):
+        msg = f"adata is a {type(adata).__name__}; pass an AnnData."
+        raise TypeError(msg)
+    if layer is not None and layer not in adata.layers:
+        msg = f"layer={layer!r} is not in adata.layers, which has {named(list(adata.layers))}."
+        raise ValueError(msg)
+    present = [key for key in keys if key in adata.obs]  # what is absent is named at setup
+    values = adata.X if layer is None else adata.layers[layer]
+    where: dict[str, Any] = {"X": values} if layer is None else {"layers": {layer: values}}
+    return AnnData(obs=adata.obs[present].copy(), var=adata.var.copy(), **where)
+
+
+def _trained(counts: AnnData, *, setup: dict[str, Any], noise: Any, seed: int, progress: bool, **training: Any) -> ICM:
+    """A trained model."""
+    from scif.model import ICM
+
+    ICM.setup_anndata(counts, **setup)
+    model = ICM(counts, noise=noise, seed=seed)
+    model.train(enable_progress_bar=progress, **training)
+    return model

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,15 +10,12 @@ import pandas as pd
 from anndata import AnnData
 from scipy import sparse
 
-from scif.counts.data.molecules import LOOKED_AT, unlike_molecules
-from scif.counts.data.stored import by_rows
+from scif.counts.data.checks import CheckedCounts, check_counts, holds_counts, named
 
 __all__ = ["check_setup", "named"]
 
-#: Rows read at once.
-CHUNK = 2048
-#: Share of entries that must look like log-transformed counts.
-MOSTLY = 0.95
+#: Factor by which a cell's counts per unit of size factor may differ from the median cell's.
+ABSURD = 1000.0
 
 
 def check_setup(
@@ -49,8 +45,12 @@ def check_setup(
         msg = f"gene names are not unique: {named(duplicated)}. Call adata.var_names_make_unique() first."
         raise ValueError(msg)
     _check_batch(adata, batch_key)
-    _check_size_factors(adata, size_factor_key)
-    _check_counts(adata, layer)
+    factors = _size_factors(adata, size_factor_key)
+    checked = _check_counts(adata, layer)
+    if factors is not None and size_factor_key is not None:
+        _check_against_counts(adata, size_factor_key, factors, checked.totals)
+    for remark in checked.remarks:
+        warnings.warn(remark, UserWarning, stacklevel=3)
 
 
 def _check_batch(adata: AnnData, key: str | None) -> None:
@@ -65,114 +65,74 @@ def _check_batch(adata: AnnData, key: str | None) -> None:
         raise ValueError(msg)
 
 
-def _check_size_factors(adata: AnnData, key: str | None) -> None:
+def _size_factors(adata: AnnData, key: str | None) -> np.ndarray | None:
     if key is None:
-        return
+        return None
     if key not in adata.obs:
         msg = f"size_factor_key={key!r} is not in adata.obs, which has {named(adata.obs.columns)}."
         raise ValueError(msg)
-    values = pd.to_numeric(adata.obs[key], errors="coerce").to_numpy(dtype=float)
+    column = adata.obs[key]
+    if not pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
+        msg = (
+            f"adata.obs[{key!r}] has dtype {column.dtype}, but size factors must be numbers: "
+            f"adata.obs[{key!r}] = adata.obs[{key!r}].astype(float)."
+        )
+        raise ValueError(msg)
+    values: np.ndarray = column.to_numpy(dtype=float, na_value=np.nan)
     bad = ~(np.isfinite(values) & (values > 0))
     if bad.any():
         msg = (
-            f"adata.obs[{key!r}] must be positive and finite, but is {adata.obs[key].to_numpy()[bad][0]} "
+            f"adata.obs[{key!r}] must be positive and finite, but is {column.to_numpy()[bad][0]} "
             f"for {int(bad.sum())} cells: {named(adata.obs_names[bad])}."
         )
         raise ValueError(msg)
+    return values
 
 
-def _check_counts(adata: AnnData, layer: str | None) -> None:
+def _check_against_counts(adata: AnnData, key: str, factors: np.ndarray, totals: np.ndarray) -> None:
+    """Refuse size factors that have nothing to do with the counts."""
+    unit = np.log(totals) - np.log(factors)
+    apart = np.abs(unit - np.median(unit))
+    worst = int(apart.argmax())
+    if apart[worst] > np.log(ABSURD):
+        msg = (
+            f"adata.obs[{key!r}] is {factors[worst]:g} for cell {adata.obs_names[worst]!r} with {totals[worst]:g} "
+            f"counts: {np.exp(apart[worst]):.0f} times off the median cell's counts per unit of size factor. Size "
+            "factors are proportional to library sizes; check the column."
+        )
+        raise ValueError(msg)
+
+
+def _check_counts(adata: AnnData, layer: str | None) -> CheckedCounts:
     where = "adata.X" if layer is None else f"adata.layers[{layer!r}]"
     data = adata.X if layer is None else adata.layers[layer]
-    if not _is_numeric(data):
-        msg = f"{where} has dtype {getattr(data, 'dtype', type(data).__name__)}; counts must be numbers."
-        raise ValueError(msg)
-    fractional, odd = 0, None
-    logged: list[sparse.csr_matrix] = []
-    for start, x in _chunks(data, adata.n_obs):
-        bad = ~(np.isfinite(x.data) & (x.data >= 0))
-        if bad.any():
-            entry = int(np.flatnonzero(bad)[0])
-            row = start + int(np.searchsorted(x.indptr, entry, side="right")) - 1
-            msg = (
-                f"{where} contains {x.data[entry]} in cell {adata.obs_names[row]!r}, gene "
-                f"{adata.var_names[x.indices[entry]]!r}; counts must be finite and not negative."
-            )
-            raise ValueError(msg)
-        empty = np.flatnonzero(np.asarray(x.sum(1)).ravel() == 0)
-        if len(empty):
-            msg = (
-                f"{where} has cells without any counts, among them {named(adata.obs_names[start + empty])}. "
-                "Remove them with scanpy.pp.filter_cells(adata, min_counts=1)."
-            )
-            raise ValueError(msg)
-        if start == 0:
-            odd = unlike_molecules(x[:LOOKED_AT])
-        here = int((x.data != np.round(x.data)).sum())
-        fractional += here
-        if here and len(logged) < 4:
-            logged.append(x[:256])
-    if fractional and _looks_logged(logged):
-        msg = (
-            f"{where} looks log-transformed ({fractional} entries are not whole numbers). scif needs raw counts: "
-            "name their layer, or undo the transformation."
-        )
-        raise ValueError(msg)
-    if fractional:
-        warnings.warn(
-            f"{where} has {fractional} entries that are not whole numbers. They are taken as corrected counts; "
-            "normalised values would give wrong noise levels.",
-            UserWarning,
-            stacklevel=4,
-        )
-    if odd is not None:
-        warnings.warn(f"{where} {odd}", UserWarning, stacklevel=4)
-
-
-def _is_numeric(data: Any) -> bool:
-    dtype = np.dtype(getattr(data, "dtype", object))
-    return bool(np.issubdtype(dtype, np.number) or dtype.kind == "b") and not np.issubdtype(dtype, np.complexfloating)
-
-
-def _chunks(data: Any, num_cells: int) -> Iterator[tuple[int, sparse.csr_matrix]]:
-    """Rows as sparse matrices, with the number of the first."""
     if getattr(data, "format", None) == "csc" and not sparse.issparse(data):
         warnings.warn(
             "The counts are column-compressed (csc) on disk and are read whole, since cells cannot be read one by one. "
             "Write them as a scipy.sparse.csr_matrix to train from disk.",
             UserWarning,
-            stacklevel=5,
+            stacklevel=4,
         )
-    rows = by_rows(data)
-    for start in range(0, num_cells, CHUNK):
-        x = sparse.csr_matrix(rows[start : min(start + CHUNK, num_cells)])
-        if x.has_canonical_format is False:
-            x.sum_duplicates()
-        yield start, x
+    try:
+        return check_counts(data, name=where, cells=adata.obs_names, genes=adata.var_names)
+    except ValueError as error:
+        other = _where_counts_are(adata, layer)
+        if other is None:
+            raise
+        msg = f"{error} {other}"
+        raise ValueError(msg) from None
 
 
-def _looks_logged(parts: list[sparse.csr_matrix]) -> bool:
-    """Whether undoing a logarithm gives counts up to a factor per cell, or cells of one depth."""
-    x = sparse.csr_matrix(sparse.vstack(parts))
-    odd = x.data != np.round(x.data)
-    if x.data.max() > 40 or odd.mean() < 0.1:
-        return False
-    starts = x.indptr[:-1][np.diff(x.indptr) > 0]
-    for base in (np.e, 2.0, 10.0):
-        raw = np.power(base, x.data.astype(np.float64)) - 1.0
-        smallest = np.minimum.reduceat(np.where(raw > 0, raw, np.inf), starts)
-        ratio = raw / np.repeat(smallest, np.diff(np.append(starts, x.nnz)))
-        whole = np.abs(ratio - np.round(ratio)) < 0.02 * np.maximum(1.0, ratio / 10)
-        if whole[odd].mean() > MOSTLY:
-            return True
-        sums = np.add.reduceat(raw, starts)
-        if len(sums) > 2 and sums.std() < 0.01 * sums.mean():
-            return True
-    return False
-
-
-def named(values: Any, most: int = 5) -> str:
-    """The first few names, and how many more there are."""
-    names = [str(v) for v in values]
-    shown = ", ".join(repr(n) for n in names[:most]) or "nothing"
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+def _where_counts_are(adata: AnnData, layer: str | None) -> str | None:
+    """Sentence that names counts elsewhere in the same object; None if there are none."""
+    for name, values in adata.layers.items():
+        if name != layer and holds_counts(values):
+            return f"adata.layers[{name!r}] holds whole numbers that look like counts: pass layer={name!r}."
+    if layer is not None and holds_counts(adata.X):
+        return "adata.X holds whole numbers that look like counts: leave out layer."
+    if adata.raw is not None and holds_counts(adata.raw.X):
+        return (
+            "adata.raw holds whole numbers that look like counts: "
+            "adata.layers['counts'] = adata.raw[:, adata.var_names].X, then pass layer='counts'."
+        )
+    return None

@@ -158,7 +158,7 @@ def test_bad_settings_are_named(tmp_path) -> None:
     from safetensors.torch import save_file
 
     save_file({"x": torch.ones(1)}, foreign)
-    with pytest.raises(ValueError, match="not written by"):
+    with pytest.raises(ValueError, match="no description by scif"):
         FluidInverter.load(foreign)
 
 

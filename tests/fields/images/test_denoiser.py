@@ -302,7 +302,7 @@ def test_wrong_settings_and_wrong_order_are_refused(noisy: np.ndarray, fitted: I
     with pytest.raises(TypeError, match="a float"):
         fitted.denoise(3.0)
     tifffile.imwrite(tmp_path / "x.tif", noisy[0, 0])
-    with pytest.raises(ValueError, match="not written by"):
+    with pytest.raises(ValueError, match="no description by scif"):
         _save_nothing(tmp_path / "y.safetensors")
 
 

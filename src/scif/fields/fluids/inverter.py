@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,20 +9,18 @@ from pathlib import Path as FilePath
 from typing import Any, Literal, cast
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from scif.core import Objective, Uniform, fit
 from scif.core.noise import NoiseModel
 from scif.fields.fluids.chain import InUnits, as_channel, flow_of, is_observed, lift, noise_level
-from scif.fields.fluids.channel import NavierStokesChannel
 from scif.fields.fluids.inputs import as_observations, as_states, check_choice, like_observations
 from scif.fields.fluids.operators import FlowConsistency, FlowVelocity, with_channels
 from scif.fields.fluids.posterior import SpreadModel, SpreadRisk
-from scif.fields.fluids.saving import channel_from, channel_to, part_of
+from scif.fields.fluids.saving import SavedInverter, check_weights, read, write
 from scif.fields.fluids.trained import TrainedInverse, distance
 from scif.fields.fluids.training import Augmentation, History, make_objective
+from scif.modelfile import ModelFileError, refuse_errors
 from scif.nn.fno import FNO
 from scif.nn.unet import UNet
 
@@ -286,21 +283,13 @@ class FluidInverter:
         return distance(InUnits(self.channel, 1.0, 1.0).noise_free(as_states(initial), x1), x1)
 
     def save(self, path: str | FilePath, *, overwrite: bool = False) -> None:
-        """Write weights, flow and settings to one ``.safetensors`` file, which holds no code.
+        """Write weights, flow, settings and training curves to one model file (safetensors), which holds no code.
 
-        A simulator or an observation is code: :meth:`load` has to be given it again.
+        A save that fails leaves an earlier file as it was. A simulator or an observation is code: give it to :meth:`load`.
         """
-        net = self._trained.net
-        path = FilePath(path)
-        if path.exists() and not overwrite:
-            msg = f"the file {str(path)!r} exists; choose another path or pass overwrite=True."
-            raise FileExistsError(msg)
-        known = channel_to(self.channel) if isinstance(self.channel, NavierStokesChannel) else None
-        about: dict[str, Any] = {"settings": self._settings(), "channel": known, "about": self._about}
-        weights = {f"net.{name}": value.cpu().contiguous() for name, value in net.state_dict().items()}
-        if self.spread_ is not None:
-            weights |= {f"spread.{k}": v.cpu().contiguous().clone() for k, v in self.spread_.state_dict().items()}
-        save_file(weights, path, metadata={"scif": json.dumps(about)})
+        net, spread = self._trained.net.state_dict(), {} if self.spread_ is None else self.spread_.state_dict()
+        saved = SavedInverter(self._settings(), self.channel, self._about, self.history_, net, spread)
+        write(saved, path, overwrite=overwrite)
 
     @classmethod
     def load(
@@ -314,27 +303,21 @@ class FluidInverter:
             The file.
         channel
             The channel that it was trained with, unless that was a :class:`NavierStokesChannel` alone.
+
+        Raises
+        ------
+        ModelFileError
+            If the file was not written by :meth:`save` or is damaged, or the channel is not given.
         """
-        with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {}).get("scif", "null"))
-            weights = {name: file.get_tensor(name) for name in file.keys()}
-        if not isinstance(about, dict) or set(about) != {"settings", "channel", "about"}:
-            msg = f"{str(path)!r} was not written by FluidInverter.save."
-            raise ValueError(msg)
-        if about["channel"] is None and channel is None:
+        saved = read(path)
+        channel = channel if channel is not None else saved.channel
+        if channel is None:
             msg = f"{str(path)!r} was trained with a channel that a file cannot hold; pass it as channel=."
-            raise ValueError(msg)
-        inverter = cls(channel if channel is not None else channel_from(about["channel"]), **about["settings"])
-        inverter._about = about["about"]
-        inverter.trained_ = trained = inverter._untrained(about["about"])
-        trained.net.load_state_dict(part_of(weights, "net."))
-        trained.model.eval()
-        if spread := part_of(weights, "spread."):
-            assert isinstance(trained.model, FlowConsistency)
-            inverter.spread_ = inverter._untrained_spread(trained.model)
-            inverter.spread_.amplitude = torch.zeros_like(spread["amplitude"])
-            inverter.spread_.load_state_dict(spread)
-            inverter.spread_.eval()
+            raise ModelFileError(msg)
+        with refuse_errors(path):
+            inverter = cls(channel, **saved.settings)
+            inverter._about, inverter.history_ = saved.about, saved.history
+            inverter._load_weights(path, saved)
         return inverter
 
     def make_objective(self, channel: InUnits, *, square: bool) -> Objective:
@@ -369,6 +352,27 @@ class FluidInverter:
         options = {"warmup_steps": steps // 20, "seed": self.seed, **settings}
         return fit(model, objective, x1, callbacks=callbacks, **options), history.values
 
+    def _load_weights(self, path: str | FilePath, saved: SavedInverter) -> None:
+        """Make the networks and fill them, once the file is sure to hold all their weights."""
+        with torch.device("meta"):
+            check_weights(path, saved.net, self._net(*self._sides(saved.about)).state_dict())
+        self.trained_ = trained = self._untrained(saved.about)
+        trained.net.load_state_dict(saved.net)
+        trained.model.eval()
+        if saved.spread:
+            assert isinstance(trained.model, FlowConsistency)
+            with torch.device("meta"):
+                wanted = self._net(*self._sides(saved.about, more=1)).state_dict(prefix="net.")
+            check_weights(path, saved.spread, wanted)
+            self.spread_ = self._untrained_spread(trained.model).eval()
+            self.spread_.amplitude = torch.zeros_like(saved.spread["amplitude"])
+            self.spread_.load_state_dict(saved.spread)
+
+    def _sides(self, about: dict[str, Any], *, more: int = 0) -> tuple[int, int]:
+        """Channels that go into the network and come out of it; that of the spread sees ``more`` fields."""
+        fields = (2 if self.start == "backward" else 1) + more
+        return about["channels"] * fields + about["masks"], about["channels"]
+
     def _net(self, inputs: int, outputs: int) -> nn.Module:
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
@@ -380,8 +384,7 @@ class FluidInverter:
         """The model before training, in units in which fields are of order one."""
         channel = InUnits(self.channel, about["scale"], about["observed"])
         max_gain = self.max_gain or min(100.0, max(2.0, 0.5 / max(about.get("relative", 0.0), 1e-9)))
-        channels = about["channels"]
-        net = self._net(channels * (2 if self.start == "backward" else 1) + about["masks"], channels)
+        net = self._net(*self._sides(about))
         periodic = self.network == "fno"
         model: nn.Module = FlowVelocity(net, periodic=periodic)
         if self.method == "icm":
@@ -391,9 +394,7 @@ class FluidInverter:
         return TrainedInverse(model, channel, Uniform().grid(self.num_steps))
 
     def _untrained_spread(self, source: FlowConsistency) -> SpreadModel:
-        channels = self._about["channels"]
-        inputs = channels * (3 if self.start == "backward" else 2) + self._about["masks"]
-        return SpreadModel(source, self._net(inputs, channels))
+        return SpreadModel(source, self._net(*self._sides(self._about, more=1)))
 
     def _settings(self) -> dict[str, Any]:
         names = ("method", "start", "path", "num_steps", "network", "width", "modes", "depth", "max_gain")

@@ -44,7 +44,7 @@ def denoise_stack(
     margins = per_axis(_OVERLAP[ndim] if how.overlap is None else how.overlap, ndim, name="overlap")
     plan = [
         plan_axis(n, tile=t, overlap=o, multiple=m)
-        for n, t, o, m in zip(source.spatial, sides, margins, settings.multiple, strict=True)
+        for n, t, o, m in zip(source.spatial, sides, margins, restorers[0].multiple, strict=True)
     ]
     for c, restorer in enumerate(restorers):
         part, into = (source.only(c), target.only(c)) if len(restorers) > 1 else (source, target)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from scif.core import Objective
 from scif.core.noise import NoiseModel
@@ -42,7 +42,8 @@ class ImageDenoiser:
     noise
         A channel on the scale of the pixels, such as ``scif.core.noise.Gaussian(25.0)``; or the name of a kind whose
         parameters are measured in the images: ``"gaussian"``, ``"correlated_gaussian"``, ``"poisson"``,
-        ``"poisson_gaussian"``; or ``"auto"``, which finds the kind, too, and says what it found. Channels of the unit
+        ``"poisson_gaussian"``, or an own one that is registered (:func:`scif.core.register_channel`) and measures
+        itself; or ``"auto"``, which finds the kind, too, and says what it found. Channels of the unit
         interval (:class:`~scif.core.noise.Jacobi`) take 8- and 16-bit images as fractions of full scale.
     ndim
         Number of spatial axes: 2, or 3 for volumes that are denoised as such.
@@ -59,6 +60,12 @@ class ImageDenoiser:
     widths, blocks, factor
         Size of the network, see :class:`~scif.nn.unet.UNet`; volumes are not downsampled between planes if ``factor``
         is not given. The default trains on a processor in minutes; on a GPU take ``widths=(64, 128, 256), blocks=2``.
+    network
+        Own network instead: a function (or class) of the number of channels that returns a module, or the module
+        itself. It is called ``net(x, t)`` with ``(batch, channels, *spatial)`` of any spatial size and times
+        ``(batch,)``, and returns the shape of ``x``; no pixel should see further than the overlap of tiles, and an
+        attribute ``multiple`` names the period of its grid, if there is one. ``widths``, ``blocks`` and ``factor`` are
+        of no account then.
     seed
         Seed of the weights, the order of the crops and everything drawn.
 
@@ -86,6 +93,7 @@ class ImageDenoiser:
         widths: Sequence[int] = (16, 32),
         blocks: int = 2,
         factor: int | Sequence[int] | None = None,
+        network: Callable[[int], nn.Module] | nn.Module | None = None,
         seed: int = 0,
     ) -> None:
         choose("ndim", ndim, (2, 3))
@@ -102,6 +110,7 @@ class ImageDenoiser:
             blocks=blocks,
             factor=per_axis((1, 2, 2)[-ndim:] if factor is None else factor, ndim, name="factor"),
             seed=seed,
+            own_network=network,
         )
         self.restorers_: list[Restorer] = []
         self.calibrations_: list[list[Calibration]] = []
@@ -293,32 +302,48 @@ class ImageDenoiser:
         return self
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write networks, noise, normalisation, settings and training curves to one ``.safetensors`` file.
+        """Write networks, noise, normalisation, settings and training curves to one model file (safetensors).
+
+        A save that fails leaves an earlier file as it was. An own network is code, as is a channel that is not
+        registered (:func:`scif.core.register_channel`): :meth:`load` has to be given these again.
 
         Raises
         ------
         FileExistsError
             If the file exists and ``overwrite`` is false.
-        TypeError
-            If the noise is a channel that is not part of scif.
         """
         self._check_fitted()
         _saving.write(_saving.Saved(self.settings, self.restorers_, self.history_), Path(path), overwrite=overwrite)
 
     @classmethod
-    def load(cls, path: str | Path) -> ImageDenoiser:
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        noise: NoiseModel | type[NoiseModel] | None = None,
+        network: Callable[[int], nn.Module] | nn.Module | None = None,
+    ) -> ImageDenoiser:
         """Read a denoiser that :meth:`save` wrote. The file holds no code, so that it is safe to open.
+
+        Parameters
+        ----------
+        path
+            The file.
+        noise
+            The own channel that it was trained with, or its class, unless that is registered.
+        network
+            The own network that it was trained with, if it was.
 
         Raises
         ------
-        ValueError
-            If the file was not written by :meth:`save`.
+        ModelFileError
+            If the file was not written by :meth:`save` or is damaged, or an own channel or network is not given.
         """
-        saved = _saving.read(Path(path))
+        saved = _saving.read(Path(path), noise=noise, network=network)
         # of its own, which stays where it is when the networks move
         denoiser = cls(copy.deepcopy(saved.restorers[0].noise.noise))
         denoiser.settings, denoiser.restorers_ = saved.settings, list(saved.restorers)
-        denoiser.history_ = list(saved.history)
+        denoiser.history_ = [dict(one) for one in saved.history]
         return denoiser
 
     def make_objective(self, noise: InUnits, x1: Tensor) -> Objective:

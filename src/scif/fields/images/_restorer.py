@@ -38,6 +38,13 @@ class Restorer(nn.Module):
         self.noise = InUnits(found.noise, offset=mean, scale=spread)
         self.register_buffer("pedestal", torch.as_tensor(found.pedestal, dtype=torch.float32).clone())
 
+    @property
+    def multiple(self) -> tuple[int, ...]:
+        """Period of the network's grid along each spatial axis: its attribute ``multiple``, or 1."""
+        ndim = self.noise.scale.ndim - 1
+        period = getattr(getattr(self.model, "net", None), "multiple", 1)
+        return (period,) * ndim if isinstance(period, int) else tuple(period)
+
     def observe(self, pixels: NDArray[Any]) -> Tensor:
         """Pixels ``(batch, channels, *spatial)`` in the units of the network, on the CPU.
 

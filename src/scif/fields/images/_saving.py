@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
-import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
-import scif.core.noise
+from scif import modelfile
 from scif.core.noise import NoiseModel
+from scif.core.noise.record import from_record, to_record
 from scif.fields.images._channel import Found
 from scif.fields.images._restorer import Restorer
 from scif.fields.images._settings import Settings
+from scif.modelfile import ModelFileError
 
-__all__ = ["Saved", "read", "write"]
+__all__ = ["KIND", "Saved", "read", "write"]
+
+KIND = "images.ImageDenoiser"
+"""Kind of model file."""
 
 
 @dataclass(frozen=True)
@@ -29,87 +31,107 @@ class Saved:
 
     settings: Settings
     restorers: Sequence[Restorer]
-    history: Sequence[dict[str, list[float]]]
+    history: Sequence[Mapping[str, list[float]]]
 
 
 def write(saved: Saved, path: Path, *, overwrite: bool) -> None:
-    """Write everything to one file.
+    """Write everything to one model file.
 
     Raises
     ------
     FileExistsError
         If the file exists and ``overwrite`` is false.
-    TypeError
-        If the noise is a channel that is not part of scif.
     """
-    if path.exists() and not overwrite:
-        msg = f"the file {str(path)!r} exists; choose another path or pass overwrite=True."
-        raise FileExistsError(msg)
-    parts = [{"noise": _noise_to(one.noise.noise), "channels": one.noise.scale.numel()} for one in saved.restorers]
-    about = {"settings": asdict(saved.settings), "parts": parts, "history": list(saved.history)}
-    tensors = {
-        f"{k}.{name}": value.detach().cpu().contiguous()
-        for k, one in enumerate(saved.restorers)
-        for name, value in one.state_dict().items()
-    }
-    save_file(tensors, path, metadata={"scif": json.dumps(about)})
+    parts = [{"noise": to_record(one.noise.noise), "channels": one.noise.scale.numel()} for one in saved.restorers]
+    history = [{name: [_finite(v) for v in values] for name, values in one.items()} for one in saved.history]
+    facts = {"settings": saved.settings.to_data(), "parts": parts, "history": history}
+    tensors = {f"{k}.{name}": v for k, one in enumerate(saved.restorers) for name, v in one.state_dict().items()}
+    modelfile.write(path, kind=KIND, tensors=tensors, facts=facts, overwrite=overwrite)
 
 
-def read(path: Path) -> Saved:
+def read(
+    path: Path,
+    *,
+    noise: NoiseModel | type[NoiseModel] | None = None,
+    network: Callable[[int], nn.Module] | nn.Module | None = None,
+) -> Saved:
     """Read what :func:`write` wrote.
+
+    Parameters
+    ----------
+    path
+        The file.
+    noise
+        The channel or its class, where the file names none that is registered.
+    network
+        The own network, if it was trained with one.
 
     Raises
     ------
-    ValueError
-        If the file is another one.
+    ModelFileError
+        If the file is another one or damaged, or code that it was trained with is not given.
     """
-    with safe_open(path, framework="pt") as file:
-        text = (file.metadata() or {}).get("scif")
-        if text is None:
-            msg = f"{str(path)!r} was not written by ImageDenoiser.save."
-            raise ValueError(msg)
-        names = list(file.keys())
-        tensors = {name: file.get_tensor(name) for name in names}
-    about = json.loads(text)
-    lists = ("widths", "factor")
-    given: dict[str, Any] = {k: tuple(v) if k in lists else v for k, v in about["settings"].items()}
-    settings = Settings(**given)
-    restorers = []
-    for k, part in enumerate(about["parts"]):
-        state = {name.removeprefix(f"{k}."): value for name, value in tensors.items() if name.startswith(f"{k}.")}
-        found = Found(_noise_from(part["noise"]), pedestal=state["pedestal"])
-        with torch.random.fork_rng(devices=()):
-            model = settings.model(part["channels"])
-        restorers.append(Restorer(model, found, mean=state["noise.offset"], spread=state["noise.scale"]).eval())
-        restorers[-1].load_state_dict(state)
-    return Saved(settings, restorers, about["history"])
+    file = modelfile.read(path, kind=KIND)
+    with modelfile.refuse_errors(path):
+        own = file.facts["settings"]["own_network"]
+        if (own is None) != (network is None):
+            msg = f"{str(path)!r} holds scif's own network; leave network= out."
+            if own is not None:
+                msg = f"{str(path)!r} was trained with the own network {own}; pass it as network=."
+            raise ModelFileError(msg)
+        settings = Settings.from_data(file.facts["settings"], network=network)
+        parts = file.facts["parts"]
+        restorers = [_restorer(path, settings, part, _part(file.tensors, k), noise) for k, part in enumerate(parts)]
+        history = [
+            {name: [_number(v) for v in values] for name, values in one.items()} for one in file.facts["history"]
+        ]
+    return Saved(settings, restorers, history)
 
 
-def _noise_to(noise: NoiseModel) -> dict[str, Any]:
-    """The name of a channel of the core and its arguments, as plain data."""
-    kind = type(noise)
-    if getattr(scif.core.noise, kind.__name__, None) is not kind:
-        msg = f"the noise is a {kind.__name__}, which a file cannot hold; keep this denoiser with torch.save instead."
-        raise TypeError(msg)
-    arguments = {}
-    for name in inspect.signature(kind).parameters:
-        value = getattr(noise, name, None)
-        if isinstance(value, Tensor):
-            value = {"tensor": value.tolist(), "dtype": str(value.dtype).removeprefix("torch.")}
-        elif not isinstance(value, bool | int | float | str | None):
-            msg = f"argument {name} of the noise is a {type(value).__name__}, which a file cannot hold."
-            raise TypeError(msg)
-        arguments[name] = value
-    return {"kind": kind.__name__, "arguments": arguments}
+def _restorer(
+    path: Path,
+    settings: Settings,
+    part: Mapping[str, Any],
+    state: dict[str, Tensor],
+    noise: NoiseModel | type[NoiseModel] | None,
+) -> Restorer:
+    channels = part["channels"]
+    if channels != state["noise.scale"].numel() or not _holds(settings, channels, state):
+        msg = f"{str(path)!r} is no usable model file: it declares a network that it does not hold. Save it again."
+        raise ModelFileError(msg)
+    try:
+        channel = from_record(part["noise"], own=noise)
+    except ValueError as error:
+        msg = f"{str(path)!r} cannot be loaded: {error}"
+        raise ModelFileError(msg) from error
+    with torch.random.fork_rng(devices=()):
+        model = settings.model(channels)
+    found = Found(channel, pedestal=state["pedestal"])
+    restorer = Restorer(model, found, mean=state["noise.offset"], spread=state["noise.scale"]).eval()
+    restorer.load_state_dict(state)
+    return restorer
 
 
-def _noise_from(data: dict[str, Any]) -> NoiseModel:
-    if data["kind"] not in scif.core.noise.__all__:
-        msg = f"the file names the noise {data['kind']!r}, which this version of scif does not have."
-        raise ValueError(msg)
-    arguments = {
-        name: torch.tensor(value["tensor"], dtype=getattr(torch, value["dtype"])) if isinstance(value, dict) else value
-        for name, value in data["arguments"].items()
-    }
-    channel: NoiseModel = getattr(scif.core.noise, data["kind"])(**arguments)
-    return channel
+def _holds(settings: Settings, channels: int, state: Mapping[str, Tensor]) -> bool:
+    """Whether the weights of the network are there, before any of its size is made."""
+    if settings.own_network is not None:
+        return True
+    with torch.device("meta"):
+        weights = settings.network(channels).state_dict()
+    return all(
+        name in state and state[name].shape == one.shape
+        for name, one in ((f"model.net.{key}", value) for key, value in weights.items())
+    )
+
+
+def _part(tensors: Mapping[str, Tensor], k: int) -> dict[str, Tensor]:
+    return {name.removeprefix(f"{k}."): value for name, value in tensors.items() if name.startswith(f"{k}.")}
+
+
+def _finite(value: float) -> float | None:
+    """A number that JSON has."""
+    return float(value) if math.isfinite(value) else None
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 import torch
+from torch import nn
 
 from scif.core import ConsistencyFunction
 from scif.nn.unet import UNet
@@ -14,6 +16,10 @@ from scif.nn.unet import UNet
 __all__ = ["Estimator", "Settings", "choose", "per_axis"]
 
 Estimator = Literal["mean", "transport"]
+
+
+_LARGEST = 100_000
+"""No network has as many layers or channels; a file that says so is damaged or hostile."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,8 @@ class Settings:
     blocks: int
     factor: tuple[int, ...]
     seed: int
+    own_network: Callable[[int], nn.Module] | nn.Module | None = field(default=None, compare=False)
+    """Makes another network of the number of channels, or is one."""
 
     def __post_init__(self) -> None:
         choose("channels", self.channels, ("together", "apart"))
@@ -39,18 +47,17 @@ class Settings:
         if min(weights) < 0 or sum(weights) == 0:
             msg = f"anchor_weight is {weights[0]} and consistency_weight {weights[1]}; none negative, one positive."
             raise ValueError(msg)
-        with torch.device("meta"):  # refuses wrong sizes, without drawing weights
-            self.network(1)
+        if self.own_network is None:
+            with torch.device("meta"):  # refuses wrong sizes, without drawing weights
+                self.network(1)
+        elif not callable(self.own_network):
+            msg = f"network is {self.own_network!r}; pass a module, or a function of the number of channels."
+            raise TypeError(msg)
 
     @property
     def estimator(self) -> Estimator:
         """What one call of the network gives: the posterior mean where it is trained for, else the transport."""
         return "mean" if self.anchor_weight > 0 or self.method == "ifm" else "transport"
-
-    @property
-    def multiple(self) -> tuple[int, ...]:
-        """Period of the network's grid along each spatial axis."""
-        return tuple(f ** (len(self.widths) - 1) for f in self.factor)
 
     def by_flow(self, estimator: str | None) -> bool:
         """Whether an estimator takes an ODE instead of one call.
@@ -71,9 +78,44 @@ class Settings:
         )
         raise ValueError(msg)
 
-    def network(self, channels: int) -> UNet:
-        """A new network."""
-        return UNet(channels, ndim=self.ndim, widths=self.widths, blocks=self.blocks, factor=self.factor)
+    def network(self, channels: int) -> nn.Module:
+        """A new network.
+
+        Raises
+        ------
+        TypeError
+            If an own function returns something else than a module.
+        """
+        if self.own_network is None:
+            return UNet(channels, ndim=self.ndim, widths=self.widths, blocks=self.blocks, factor=self.factor)
+        if isinstance(self.own_network, nn.Module):
+            return copy.deepcopy(self.own_network)
+        network = self.own_network(channels)
+        if not isinstance(network, nn.Module):
+            msg = f"network({channels}) gives a {type(network).__name__}; return a module that is called net(x, t)."
+            raise TypeError(msg)
+        return network
+
+    def to_data(self) -> dict[str, Any]:
+        """All settings as JSON data; of an own network its name alone."""
+        data = {one.name: getattr(self, one.name) for one in fields(self)}
+        own = self.own_network
+        if own is not None:
+            named = type(own) if isinstance(own, nn.Module) else own
+            data["own_network"] = getattr(named, "__qualname__", type(own).__name__)
+        return data
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any], *, network: Callable[[int], nn.Module] | nn.Module | None) -> Settings:
+        """What :meth:`to_data` gave, with the own network, if there was one."""
+        given: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
+        }
+        blocks, widths = given["blocks"], given["widths"]
+        if network is None and max(len(widths) * blocks, *widths) > _LARGEST:
+            msg = f"widths are {str(widths)[:80]} and blocks {blocks}, larger than any network"
+            raise ValueError(msg)
+        return cls(**given | {"own_network": network})
 
     def model(self, channels: int) -> ConsistencyFunction:
         """A new model, whose scales are still to be set."""

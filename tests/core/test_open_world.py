@@ -48,8 +48,8 @@ class Laplace(NoiseModel):
         self.register_buffer("scale", torch.as_tensor(scale))
 
     def sample(self, x0: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        u = torch.rand(x0.shape, generator=generator, dtype=x0.dtype) - 0.5
-        return x0 - self.scale * u.sign() * torch.log1p(-2 * u.abs())
+        magnitude = -self.scale * torch.log1p(-torch.rand(x0.shape, generator=generator, dtype=x0.dtype))
+        return x0 + magnitude * (2 * torch.randint(2, x0.shape, generator=generator) - 1)
 
 
 class Unseeded(NoiseModel):
@@ -67,6 +67,29 @@ def test_draws_are_enough_for_moments() -> None:
     assert torch.equal(Laplace(0.5).moments(x0).mean, moments.mean)
     chained = (Laplace(0.5) @ Gaussian(0.3)).moments(x0)
     torch.testing.assert_close(chained.variance.mean(0), torch.full((3,), 0.59), atol=0.02, rtol=0)
+
+
+def test_draws_that_are_not_finite_are_named() -> None:
+    class Careless(NoiseModel):
+        def sample(self, x0: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+            return x0 + torch.randint(2, x0.shape, generator=generator).log()
+
+    with pytest.raises(ValueError, match="Careless.sample gives values that are not finite"):
+        Careless().moments(X1)
+
+
+def test_large_signals_get_fewer_draws() -> None:
+    calls = []
+
+    class Counting(NoiseModel):
+        def sample(self, x0: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
+            calls.append(1)
+            return x0
+
+    for size, draws in ((10, 256), (20_000, 100), (10**6, 16)):
+        calls.clear()
+        Counting().moments(torch.zeros(size, 1))
+        assert len(calls) == draws
 
 
 def test_draws_are_enough_to_train() -> None:

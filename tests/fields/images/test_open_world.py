@@ -32,8 +32,8 @@ class Laplace(NoiseModel):
         self.register_buffer("scale", torch.as_tensor(scale))
 
     def sample(self, x0: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        u = torch.rand(x0.shape, generator=generator) - 0.5
-        return x0 - self.scale * u.sign() * torch.log1p(-2 * u.abs())
+        magnitude = -self.scale * torch.log1p(-torch.rand(x0.shape, generator=generator))
+        return x0 + magnitude * (2 * torch.randint(2, x0.shape, generator=generator) - 1)
 
     @classmethod
     def measure(cls, images: Sequence[NDArray[np.generic]]) -> Mapping[str, float]:
@@ -79,6 +79,7 @@ def test_a_channel_that_says_nothing_is_asked() -> None:
         assert flip_axes(Silent(1.0), 2) == ()
 
 
+@pytest.mark.trains
 @pytest.mark.usefixtures("names")
 def test_an_own_channel_is_saved_and_loaded(tmp_path: Path) -> None:
     denoiser = fitted(Laplace(torch.tensor(14.0)))
@@ -97,6 +98,7 @@ def test_an_own_channel_is_saved_and_loaded(tmp_path: Path) -> None:
     np.testing.assert_array_equal(ImageDenoiser.load(tmp_path / "named").denoise(IMAGES), wanted)
 
 
+@pytest.mark.trains
 @pytest.mark.usefixtures("names")
 def test_an_own_channel_is_found_by_its_name_and_measures_itself() -> None:
     with pytest.raises(ValueError, match=r"'laplace'; .*register_channel\(name, class\)"):
@@ -125,6 +127,7 @@ def test_a_named_channel_without_parameters_needs_no_measurement() -> None:
         find_noise("rayleigh", stacks)
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize(
     "network", [Convolution, Convolution(), lambda channels: Convolution(channels)], ids=["class", "module", "function"]
 )
@@ -143,6 +146,7 @@ def test_an_own_network_is_trained_saved_and_loaded(network: Any, tmp_path: Path
         ImageDenoiser.load(tmp_path / "m", network=lambda channels: nn.Conv2d(channels, 1, 5))
 
 
+@pytest.mark.trains
 def test_what_is_no_network_is_named(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="network is 'unet'; pass a module"):
         ImageDenoiser(Gaussian(1.0), network="unet")

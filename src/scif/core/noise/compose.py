@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from scif.core.domain import Domain
 from scif.core.noise.base import Equivalent, NoDensity, NoiseModel, NotSplittable, Split
-from scif.core.noise.moments import Moments, monte_carlo_moments
+from scif.core.noise.moments import Moments
 
 __all__ = ["Compose"]
 
@@ -113,7 +113,7 @@ class Compose(NoiseModel, composition=True):
             elif form is not None:
                 moments = form.after(moments)
             else:
-                return monte_carlo_moments(self, x0, draws=self.moment_draws)
+                return self._estimated_moments(x0)
         return moments or Moments(signal, torch.zeros_like(signal))
 
     @override

@@ -67,6 +67,11 @@ def monte_carlo_moments(channel: _Sampler, x0: Tensor, *, draws: int, seed: int 
         Number of samples of each.
     seed
         Of the generator.
+
+    Raises
+    ------
+    ValueError
+        If a draw is not finite.
     """
     generator = torch.Generator(device=x0.device).manual_seed(seed)
     mean, squares = torch.zeros_like(x0), torch.zeros_like(x0)
@@ -76,4 +81,10 @@ def monte_carlo_moments(channel: _Sampler, x0: Tensor, *, draws: int, seed: int 
             delta = draw - mean
             mean = mean + delta / count
             squares = squares + delta * (draw - mean)
+    if not (bool(mean.isfinite().all()) and bool(squares.isfinite().all())):
+        msg = (
+            f"{type(channel).__name__}.sample gives values that are not finite for finite x0; mend it. The logarithm of "
+            "torch.rand, which may be 0, does this; take log1p(-torch.rand(...))."
+        )
+        raise ValueError(msg)
     return Moments(mean, squares / (draws - 1))

@@ -285,7 +285,7 @@ class FluidInverter:
     def save(self, path: str | FilePath, *, overwrite: bool = False) -> None:
         """Write weights, flow, settings and training curves to one model file (safetensors), which holds no code.
 
-        A save that fails leaves an earlier file as it was. A simulator or an observation is code: give it to :meth:`load`.
+        A save that fails leaves an earlier file as it was. Give a simulator or an observation, which is code, to load().
         """
         net, spread = self._trained.net.state_dict(), {} if self.spread_ is None else self.spread_.state_dict()
         saved = SavedInverter(self._settings(), self.channel, self._about, self.history_, net, spread)
@@ -316,7 +316,7 @@ class FluidInverter:
             raise ModelFileError(msg)
         with refuse_errors(path):
             inverter = cls(channel, **saved.settings)
-            inverter._about, inverter.history_ = saved.about, saved.history
+            inverter.history_ = saved.history
             inverter._load_weights(path, saved)
         return inverter
 
@@ -356,22 +356,23 @@ class FluidInverter:
         """Make the networks and fill them, once the file is sure to hold all their weights."""
         with torch.device("meta"):
             check_weights(path, saved.net, self._net(*self._sides(saved.about)).state_dict())
-        self.trained_ = trained = self._untrained(saved.about)
+        self.trained_, self._about = (trained := self._untrained(saved.about)), saved.about
         trained.net.load_state_dict(saved.net)
         trained.model.eval()
         if saved.spread:
             assert isinstance(trained.model, FlowConsistency)
             with torch.device("meta"):
-                wanted = self._net(*self._sides(saved.about, more=1)).state_dict(prefix="net.")
-            check_weights(path, saved.spread, wanted)
+                check_weights(
+                    path, saved.spread, self._net(*self._sides(saved.about, more=1)).state_dict(prefix="net.")
+                )
             self.spread_ = self._untrained_spread(trained.model).eval()
             self.spread_.amplitude = torch.zeros_like(saved.spread["amplitude"])
             self.spread_.load_state_dict(saved.spread)
 
     def _sides(self, about: dict[str, Any], *, more: int = 0) -> tuple[int, int]:
-        """Channels that go into the network and come out of it; that of the spread sees ``more`` fields."""
-        fields = (2 if self.start == "backward" else 1) + more
-        return about["channels"] * fields + about["masks"], about["channels"]
+        """Channels into the network and out of it; that of the spread sees ``more`` fields."""
+        fields = about["channels"] * ((2 if self.start == "backward" else 1) + more)
+        return fields + about["masks"], about["channels"]
 
     def _net(self, inputs: int, outputs: int) -> nn.Module:
         with torch.random.fork_rng():

@@ -283,7 +283,7 @@ class FluidInverter:
         return distance(InUnits(self.channel, 1.0, 1.0).noise_free(as_states(initial), x1), x1)
 
     def save(self, path: str | FilePath, *, overwrite: bool = False) -> None:
-        """Write weights, flow, settings and curves to one file of data; give a simulator, which is code, to :meth:`load`."""
+        """Write everything to one model file; a simulator is code, which :meth:`load` has to be given again."""
         net, spread = self._trained.net.state_dict(), {} if self.spread_ is None else self.spread_.state_dict()
         saved = SavedInverter(self._settings(), self.channel, self._about, self.history_, net, spread)
         write(saved, path, overwrite=overwrite)

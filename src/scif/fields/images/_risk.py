@@ -118,8 +118,11 @@ class OnPart(Objective):
 
 
 def has_exact_split(noise: NoiseModel, x1: Tensor) -> bool:
-    """Whether a channel can part these observations exactly: shot noise needs multiples of its gain, for one."""
-    if not noise.splittable:
+    """Whether a channel can part these observations exactly: shot noise needs multiples of its gain, for one.
+
+    The mean of the parts has to be the clean signal's, too, and not that of a biased channel.
+    """
+    if not (noise.splittable and noise.unbiased):
         return False
     try:
         noise.split(x1, 0.5, generator=torch.Generator().manual_seed(0))

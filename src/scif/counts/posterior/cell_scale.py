@@ -162,49 +162,6 @@ class CellScale(nn.Module):
             found.append(here + rest(torch.lgamma(many + at) - torch.lgamma(at) - many * at.log()))
         return torch.stack(found)
 
-    @staticmethod
-    def likelihood(
-        x: SparseCounts | Tensor,
-        mu: Tensor,
-        shape: Tensor,
-        *,
-        genes: Tensor,
-        inverse_dispersion: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Log-likelihood of each count up to a constant, and its slope in the logarithm of the gene's own shape.
-
-        Parameters
-        ----------
-        x
-            Counts, ``(cells, genes)``.
-        mu
-            Their expectations, ``(cells, genes)``.
-        shape
-            Gamma shape of each gene's own variation, ``(genes,)`` or ``(cells, genes)``.
-        genes
-            Which genes, a mask ``(genes,)``.
-        inverse_dispersion
-            Technical inverse dispersion of each gene, ``(genes,)``; none beyond Poisson noise if not given.
-
-        Returns
-        -------
-        Both ``(cells, number of these genes)``.
-        """
-        rows, columns, values = _entries(x, genes)
-        mu, shape = mu[:, genes], shape[..., genes]
-        technical = None if inverse_dispersion is None else inverse_dispersion[genes]
-        total = combined_shape(shape, technical).expand_as(mu)
-        ratio = mu / total
-        absent = torch.log1p(ratio)
-        likelihood, slope = -total * absent, total * (ratio / (1.0 + ratio) - absent)
-        at, values = total[rows, columns].to(wide(mu)), values.to(wide(mu))
-        there = mu[rows, columns].to(at) + at
-        likelihood[rows, columns] += (torch.lgamma(values + at) - torch.lgamma(at) - values * there.log()).to(mu)
-        slope[rows, columns] += (at * (torch.digamma(values + at) - torch.digamma(at) - values / there)).to(mu)
-        if technical is not None:
-            slope *= total * (1.0 + 1.0 / technical) / shape
-        return likelihood, slope
-
 
 def _entries(x: SparseCounts | Tensor, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Row, column among the kept genes, and value of each entry of these."""

@@ -10,10 +10,6 @@ from scif.counts.data.sparse_counts import SparseCounts, entries, library_sizes
 
 __all__ = ["composition_ratio", "mean_composition"]
 
-#: Nats, and nats per molecule, by which counts may prefer one of two estimates before the other loses weight; and
-#: nats beyond, in which its odds fall by a factor of e.
-NATS, PER_MOLECULE, FALL = 50.0, 0.02, 25.0
-
 
 def composition_ratio(x: SparseCounts | Tensor, rho: Tensor, other: Tensor, *, dispersion: Tensor) -> Tensor:
     r"""Quasi-log-likelihood ratio of the composition ``other`` to ``rho``, ``(cells,)``, in nats.
@@ -49,30 +45,34 @@ def composition_ratio(x: SparseCounts | Tensor, rho: Tensor, other: Tensor, *, d
 
 
 def mean_composition(
-    x: SparseCounts | Tensor, rho: Tensor, other: Tensor, *, share: float, dispersion: Tensor
+    x: SparseCounts | Tensor, rho: Tensor, other: Tensor, *, share: float, dispersion: Tensor, factors: int
 ) -> Tensor:
-    """Mean of two estimates of the composition, ``other`` with weight ``share``, ``(cells, genes)``.
+    """Average two estimates of the composition, ``other`` with weight ``share``, ``(cells, genes)``.
 
-    Both come from the same counts, and differ by chance alone; averaging takes some of that off. A cell that is unlike
-    all others may be beyond what one of them can extrapolate to: where the counts prefer one by more than chance ever
-    does, the weight goes over to it.
+    Both are fitted to the same counts, so that averaging removes some of their noise. One of them may extrapolate
+    badly in a cell that is unlike all others. The likelihood ratio of the cell's counts then moves the weight to the
+    better one. Two fits with ``factors`` parameters a cell differ by that many nats by chance (the penalty of
+    :cite:t:`akaike1974new`); only what exceeds it counts.
 
     Parameters
     ----------
     x, rho, other, dispersion
         As for :func:`composition_ratio`.
     share
-        In (0, 1).
+        Weight of ``other``, in (0, 1).
+    factors
+        Number of latent factors of a cell.
 
     Examples
     --------
     >>> import torch
     >>> half, lost = torch.tensor([[0.5, 0.5]]), torch.tensor([[0.0, 1.0]])
-    >>> mean_composition(torch.tensor([[90.0, 0.0]]), half, lost, share=0.5, dispersion=torch.zeros(2)).tolist()
+    >>> mean_composition(
+    ...     torch.tensor([[90.0, 0.0]]), half, lost, share=0.5, dispersion=torch.zeros(2), factors=2
+    ... ).tolist()
     [[0.5, 0.5]]
     """
     ratio = composition_ratio(x, rho, other, dispersion=dispersion)
-    margin = NATS + PER_MOLECULE * library_sizes(x)
-    beyond = ratio - ratio.clamp(-margin, margin)
-    weight = torch.sigmoid(torch.logit(torch.full_like(ratio, share)) + beyond / FALL)
+    beyond = ratio - ratio.clamp(-factors, factors)
+    weight = torch.sigmoid(torch.logit(torch.full_like(ratio, share)) + beyond)
     return torch.lerp(rho, other, weight[:, None].to(rho))

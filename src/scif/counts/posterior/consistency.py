@@ -13,7 +13,7 @@ from scif.counts.network import CountNetwork
 from scif.counts.posterior.cell_scale import CellScale
 from scif.counts.posterior.composition import mean_composition
 from scif.counts.posterior.depth_trend import DepthTrend
-from scif.counts.posterior.gene_variation import even_share, signal_share
+from scif.counts.posterior.gene_variation import signal_share
 from scif.counts.posterior.latent import MAX_SHAPE, CodePosterior, CodePrior
 from scif.counts.posterior.outliers import find_outlying
 
@@ -47,9 +47,7 @@ class CountConsistency(nn.Module):
     :math:`w_g`, zero or one, the composition is :math:`(1 - w_g) p_g + w_g \rho_g` around the pooled profile ``p``.
     What is not credible is constant, and no rescaling touches it: genes without a common signal stay uncorrelated.
     Nor does depth: such a gene's counts are compared with the expectation at their depth (``trend``), and what they
-    have beyond it is expressed at none. Nor does how far it is shrunk: of the share :math:`k` of its deviation that is
-    signal, which falls with depth, :math:`\sqrt{k c}` is kept, the one share :math:`c` for all cells being that of a
-    ``typical`` count, so that its estimates vary as much in shallow cells as in deep ones.
+    have beyond it is expressed at none.
 
     Gamma distributions have light tails. A count so far beyond its expectation that this cannot be its variation, a
     marker of a handful of cells, is its own estimate (``find_outlying``). The library size is kept by the
@@ -81,7 +79,6 @@ class CountConsistency(nn.Module):
     prior_share: Tensor
     profile: Tensor
     credibility: Tensor
-    typical: Tensor
 
     def __init__(
         self, network: CountNetwork, *, inverse_dispersion: Tensor | None = None, residual: bool = True
@@ -94,7 +91,6 @@ class CountConsistency(nn.Module):
         self.register_buffer("inverse_dispersion", theta.clone())
         self.register_buffer("profile", torch.full((genes,), 1.0 / genes))
         self.register_buffer("credibility", torch.ones(genes))
-        self.register_buffer("typical", torch.ones(genes))  # counts at which what is not believed has its best share
         self.prior = CodePrior(genes, network.width + network.extra)
         self.register_buffer("prior_share", torch.tensor(0.0))
         self.trend = DepthTrend(genes, network.num_batches)
@@ -135,7 +131,7 @@ class CountConsistency(nn.Module):
             posterior = self._codes(x, t, latent, batch, own=transported)
             codes = self.prior.transported(posterior) if transported else posterior.mean()
             other = torch.softmax(self.prior.logits(codes, offset=offset, loose=transported), 1)
-            rho = mean_composition(x, rho, other, share=share, dispersion=self.dispersion)
+            rho = mean_composition(x, rho, other, share=share, dispersion=self.dispersion, factors=codes.shape[1])
         constant = self.constant(to)
         if constant is None:
             return rho
@@ -232,12 +228,6 @@ class CountConsistency(nn.Module):
         shape = torch.where(self.credibility > 0, self.residual_shape, MAX_SHAPE)
         return self.cell_scale.evidence(x, expected, shape, t, inverse_dispersion=self.technical)
 
-    def own_likelihood(
-        self, x: SparseCounts | Tensor, expected: Tensor, shape: Tensor, *, genes: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Log-likelihood of each count, and its slope in the shape: see ``CellScale.likelihood``."""
-        return self.cell_scale.likelihood(x, expected, shape, genes=genes, inverse_dispersion=self.technical)
-
     def posterior_shape(self, x: SparseCounts, *, library: Tensor, batch: Tensor | None = None) -> Tensor:
         """Gamma shape of each gene's posterior ``(cells, genes)``: ``x + s alpha`` for Poisson noise."""
         one = torch.ones_like(library)
@@ -270,11 +260,6 @@ class CountConsistency(nn.Module):
         share = self.signal_share(expected, t, shape=shape)
         if kind == "transport":
             share = share.sqrt()
-        elif not self._all_believed:
-            alone = (self.credibility == 0.0).nonzero()[:, 0]
-            own, technical, noise = self._own(self.residual_shape)[alone], self.technical_of(alone), t[:, None].square()
-            typical = signal_share(self.typical[alone], own, technical, noise=noise)
-            share[:, alone] = even_share(share[:, alone], typical)
         moved = mu if moved is None else moved
         ratio = None if moved is expected else moved / expected.clamp_min(1e-20)
         if self.residual:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from scif.counts.data.dataset import GatheredCounts, cached_cells
 from scif.counts.posterior.consistency import CountConsistency
-from scif.counts.posterior.gene_variation import even_share, signal_share
+from scif.counts.posterior.gene_variation import signal_share
 from scif.counts.posterior.outliers import find_outlying
 from scif.parallel import spread
 
@@ -16,8 +16,6 @@ __all__ = ["keep_totals"]
 
 #: Molecules added to both totals of a gene, and most that their ratio is made up for.
 PSEUDO, MOST = 1.0, 100.0
-#: How often it is asked which counts are outlying: the less is expected, the more are.
-ROUNDS = 4
 
 
 @torch.no_grad()
@@ -39,15 +37,10 @@ def keep_totals(model: CountConsistency, gathered: GatheredCounts) -> None:
     rest = (model.credibility == 0.0).nonzero()[:, 0]
     if len(rest) == 0 or not model.residual:
         return
-    expected, some = torch.ones_like(model.profile[rest]), torch.arange(len(rest), device=rest.device)
-    sums = expected.new_zeros(4, len(rest))
-    for round_ in range(ROUNDS + 1):
-        sums[:, some] = _totals(model, gathered, rest[some], expected[some])
-        counted, usual, _, _ = sums[:, some]
-        some = some[usual < counted]
-        if len(some) == 0 or round_ == ROUNDS:
-            break
-        expected[some] = _ratio(sums[1, some], sums[0, some])
+    expected = torch.ones_like(model.profile[rest])
+    counted, usual, _, _ = _totals(model, gathered, rest, expected)
+    expected = torch.where(usual < counted, _ratio(usual, counted), 1.0)
+    sums = _totals(model, gathered, rest, expected)
     _, _, wanted, found = sums
     level = torch.where(model.trend.slope[rest] < 0.0, _ratio(wanted, found), 1.0)
     model.profile[rest] *= expected * level
@@ -70,7 +63,6 @@ def _totals(model: CountConsistency, gathered: GatheredCounts, genes: Tensor, fa
     counts, device = gathered.x[:, genes.cpu().numpy()], model.device
     own = model.residual_shape[genes]
     technical = model.technical_of(genes)
-    typical = signal_share(model.typical[genes], own, technical)
     profiles = model.profiles[:, genes] * factor
 
     def summed(rows: np.ndarray) -> Tensor:
@@ -81,7 +73,7 @@ def _totals(model: CountConsistency, gathered: GatheredCounts, genes: Tensor, fa
         level = library[:, None] * profiles[batch]
         trend = model.trend(library, one, batch=batch, genes=genes)
         expected = level * trend
-        share = even_share(signal_share(expected, own, technical), typical)
+        share = signal_share(expected, own, technical)
         outlying = find_outlying(x, expected, own, one, inverse_dispersion=technical)
         out, none = level * (1.0 - share) + x * share / trend, torch.zeros_like(outlying.weight)
         usual, out = (outlying.into(part, none) for part in (x, out))

@@ -17,19 +17,15 @@ from scif.core.objective import LossOutput, Objective, SumObjective
 from scif.counts.data.dataset import CountBatch, GatheredCounts
 from scif.counts.objective import CountAnchor, CountICM
 from scif.counts.posterior.consistency import CountConsistency
-from scif.counts.stages.cell_scale import expectations, find_followers, fit_cell_scale
+from scif.counts.stages.cell_scale import expectations, fit_cell_scale
 from scif.counts.stages.depth_trend import trend_of_the_rest
 from scif.counts.stages.dispersion import drawn_variation, few, fit_variation, passes
 from scif.counts.stages.gene_totals import keep_totals
 from scif.counts.stages.latent_prior import fit_code_prior
 from scif.counts.stages.loadings import WhitenedCodes, refit_loadings, whiten_codes
 from scif.counts.stages.shared_genes import fit_credibility
-from scif.counts.stages.typical import fit_typical
 
 __all__ = ["CountPlan"]
-
-#: When each gene's own variation is estimated anew, as shares of the epochs.
-REFIT = (0.1, 0.3, 0.6)
 
 
 class CountPlan(Engine):
@@ -156,13 +152,6 @@ class CountPlan(Engine):
         if self._best is None or value < self._best[0]:
             self._best = (value, copy.deepcopy(self.averaged.state_dict()))
 
-    def on_train_epoch_start(self) -> None:
-        """Estimate each gene's own variation anew now and then."""
-        super().on_train_epoch_start()
-        epochs = self.trainer.max_epochs or 0
-        if self.current_epoch in {int(share * epochs) for share in REFIT} - {0}:
-            self.refit()
-
     def give_up(self) -> None:
         """Leave the module as it was before."""
         self.model.load_state_dict(self._before)
@@ -178,6 +167,8 @@ class CountPlan(Engine):
             return
         self.model.load_state_dict(self.averaged.state_dict() if self._best is None else self._best[1])
         self.model.eval()
+        self.ema.module.load_state_dict(self.model.state_dict())
+        self.refit()
         rng = np.random.default_rng(self.seed)
         gathered = GatheredCounts.of(self._whole_cells())
         credibility = fit_credibility(self.model, self._whole_cells(), gathered=gathered, rng=rng)
@@ -191,7 +182,6 @@ class CountPlan(Engine):
         self.ema.module.load_state_dict(self.model.state_dict())
         self.refit(last=True)
         gathered = GatheredCounts.of(self._whole_cells())
-        fit_typical(self.model, gathered)
         keep_totals(self.model, gathered)
 
     def _fit_prior(self, at: WhitenedCodes) -> None:
@@ -227,9 +217,7 @@ class CountPlan(Engine):
         chosen = [cell.whole() for cell in self.reference] if last else few(self.reference)
         cells = [batch.to(self.device) for batch in chosen]
         if last:
-            expected = expectations(averaged, cells)
-            find_followers(averaged, cells, expected, scales=fit_cell_scale(averaged, cells, expected))
-            del expected
+            averaged.cell_scale.follows.copy_(averaged.credibility > 0)
         variation = fit_variation(
             averaged,
             cells,

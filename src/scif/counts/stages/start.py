@@ -14,17 +14,14 @@ from scif.parallel import spread
 
 __all__ = ["choose_width", "log_normalise", "svd_scores", "svd_start", "totals"]
 
-#: Widths to choose from, the second ones where the widest of the first is best.
-WIDTHS, WIDE = (2, 3, 4, 6, 8, 12, 16, 24, 32), (32, 48, 64)
+#: Widths to choose from.
+WIDTHS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 #: Share of the pooled profile in a reconstruction, so that a clipped zero costs much and not everything.
 POOLED_SHARE = 0.05
-#: Share of the best width's gain by which a wider one may be worse, and cells from which on: with many of them training
-#: shrinks what is noise in it, and what is not would be lost.
-TOLERANCE, ENOUGH = 0.01, 4_000
 
 
 def choose_width(x: sparse.csr_matrix, *, rng: np.random.Generator, entries: int = 5_000_000) -> int:
-    """Number of components that best predicts one part of the molecules from the other; of those as good, the most.
+    """Number of components that best predicts one part of the molecules from the other; the best of some.
 
     Parameters
     ----------
@@ -46,13 +43,8 @@ def choose_width(x: sparse.csr_matrix, *, rng: np.random.Generator, entries: int
         return 1
     seen, hidden = seen[keep], hidden[keep]
     judged = rng.permutation(len(keep))[: int(np.clip(entries // x.shape[1], 100, 1000))]
-    gains: dict[int, float] = {}
-    for widths in (WIDTHS, WIDE):
-        gains |= _gains(seen, hidden, [k for k in widths if k <= limit], judged)
-        if max(gains, key=gains.__getitem__) < WIDE[0]:
-            break
-    most, tolerance = max(gains.values()), TOLERANCE if len(keep) >= ENOUGH else 0.0
-    return max(k for k, gain in gains.items() if gain >= most - tolerance * abs(most))
+    gains = _gains(seen, hidden, [k for k in WIDTHS if k <= limit], judged)
+    return max(gains, key=gains.__getitem__)
 
 
 def _gains(

@@ -8,9 +8,9 @@ import pytest
 from scipy import sparse
 
 import scif
+from scif.counts.consistency import CountConsistency
 from scif.counts.data.sparse_counts import SparseCounts
 from scif.counts.network import CountNetwork
-from scif.counts.posterior.consistency import CountConsistency
 from scif.counts.stages.dispersion import fit_variation
 from scif.metrics import (
     composition_error,
@@ -180,7 +180,7 @@ def _flat_model(genes: int) -> CountConsistency:
 def test_residual_shapes_come_back():
     import torch
 
-    from scif.counts.data.dataset import CountBatch
+    from scif.counts.data.batch import CountBatch
 
     alpha = np.repeat([1.0, 5.0], 40)
     batch = CountBatch(SparseCounts.from_scipy(_gamma_poisson(alpha)))
@@ -194,7 +194,7 @@ def test_residual_shapes_come_back():
 def test_known_technical_dispersion_is_taken_off():
     import torch
 
-    from scif.counts.data.dataset import CountBatch
+    from scif.counts.data.batch import CountBatch
 
     batch = CountBatch(SparseCounts.from_scipy(_gamma_poisson(np.full(60, 2.0), theta=4.0)))
     fitted = fit_variation(_flat_model(60), [batch], technical=4.0, generator=torch.Generator().manual_seed(0))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from scif.counts.data.sparse_counts import SparseCounts
 from scif.counts.likelihood import decoded_nll
+from scif.counts.posterior.parameters import Loadings
 
 __all__ = ["CountNetwork", "CountStart"]
 
@@ -179,10 +180,19 @@ class CountNetwork(nn.Module):
         z = self.latent(x, t, library=library, batch=batch)
         return self.decode(z, self.offset(batch if target_batch is None else target_batch, z))
 
-    def decode(self, z: Tensor, offset: Tensor | None) -> Tensor:
-        """Logits ``(cells, genes)`` of latent codes ``(cells, k + extra)``."""
-        logits = torch.addmm(self.bias, z, self.loadings.T)
-        return logits if offset is None else logits + offset
+    def decode(self, z: Tensor, offset: Tensor | None, *, loadings: Loadings | None = None) -> Tensor:
+        """Logits ``(cells, genes)`` of latent factors ``(cells, k + extra)``, by other loadings if given."""
+        return (self.output if loadings is None else loadings).logits(z, offset)
+
+    @property
+    def output(self) -> Loadings:
+        """The output layer."""
+        return Loadings(self.loadings, self.bias)
+
+    @property
+    def batch_offsets(self) -> Tensor | None:
+        """Offsets of the batches on the log-rates, ``(batches, genes)``; None if there is one batch."""
+        return None if self.batch_offset is None else self.batch_offset.weight
 
     def nll(self, z: Tensor, counts: SparseCounts, *, batch: Tensor | None = None) -> Tensor:
         """Nats per molecule of counts given latent codes ``(cells, k + extra)``, a scalar."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from scif.core.noise import Multinomial, NegativeBinomial, Poisson
 
-__all__ = ["check_getter", "check_model", "check_training", "row_numbers"]
+__all__ = ["check_getter", "check_model", "row_numbers"]
 
 
 def check_model(noise: Any, n_latent: int | None, start: str, *, n_hidden: int, dropout_rate: float) -> None:
@@ -32,32 +31,6 @@ def check_model(noise: Any, n_latent: int | None, start: str, *, n_hidden: int, 
         raise ValueError(msg)
     if start not in ("svd", "pooled"):
         msg = f"start is {start!r}; choose 'svd' or 'pooled'."
-        raise ValueError(msg)
-
-
-def check_training(
-    max_epochs: int | None,
-    batch_size: int | None,
-    anchor_weight: float,
-    consistency_weight: float,
-    num_steps: int | None,
-    held_out: float,
-) -> None:
-    """Raise ``ValueError`` naming the first bad argument of :meth:`~scif.model.ICM.train`."""
-    for name, value in (("max_epochs", max_epochs), ("batch_size", batch_size), ("num_steps", num_steps)):
-        if value is not None and value < 1:
-            msg = f"{name} is {value}; it must be at least 1."
-            raise ValueError(msg)
-    weights = {"anchor_weight": anchor_weight, "consistency_weight": consistency_weight}
-    for name, weight in weights.items():
-        if not (math.isfinite(weight) and weight >= 0):
-            msg = f"{name} is {weight}; it must be finite and not negative."
-            raise ValueError(msg)
-    if anchor_weight == 0 and consistency_weight == 0:
-        msg = "anchor_weight and consistency_weight are both 0; at least one must be positive."
-        raise ValueError(msg)
-    if not 0 < held_out < 1:
-        msg = f"held_out is {held_out}; it must lie between 0 and 1."
         raise ValueError(msg)
 
 

@@ -8,10 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scif.counts.consistency import CountConsistency
+from scif.counts.posterior.expectation import latent_factors, posterior_factors
+from scif.counts.posterior.parameters import Loadings
 from scif.parallel import cores
 
 if TYPE_CHECKING:
-    from scif.counts.data.dataset import CountBatch
+    from scif.counts.data.batch import CountBatch
     from scif.model.icm import ICM
 
 __all__ = ["factors", "loadings"]
@@ -26,7 +29,7 @@ def factors(model: ICM, adata: Any, indices: Any, *, give_cov: bool, batch_size:
     """Posterior means ``(cells, k)``, and covariances ``(cells, k, k)`` if asked for."""
     _, dataset, rows = model._cells(adata, indices)
     module = model.module.eval()
-    if give_cov and not module.prior.fitted:
+    if give_cov and module.fitted.prior is None:
         msg = (
             "give_cov is True, but the model has no distribution of the latent factors: it was trained on fewer than "
             "40 cells, or on cells that differ by no more than noise. Leave give_cov out."
@@ -49,27 +52,31 @@ def factors(model: ICM, adata: Any, indices: Any, *, give_cov: bool, batch_size:
 def loadings(model: ICM) -> np.ndarray:
     """Loadings ``(genes, k)`` that belong to the factors."""
     module = model.module
-    held = module.prior.loadings if module.prior.fitted else module.network.loadings
+    held = _loadings(module).weight
     values: np.ndarray = held.detach().cpu().numpy().copy()
     used = np.abs(values).max(0) > 0  # directions that training did not need
     return values[:, used] if used.any() else values[:, :1]
 
 
-def _posterior(module: Any, cell: CountBatch, *, give_cov: bool) -> tuple[Tensor, Tensor | None]:
+def _loadings(module: CountConsistency) -> Loadings:
+    """Loadings of the factors that the getters give."""
+    fitted = module.fitted
+    if fitted.prior is not None:
+        return fitted.prior.loadings
+    return module.network.output if fitted.loadings is None else fitted.loadings
+
+
+def _posterior(module: CountConsistency, cells: CountBatch, *, give_cov: bool) -> tuple[Tensor, Tensor | None]:
     """Mean and covariance of one minibatch."""
-    one = torch.ones_like(cell.library)
-    latent = module.network.latent(cell.x, one, library=cell.library, batch=cell.batch)
-    if not module.prior.fitted:
-        return _used(latent, module.network.loadings), None
-    found = module._codes(cell.x, one, latent, cell.batch, own=give_cov)
-    mean, held = found.mean(), module.prior.loadings
+    latent, weight = latent_factors(module.network, cells), _loadings(module).weight
+    prior = module.fitted.prior
+    if prior is None:
+        return _used(latent, weight), None
+    posterior = posterior_factors(module.network, module.fitted, cells, latent, exact=give_cov)
+    mean = _used(posterior.mean(), weight)
     if not give_cov:
-        return _used(mean, held), None
-    root = module.prior.root
-    within = torch.einsum("nc,cka,nca,cla->nkl", found.weights, root, found.variances, root)
-    apart = found.means - mean[:, None]
-    covariance = within + torch.einsum("nc,nck,ncl->nkl", found.weights, apart, apart)
-    return _used(mean, held), _used(_used(covariance, held).mT, held)
+        return mean, None
+    return mean, _used(_used(posterior.covariance(prior.root), weight).mT, weight)
 
 
 def _used(values: Tensor, loadings: Tensor) -> Tensor:

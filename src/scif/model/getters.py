@@ -10,26 +10,22 @@ import pandas as pd
 import torch
 from anndata import AnnData
 from scvi import REGISTRY_KEYS, settings
-from torch import Tensor
 from tqdm.auto import tqdm
 
-from scif.core.noise._random import standard_gamma
-from scif.counts.data.dataset import CountBatch, CountDataset, cached_cells
-from scif.counts.posterior.consistency import CountConsistency
-from scif.counts.stages.cell_scale import expectations
+from scif.counts.consistency import CountConsistency
+from scif.counts.data.dataset import CountDataset
+from scif.counts.denoise import Denoising, cell_scale_blocks, cells_at_a_time, denoised_blocks
 from scif.model.arguments import check_getter, row_numbers
 from scif.model.checks import check_setup, named
 from scif.model.fields import gene_order
 from scif.model.memory import tell_if_large
-from scif.parallel import cores, spread
+from scif.model.registered import registered_counts
+from scif.parallel import cores
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 __all__ = ["DenoiseMixin"]
-
-#: Cells per minibatch from disk or on a GPU, if scvi.settings.batch_size asks for no more.
-MIN_BATCH = 256
 
 
 class DenoiseMixin:
@@ -128,9 +124,8 @@ class DenoiseMixin:
         data, dataset, rows = self._cells(adata, indices)
         columns, names = self._columns(gene_list, data.var_names)
         target = self._batch_code(transform_batch)
-        drawn = estimator == "sample"
         shape: tuple[int, ...] = (len(rows), len(columns))
-        if drawn and not return_mean:
+        if estimator == "sample" and not return_mean:
             shape = (n_samples, *shape)
         if out is None:
             tell_if_large(shape, np.dtype(dtype))
@@ -139,27 +134,13 @@ class DenoiseMixin:
             msg = f"out has shape {tuple(out.shape)}, but the result has {shape}."
             raise ValueError(msg)
         module = self.module.eval()
-        generator = torch.Generator(module.device).manual_seed(seed)
-        pick = torch.from_numpy(columns).to(module.device)
-        size = batch_size or _at_a_time(dataset, module)
-
-        def found(cell: CountBatch) -> np.ndarray:
-            batch = cell.to(module.device)
-            scale = _library(batch, library_size)
-            if drawn:
-                value = _draws(module, batch, target, scale, pick, n_samples, return_mean, generator)
-            else:
-                value = _estimate(module, batch, target, scale, estimator)[:, pick]
-            done: np.ndarray = value.cpu().numpy().astype(dtype, copy=False)
-            return done
-
-        cells = dataset.batches(rows, batch_size=size)
-        # draws are made one after the other, for their numbers to be in the order of the cells
-        results = map(found, cells) if drawn else spread(found, cells, on=module.device)
+        asked = Denoising(estimator, target, library_size, n_samples, return_mean, seed)
+        size = batch_size or cells_at_a_time(dataset, module.device, at_least=settings.batch_size)
+        blocks = denoised_blocks(module, dataset, rows, asked, genes=columns, batch_size=size)
         start, total = 0, -(-len(rows) // size)
-        for part in tqdm(results, desc="Denoising", unit="batch", total=total, disable=silent or total < 2):
-            end = start + part.shape[-2]
-            out[..., start:end, :] = part
+        for block in tqdm(blocks, desc="Denoising", unit="batch", total=total, disable=silent or total < 2):
+            end = start + block.shape[-2]
+            out[..., start:end, :] = block
             start = end
         if return_numpy:
             return out
@@ -205,15 +186,8 @@ class DenoiseMixin:
         """
         data, dataset, rows = self._cells(adata, indices)
         module = self.module.eval()
-        size = batch_size or _at_a_time(dataset, module)
-
-        def found(given: CountBatch) -> np.ndarray:
-            cell = given.to(module.device)
-            [mu] = expectations(module, [cell])
-            scale: np.ndarray = module.scales(cell.x, mu, torch.ones_like(cell.library)).cpu().numpy()
-            return scale
-
-        scales = spread(found, dataset.batches(rows, batch_size=size), on=module.device)
+        size = batch_size or cells_at_a_time(dataset, module.device, at_least=settings.batch_size)
+        scales = cell_scale_blocks(module, dataset, rows, batch_size=size)
         every = np.concatenate([np.empty(0, dtype=np.float32), *scales])
         return pd.Series(every, index=data.obs_names[rows], name="cell_scale")
 
@@ -225,7 +199,7 @@ class DenoiseMixin:
         data = self._data_for(adata)
         order = gene_order(self.gene_names_, data.var_names)
         manager = self.get_anndata_manager(data, required=True)  # type: ignore[attr-defined]
-        dataset = CountDataset(manager, genes=order, factor_unit=self.factor_unit_)
+        dataset = registered_counts(manager, genes=order, factor_unit=self.factor_unit_)
         return data, dataset, row_numbers(indices, len(dataset))
 
     def _data_for(self, adata: AnnData | None) -> AnnData:
@@ -276,44 +250,3 @@ class DenoiseMixin:
             msg = f"gene_list has genes the model does not know: {named(unknown)}."
             raise ValueError(msg)
         return np.array([place[gene] for gene in names], dtype=np.int64), names
-
-
-def _at_a_time(dataset: CountDataset, module: CountConsistency) -> int:
-    """Cells per minibatch: few are fastest on a processor, many where a minibatch has a price of its own."""
-    if dataset.on_disk or module.device.type != "cpu":
-        return max(settings.batch_size, MIN_BATCH)
-    return cached_cells(module.network.num_genes)
-
-
-def _library(batch: CountBatch, library_size: str | float | None) -> Tensor | None:
-    """What cells are brought to; None for the library size that the model has."""
-    if library_size is None or library_size == "latent":
-        return None
-    if library_size == "observed":
-        return None if batch.ratio is None else batch.x.totals()
-    return torch.full_like(batch.library, float(library_size))
-
-
-def _estimate(
-    module: CountConsistency, batch: CountBatch, target: int | None, scale: Tensor | None, kind: Any
-) -> Tensor:
-    codes = None if target is None else torch.full_like(batch.x.totals(), target, dtype=torch.long)
-    value = module(batch.x, 1.0, library=batch.library, batch=batch.batch, target_batch=codes, kind=kind)
-    return value if scale is None else value * (scale / batch.library)[:, None]
-
-
-def _draws(
-    module: CountConsistency,
-    batch: CountBatch,
-    target: int | None,
-    scale: Tensor | None,
-    pick: Tensor,
-    n_samples: int,
-    return_mean: bool,
-    generator: torch.Generator,
-) -> Tensor:
-    """Draws from the gamma posterior of each gene; the library size holds on average."""
-    mean = _estimate(module, batch, target, scale, "mean")[:, pick]
-    shape = module.posterior_shape(batch.x, library=batch.library, batch=batch.batch)[:, pick]
-    draws = (mean * standard_gamma(shape, generator) / shape for _ in range(n_samples))
-    return sum(draws, torch.zeros_like(mean)) / n_samples if return_mean else torch.stack(list(draws))

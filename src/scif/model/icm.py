@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from functools import partial
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,51 +11,45 @@ import torch
 from anndata import AnnData
 from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
-from scvi.data._utils import _check_if_view
 from scvi.data.fields import CategoricalObsField, NumericalObsField
-from scvi.model.base import BaseModelClass, UnsupervisedTrainingMixin
+from scvi.model.base import BaseModelClass
 from torch import Tensor
 
 from scif.core.monitor import collapse
-from scif.core.noise import NegativeBinomial, NoiseModel, Poisson
-from scif.counts.data.dataset import CountBatch, CountDataModule, CountDataset, cached_cells
-from scif.counts.data.held_out import hold_out
-from scif.counts.network import CountNetwork
-from scif.counts.objective import CountAnchor
-from scif.counts.posterior.consistency import CountConsistency
-from scif.counts.stages.batches import batch_start
-from scif.counts.stages.dispersion import MANY_ENTRIES, few, moment_variation
-from scif.counts.stages.network import CountPlan
-from scif.counts.stages.start import choose_width, svd_scores, svd_start
-from scif.model.arguments import check_model, check_training
+from scif.core.noise import NoiseModel
+from scif.counts.config import CountConfig
+from scif.counts.consistency import CountConsistency
+from scif.counts.data.dataset import CountDataset
+from scif.counts.fit import CountSettings, Fit, fit_dataset, refit_dataset
+from scif.counts.options import Consistency, FitOptions
+from scif.counts.posterior.estimate import estimate
+from scif.counts.report import FitReport
+from scif.model.arguments import check_model
 from scif.model.checks import check_setup
 from scif.model.feature_types import check_feature_types
 from scif.model.fields import CountField
 from scif.model.getters import DenoiseMixin
-from scif.model.runner import CountRunner
+from scif.model.registered import registered_counts
+from scif.model.saving import SaveMixin
 from scif.model.surface import SurfaceMixin
 from scif.parallel import cores
 
 __all__ = ["ICM"]
 
-#: Cells from which the start is made, and on which collapse is judged.
-START_CELLS, MONITOR_CELLS = 10_000, 512
-#: Looks at the held-out molecules, and looks in vain before training stops.
-VALIDATIONS, PATIENCE = 9, 3
-#: Optimiser steps for up to so many cells; for more they grow with the root of their number, by half at the most.
-STEPS, STEP_CELLS = 450, 4_000
 
-
-class ICM(SurfaceMixin, DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass):
+class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
     r"""Denoise single-cell counts by an inverse consistency model :cite:p:`zhang2025inverse`.
 
-    Learns expected counts from the noisy counts alone. A network starts at a truncated SVD and learns what genes
-    share, by predicting some of a cell's molecules from the others (the anchor); training ends with the posterior mean
-    of each gene's loadings given the latent codes. Inverse consistency asks for a prior of clean signals that, put
-    through the noise channel, gives the observed counts back, and for the posterior mean under it: both are fitted
-    in the narrow space of the latent codes (``CodePrior``), and the estimate is the mean of the two.
-    Without an anchor consistency is trained by gradients, as published. What each gene varies on its own is brought
-    in by conjugacy, see ``scif.counts.posterior.consistency.CountConsistency``.
+    The model learns expected counts from the noisy counts alone. A network starts at a truncated SVD and learns what
+    genes share: it predicts some molecules of a cell from the others (the anchor). Later stages fit the loadings, a
+    prior of the latent factors, and the gene-specific variation; see :doc:`/method`.
+
+    **What ICM means here.** Inverse consistency asks for a prior of clean signals that, put through the noise channel,
+    gives the observed counts back, and for the posterior mean under it. A default run does not train the published
+    objective by gradients. It solves the same condition by expectation maximisation in the space of the latent factors
+    (``consistency="em"``), and the estimate is the mean of this and of the network's. On 15 sets EM adds 0.2 to 0.8% to
+    the gain of the anchor in held-out likelihood; the gradient term adds at most 0.05%, and both together take 1.07 to
+    1.37 times as long for no more. ``consistency="gradient"`` trains the published objective.
 
     Parameters
     ----------
@@ -75,13 +68,15 @@ class ICM(SurfaceMixin, DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass)
     dropout_rate
         Dropout of the residual network.
     residual
-        Whether the result has what each gene varies on its own. If not, it is what genes share; that variation is
+        Whether estimates contain gene-specific variation. If not, they are what genes share; the variation is
         estimated all the same.
     start
         Where training starts: ``"svd"``, or ``"pooled"``, the pooled profile.
     seed
         Seed of everything that is drawn; the global random state is not used. On a processor the numbers are the
         same for any number of threads (``torch.set_num_threads``); another machine may round differently.
+    config
+        Constants of the stages, for those who know them.
     registry
         Registry of a saved model; passed by :meth:`load`.
 
@@ -97,9 +92,6 @@ class ICM(SurfaceMixin, DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass)
     True
     """
 
-    _training_plan_cls = CountPlan
-    _train_runner_cls = CountRunner
-
     def __init__(
         self,
         adata: AnnData | None = None,
@@ -111,24 +103,29 @@ class ICM(SurfaceMixin, DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass)
         residual: bool = True,
         start: Literal["svd", "pooled"] = "svd",
         seed: int = 0,
+        config: CountConfig | None = None,
         registry: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(adata, registry)
         check_model(noise, n_latent, start, n_hidden=n_hidden, dropout_rate=dropout_rate)
-        self.init_params_ = self._get_init_params(locals())
+        self.settings = CountSettings(
+            noise,
+            n_latent,
+            n_hidden,
+            dropout_rate,
+            residual=residual,
+            start=start,
+            seed=seed,
+            config=CountConfig() if config is None else config,
+        )
         self.gene_names_ = [str(gene) for gene in self._registered_genes()]
         self.factor_unit_: float | None = None
         self.collapse_: dict[str, Any] | None = None
-        self.noise = noise
-        self.n_hidden, self.dropout_rate, self.residual, self.start, self.seed = (
-            n_hidden,
-            dropout_rate,
-            residual,
-            start,
-            seed,
+        self._fit: Fit | None = None
+        self._options = FitOptions(seed=seed)
+        self.module: CountConsistency = self.settings.build(
+            len(self.gene_names_), num_batches=int(self.summary_stats.n_batch), width=n_latent
         )
-        self._asked_width = n_latent
-        self.module = self._build(10 if n_latent is None else n_latent)
         self._model_summary_string = (
             f"Inverse consistency model of counts: noise {noise if isinstance(noise, str) else type(noise).__name__}, "
             f"{'width by held-out molecules' if n_latent is None else f'n_latent {n_latent}'}, n_hidden {n_hidden}"
@@ -170,7 +167,8 @@ class ICM(SurfaceMixin, DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass)
         setup_method_args = cls._get_setup_method_args(**locals())
         check_setup(adata, layer=layer, batch_key=batch_key, size_factor_key=size_factor_key)
         check_feature_types(adata)
-        _check_if_view(adata, copy_if_view=True)  # what is registered must own its data
+        if adata.is_view:
+            adata._init_as_actual(adata.copy())  # what is registered must own its data
         manager = AnnDataManager(
             fields=[
                 CountField(REGISTRY_KEYS.X_KEY, layer),
@@ -182,7 +180,6 @@ class ICM(SurfaceMixin, DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass)
         manager.register_fields(adata, **kwargs)
         cls.register_manager(manager)
 
-    @cores()
     def train(
         self,
         max_epochs: int | None = None,
@@ -192,20 +189,26 @@ class ICM(SurfaceMixin, DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass)
         accelerator: str = "auto",
         devices: int | list[int] | str = "auto",
         anchor_weight: float = 1.0,
+        consistency: Consistency | None = None,
         consistency_weight: float = 1.0,
         num_steps: int | None = None,
         held_out: float = 0.05,
+        enable_progress_bar: bool = True,
         plan_kwargs: dict[str, Any] | None = None,
+        checkpoint_dir: str | None = None,
         **trainer_kwargs: Any,
     ) -> None:
         """Train on all cells; calling again trains on.
+
+        The first Ctrl-C stops training and keeps the best weights; the later stages follow. A second one leaves these
+        out. What each stage did stands in :attr:`fit_report_`.
 
         Parameters
         ----------
         max_epochs
             Passes over the cells, 4 to 100; if not given 450 steps' worth for up to 4,000 cells, 675 from 9,000 on.
         early_stopping
-            Look at the Poisson loss of held-out molecules about nine times, stop when it has not fallen for three, and
+            Check the Poisson loss of held-out molecules about nine times, stop when it has not fallen for three, and
             keep the best weights. Molecules are held out, not cells: every cell trains. Without it none is held out.
         batch_size
             Cells per minibatch; 128 below 8,000 cells and 512 above if not given.
@@ -213,95 +216,125 @@ class ICM(SurfaceMixin, DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass)
             As for Lightning's trainer; ``"mps"`` must be asked for.
         anchor_weight
             Weight of predicting molecules from others; 0 is the publication's objective.
+        consistency
+            How inverse consistency is imposed. ``"em"``, the default, fits the prior of the latent factors by
+            expectation maximisation after training, with 40 cells or more. ``"gradient"``, the default without an
+            anchor, trains the published objective. ``"both"`` does both, ``"none"`` neither.
         consistency_weight
-            Weight of inverse consistency. Its minimiser, with the anchor, is the posterior mean under the prior that,
-            put through the noise channel, gives the observed counts back. That prior is fitted to the latent codes
-            when training is over (``CodePrior``), if 40 cells or more differ by more than noise; estimates
-            are weighted means of what the anchor trained and this. Without an anchor it is the publication's objective.
+            Weight of inverse consistency beside the anchor.
         num_steps
-            Train the consistency term by gradients, as published, with so many time steps. With one step its
-            minimiser is the posterior mean; many steps keep the distribution. The publication uses 10; few steps
-            without an anchor erase the signal. Without an anchor one if not given.
+            Time steps of the published objective; one if not given. With one step its minimiser is the posterior mean;
+            many steps keep the distribution. The publication uses 10.
         held_out
             Share of the molecules held out from up to 2,000 cells, fewer if genes are many.
+        enable_progress_bar
+            Whether to show progress: epochs, then stages by name.
         plan_kwargs
-            Further arguments of the training plan: ``lr``, ``weight_decay``, ``ema_decay``.
+            Constants of the network's training: ``lr``, ``weight_decay``, ``ema_decay``, ``warmup_steps``.
+        checkpoint_dir
+            Folder for checkpoints. A training that was killed goes on from there and ends bit-equal on a CPU.
         **trainer_kwargs
-            Arguments of :class:`scvi.train.Trainer`, such as ``enable_progress_bar`` or ``gradient_clip_val``.
+            Arguments of :class:`lightning.pytorch.Trainer`, such as ``callbacks`` or ``gradient_clip_val``.
+
+        Raises
+        ------
+        ValueError
+            If an argument is bad, or the model has no data.
         """
         if self.adata is None:
             msg = "this model was loaded without data; load it with adata to train on."
             raise ValueError(msg)
-        check_training(max_epochs, batch_size, anchor_weight, consistency_weight, num_steps, held_out)
-        num_cells = int(self.adata.n_obs)
-        batch_size = (128 if num_cells < 8_000 else 512) if batch_size is None else batch_size
-        if max_epochs is None:
-            steps = STEPS * min(max(math.sqrt(num_cells / STEP_CELLS), 1.0), 1.5)
-            max_epochs = min(max(math.ceil(steps / math.ceil(num_cells / batch_size)), 4), 100)
-        done = max((len(curve) for curve in (self.history_ or {}).values()), default=0)
-        seed = self.seed + done
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            every = CountDataset(self.adata_manager).gene_totals()  # those drawn below may lack a gene
-            dataset = self._training_data(held_out if early_stopping else 0.0, float(every.sum()))
-            reference = self._reference(dataset, batch_size)
-            many = np.sort(np.random.default_rng([self.seed, 5]).permutation(num_cells)[:START_CELLS])
-            if not self.is_trained_:
-                self._start(dataset, reference, every)
-            plan = {
-                "noise": self._channel(),
-                "reference": reference,
-                "cells": partial(dataset.batches, many, batch_size=cached_cells(len(self.gene_names_))),
-                "technical": self._technical(),
-                "profile": torch.from_numpy(every / every.sum()),
-                "anchor_weight": anchor_weight,
-                "consistency_weight": consistency_weight,
-                "num_steps": num_steps,
-                "seed": seed,
-            }
-            split = CountAnchor().split if anchor_weight > 0 else None
-            defaults: dict[str, Any] = {"gradient_clip_val": 1.0, "benchmark": False, "log_every_n_steps": 1}
-            if early_stopping:
-                defaults |= {
-                    "early_stopping_monitor": "validation_loss",
-                    "early_stopping_patience": PATIENCE,
-                    "check_val_every_n_epoch": max(1, round(max_epochs / VALIDATIONS)),
-                }
-            with dataset.held(many):
-                super().train(
-                    max_epochs=max_epochs,
-                    accelerator=accelerator,
-                    devices=devices,
-                    early_stopping=early_stopping,
-                    datamodule=CountDataModule(dataset, batch_size=batch_size, seed=seed, split=split),
-                    plan_kwargs=plan | (plan_kwargs or {}),
-                    **(defaults | trainer_kwargs),
-                )
-            self._judge(dataset)
+        self._options = FitOptions(
+            max_epochs=max_epochs,
+            early_stopping=early_stopping,
+            batch_size=batch_size,
+            accelerator=accelerator,
+            devices=devices,
+            anchor_weight=anchor_weight,
+            consistency=consistency,
+            consistency_weight=consistency_weight,
+            num_steps=num_steps,
+            held_out=held_out,
+            seed=self.settings.seed,
+            progress=enable_progress_bar,
+        )
+        settings = self.settings
+        if plan_kwargs:
+            network = replace(settings.config.network, **plan_kwargs)
+            settings = replace(settings, config=replace(settings.config, network=network))
+        if checkpoint_dir is not None:
+            trainer_kwargs["checkpoint_dir"] = checkpoint_dir
+        fit = fit_dataset(
+            self._dataset(),
+            settings,
+            self._options,
+            num_batches=int(self.summary_stats.n_batch),
+            before=self._fit,
+            **trainer_kwargs,
+        )
+        self._keep(fit)
+        if fit.network is not None:
+            self.trainer = fit.network.trainer
+
+    def refit(self, stage: str) -> None:
+        """Run a stage and those after it again, without training the network.
+
+        Parameters
+        ----------
+        stage
+            Name of a stage, as in :attr:`fit_report_`: ``"network_dispersion"``, ``"shared_genes"``,
+            ``"depth_trend"``, ``"loadings"``, ``"latent_prior"``, ``"dispersion"``, ``"cell_scale"`` or
+            ``"gene_totals"``.
+
+        Raises
+        ------
+        ValueError
+            If there is no such stage, or the model has no data.
+        """
+        self._check_if_trained(warn=False)
+        if self.adata is None or self._fit is None:
+            msg = "this model was loaded without data; load it with adata to refit it."
+            raise ValueError(msg)
+        self._keep(refit_dataset(self._dataset(), self.settings, self._options, before=self._fit, first=stage))
+
+    @property
+    def fit_report_(self) -> FitReport:
+        """What each stage of the last fit did: seconds, rounds, objective, decision."""
+        self._check_if_trained(warn=False)
+        assert self._fit is not None  # a trained model has one
+        return self._fit.report
+
+    @property
+    def noise(self) -> str | NoiseModel:
+        """Noise that the model was made for."""
+        return self.settings.noise
 
     @property
     def inverse_dispersion(self) -> pd.Series:
-        """Technical inverse dispersion of each gene, aligned to the genes; 1e6 stands for Poisson noise."""
-        return self._per_gene(self.module.inverse_dispersion, "inverse_dispersion")
+        r"""Technical inverse dispersion :math:`\theta_g`, aligned to the genes; 1e6 stands for Poisson noise."""
+        return self._per_gene(self.module.fitted.dispersion.inverse_dispersion, "inverse_dispersion")
 
     @property
     def residual_shape(self) -> pd.Series:
-        """Gamma shape of each gene's own biological variation, aligned to the genes; 1e6 stands for none."""
-        return self._per_gene(self.module.residual_shape, "residual_shape")
+        r"""Gamma shape :math:`\alpha_g` of gene-specific variation, aligned to the genes; 1e6 stands for none."""
+        return self._per_gene(self.module.fitted.dispersion.residual_shape, "residual_shape")
 
     @property
     def credibility(self) -> pd.Series:
-        """One where what a gene shares with others is believed, aligned to the genes; zero: it varies on its own."""
-        return self._per_gene(self.module.credibility, "credibility")
+        """One for genes that pass the test of shared variance, zero for the others, aligned to the genes."""
+        credibility = self.module.fitted.credibility
+        one = torch.ones(len(self.gene_names_))
+        return self._per_gene(one if credibility is None else credibility, "credibility")
 
     @property
     def depth_slope(self) -> pd.Series:
-        """How the share of a gene that is not believed grows with depth, aligned to the genes; zero for the others.
+        """Slope of a gene's log share in the log library size, aligned to the genes; zero where genes share variance.
 
-        The slope of its logarithm in the log library size, from -1, for one with as many counts in deep as in
-        shallow cells, such as a spike-in, to 0. It is taken out of what is denoised.
+        It is -1 for a gene with as many counts in deep as in shallow cells, such as a spike-in. Denoised values are
+        corrected for it.
         """
-        return self._per_gene(self.module.trend.slope, "depth_slope")
+        trend = self.module.fitted.trend
+        return self._per_gene(torch.zeros(len(self.gene_names_)) if trend is None else trend.slope, "depth_slope")
 
     def _per_gene(self, values: Tensor, name: str) -> pd.Series:
         return pd.Series(values.detach().cpu().numpy(), index=pd.Index(self.gene_names_), name=name)
@@ -310,80 +343,35 @@ class ICM(SurfaceMixin, DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass)
         state = self.registry_["field_registries"][REGISTRY_KEYS.X_KEY]["state_registry"]
         return state["column_names"]
 
-    def _build(self, width: int) -> CountConsistency:
-        width = max(1, min(width, len(self.gene_names_) - 1))
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
-            network = CountNetwork(
-                len(self.gene_names_),
-                width,
-                hidden=self.n_hidden,
-                num_batches=int(self.summary_stats.n_batch),
-                dropout=self.dropout_rate,
-            )
-        return CountConsistency(network, residual=self.residual)
+    def _dataset(self) -> CountDataset:
+        """Counts that the model was set up with."""
+        if REGISTRY_KEYS.SIZE_FACTOR_KEY in self.adata_manager.data_registry and self.factor_unit_ is None:
+            factors = self.adata_manager.get_from_registry(REGISTRY_KEYS.SIZE_FACTOR_KEY)
+            self.factor_unit_ = float(registered_counts(self.adata_manager).gene_totals().sum()) / float(factors.sum())
+        return registered_counts(self.adata_manager, factor_unit=self.factor_unit_)
 
-    def _channel(self) -> NoiseModel:
-        if isinstance(self.noise, NegativeBinomial) or self.noise == "nb":
-            return NegativeBinomial(self.module.inverse_dispersion.detach().cpu().clone())
-        return Poisson()
+    def _keep(self, fit: Fit) -> None:
+        """Take over what was fitted; until here the model is as it was."""
+        self._fit, self.module = fit, fit.module
+        self.history_ = fit.history
+        self.is_trained_ = True
+        self._judge()
 
-    def _technical(self) -> Tensor | float | None:
-        """Technical inverse dispersion if it is known; None if it is to be estimated."""
-        if isinstance(self.noise, NegativeBinomial):
-            return self.noise.inverse_dispersion.detach().float()
-        return None if self.noise == "nb" else math.inf
-
-    def _training_data(self, share: float, total: float) -> CountDataset:
-        """The data, of ``total`` molecules, with a share of them held out of some cells."""
-        manager = self.adata_manager
-        if REGISTRY_KEYS.SIZE_FACTOR_KEY in manager.data_registry and self.factor_unit_ is None:
-            self.factor_unit_ = total / float(manager.get_from_registry(REGISTRY_KEYS.SIZE_FACTOR_KEY).sum())
-        dataset = CountDataset(manager, factor_unit=self.factor_unit_)
-        if share == 0.0:
-            return dataset
-        rng = np.random.default_rng([self.seed, 1])  # the same molecules in every training of this model
-        return CountDataset(manager, factor_unit=self.factor_unit_, held_out=hold_out(dataset, share, rng=rng))
-
-    def _reference(self, dataset: CountDataset, batch_size: int) -> list[CountBatch]:
-        """Cells from which each gene's own variation is estimated."""
-        count = int(np.clip(MANY_ENTRIES // len(self.gene_names_), 64, 8192))
-        rows = np.random.default_rng([self.seed, 2]).permutation(len(dataset))[:count]
-        with dataset.held(rows):
-            return list(dataset.batches(rows, batch_size=min(batch_size, 128)))
-
-    def _start(self, dataset: CountDataset, reference: list[CountBatch], every: np.ndarray) -> None:
-        """Bring the module to where training starts; ``every`` has the genes' totals over all cells."""
-        rng = np.random.default_rng([self.seed, 3])
-        rows = np.sort(rng.permutation(len(dataset))[:START_CELLS])
-        x = dataset.training_counts(rows)
-        most = max(1, min(x.shape) - 1)
-        width = choose_width(x, rng=rng) if self._asked_width is None else self._asked_width
-        self.module = self._build(min(width, most))
-        self.init_params_["non_kwargs"]["n_latent"] = self.module.network.width  # a saved model knows its shape
-        network = self.module.network
-        seen = every if dataset.held_out is None else every - np.asarray(dataset.held_out[1].sum(0)).ravel()
-        seen = np.where(every > 0, seen.clip(0.5), 0.0)  # the network could not come back from nothing
-        start = svd_start(x, network.width, profile=seen, rng=rng)
-        network.start_from(start)
-        if dataset.batch is not None:
-            batches = batch_start(x, svd_scores(x, start), dataset.batch[rows], network.num_batches)
-            network.start_batches(batches.shift, batches.offset)
-        if self.start == "pooled":
-            with torch.no_grad():
-                network.loadings.normal_(std=0.02)
-        moment_variation(self.module, few(reference), technical=self._technical()).put_into(self.module)
-
+    @cores()
     @torch.no_grad()
-    def _judge(self, dataset: CountDataset) -> None:
-        """Compare re-noised estimates with the observations, and say so if the run has collapsed."""
-        rows = np.sort(np.random.default_rng([self.seed, 4]).permutation(len(dataset))[:MONITOR_CELLS])
+    def _judge(self) -> None:
+        """Compare re-noised estimates with the observations, and warn if the run has collapsed."""
+        dataset, settings = self._dataset(), self.settings
+        count = settings.config.monitor_cells
+        rows = np.sort(np.random.default_rng([settings.seed, 4]).permutation(len(dataset))[:count])
         if len(rows) < 20:
             return
-        batch = CountDataset(self.adata_manager, factor_unit=self.factor_unit_)[rows].to(self.device)
-        x0 = self.module(batch.x, 1.0, library=batch.library, batch=batch.batch, kind="transport")
-        generator = torch.Generator(self.device).manual_seed(self.seed)
-        result = collapse(batch.x.dense(), x0, self._channel().to(self.device), generator=generator)
+        module = self.module
+        cells = dataset[rows].to(module.device)
+        x0 = estimate(module.network, module.fitted, cells, kind="transport")
+        generator = torch.Generator(module.device).manual_seed(settings.seed)
+        channel = settings.channel(module.fitted).to(module.device)
+        result = collapse(cells.x.dense(), x0, channel, generator=generator)
         result.warn()
         self.collapse_ = {
             "verdict": result.verdict,

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
+from scif.counts.posterior.consistency import CountConsistency
 
 import scif
-from scif.counts.data.dataset import CountBatch
+from scif.counts.data.batch import CountBatch
 from scif.counts.data.sparse_counts import SparseCounts
 from scif.counts.network import CountNetwork
 from scif.counts.posterior.cell_scale import POINTS
-from scif.counts.posterior.consistency import CountConsistency
 from scif.counts.stages.cell_scale import CELLS, expectations, find_followers, fit_cell_scale
 from scif.model import ICM
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scif.counts.posterior.consistency import CountConsistency
 from scipy import sparse
 from torch import Tensor
 
 import scif
-from scif.counts.data.dataset import CountBatch
+from scif.counts.data.batch import CountBatch
 from scif.counts.data.sparse_counts import SparseCounts
 from scif.counts.likelihood import multinomial_nll
 from scif.counts.network import CountNetwork
-from scif.counts.posterior.consistency import CountConsistency
 from scif.counts.posterior.laplace import information
 from scif.counts.stages.loadings import refit_loadings, whiten_codes
 from scif.counts.stages.start import svd_start

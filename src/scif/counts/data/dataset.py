@@ -1,142 +1,99 @@
-"""From a registered AnnData to sparse minibatches, rows in the order asked for."""
+"""Counts as a data set: sparse minibatches, rows in the order asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-import lightning.pytorch as pl
 import numpy as np
 import torch
 from scipy import sparse
-from scvi import REGISTRY_KEYS
-from scvi.data import AnnDataManager
-from torch import Tensor
-from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler, SequentialSampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler
 
+from scif.counts.data.batch import CountBatch
 from scif.counts.data.prefetch import AheadLoader, ahead
-from scif.counts.data.sparse_counts import SparseCounts, Thinned
+from scif.counts.data.sparse_counts import SparseCounts
 from scif.counts.data.stored import MIXED, NeighbouringBatches, StoredCounts, by_rows
 
-__all__ = ["CountBatch", "CountDataModule", "CountDataset", "GatheredCounts", "cached_cells", "numbered"]
+__all__ = ["CountDataset", "HeldOut"]
 
-#: Entries (cells x genes) of a dense array that stays in the processor's cache.
-CACHED = 1_000_000
 #: Cells that are read at a time where all are gone through.
 BLOCK = 1024
 
 
 @dataclass(frozen=True)
-class CountBatch:
-    """A minibatch of cells.
+class HeldOut:
+    """Molecules that training does not see.
 
     Attributes
     ----------
-    x
-        Counts.
-    batch
-        Batch codes ``(cells,)``; None if there is one batch.
-    ratio
-        Library size by size factor, over the sum of counts ``(cells,)``; None if library sizes are sums.
-    held_out
-        Molecules kept from training, for validation.
-    parts
-        The counts split for the anchor; None if it has to do that.
+    rows
+        Cells that have some, ``(rows,)``.
+    counts
+        Their held-out counts, ``(rows, genes)``, with the stored entries of the counts of these cells.
     """
 
-    x: SparseCounts
-    batch: Tensor | None = None
-    ratio: Tensor | None = None
-    held_out: SparseCounts | None = None
-    parts: Thinned | None = None
-
-    def to(self, device: Any, **kwargs: Any) -> CountBatch:
-        """The same cells on another device."""
-        moved = {name: value.to(device, **kwargs) for name, value in vars(self).items() if value is not None}
-        return replace(self, **moved)
-
-    def whole(self) -> CountBatch:
-        """The same cells with the molecules that were held out."""
-        if self.held_out is None:
-            return self
-        # both store the same entries
-        return replace(self, x=self.x.with_values(self.x.values + self.held_out.values), held_out=None)
-
-    @property
-    def library(self) -> Tensor:
-        """Library sizes ``(cells,)``: sums of counts, or what the size factors say."""
-        totals = self.x.totals()
-        return totals if self.ratio is None else totals * self.ratio
-
-
-@dataclass(frozen=True)
-class GatheredCounts:
-    """Minibatches put together, on the processor.
-
-    Attributes
-    ----------
-    x
-        Counts ``(cells, genes)``.
-    batch
-        Batch codes ``(cells,)``; zeros if there is one batch.
-    library
-        Library sizes ``(cells,)``.
-    """
-
-    x: sparse.csr_matrix
-    batch: np.ndarray
-    library: np.ndarray
-
-    @classmethod
-    def of(cls, cells: Iterable[CountBatch]) -> GatheredCounts:
-        """All cells of minibatches."""
-        counts, codes, library = [], [], []
-        for cell in cells:
-            counts.append(cell.x.to_scipy())
-            codes.append(np.zeros(cell.x.num_cells) if cell.batch is None else cell.batch.reshape(-1).cpu().numpy())
-            library.append(cell.library.cpu().numpy())
-        return cls(sparse.vstack(counts, format="csr"), np.concatenate(codes).astype(int), np.concatenate(library))
+    rows: np.ndarray
+    counts: sparse.csr_matrix
 
 
 class CountDataset(Dataset[CountBatch]):
-    """The registered counts; an item is a list of cells.
+    """Counts of cells; an item is a minibatch of the rows asked for.
 
     Parameters
     ----------
-    manager
-        Of a registered AnnData, in memory, backed or of dask arrays.
-    genes
-        Columns of the data in the order of the model's genes; None if they are already.
+    counts
+        Cells x genes: an array or sparse matrix in memory, or backed, ``h5py``, ``zarr`` or dask arrays.
+    batch
+        Batch codes ``(cells,)``; None if there is one batch.
+    size_factor
+        Positive size factors ``(cells,)``; None if library sizes are sums of counts.
     factor_unit
         Counts per unit of size factor; None if there are no size factors.
+    genes
+        Columns of the data in the order of the model's genes; None if they are in order.
     held_out
-        Rows whose molecules are partly kept from training, and what is kept: a matrix with a row for each and the
-        same stored entries as the counts of these rows.
+        Molecules that are kept from training.
     """
 
     def __init__(
         self,
-        manager: AnnDataManager,
+        counts: Any,
         *,
-        genes: np.ndarray | None = None,
+        batch: np.ndarray | None = None,
+        size_factor: np.ndarray | None = None,
         factor_unit: float | None = None,
-        held_out: tuple[np.ndarray, sparse.csr_matrix] | None = None,
+        genes: np.ndarray | None = None,
+        held_out: HeldOut | None = None,
     ) -> None:
-        self.data = by_rows(manager.get_from_registry(REGISTRY_KEYS.X_KEY))
+        self.data = by_rows(counts)
         self.genes = genes
-        self.factor_unit = factor_unit
-        self.num_cells = int(manager.adata.n_obs)
-        registered = manager.data_registry
-        codes = manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY).ravel().astype(np.int64)
-        self.batch = codes if manager.summary_stats.n_batch > 1 else None
-        factors = REGISTRY_KEYS.SIZE_FACTOR_KEY in registered and factor_unit is not None
-        self.factor = manager.get_from_registry(REGISTRY_KEYS.SIZE_FACTOR_KEY).ravel() if factors else None
+        self.num_cells = int(self.data.shape[0])
+        self.batch = batch
+        self.factor, self.factor_unit = size_factor, factor_unit
         self.held_out = held_out
         self._slot = np.full(self.num_cells, -1)
         if held_out is not None:
-            self._slot[held_out[0]] = np.arange(len(held_out[0]))
+            self._slot[held_out.rows] = np.arange(len(held_out.rows))
+
+    def with_held_out(self, held_out: HeldOut) -> CountDataset:
+        """The same cells with some molecules kept from training."""
+        return CountDataset(
+            self.data,
+            batch=self.batch,
+            size_factor=self.factor,
+            factor_unit=self.factor_unit,
+            genes=self.genes,
+            held_out=held_out,
+        )
+
+    def whole(self) -> CountDataset:
+        """The same cells with all of their molecules."""
+        return CountDataset(
+            self.data, batch=self.batch, size_factor=self.factor, factor_unit=self.factor_unit, genes=self.genes
+        )
 
     def __len__(self) -> int:
         return self.num_cells
@@ -193,7 +150,7 @@ class CountDataset(Dataset[CountBatch]):
             return None
         values = np.zeros_like(x.data)
         # the held-out matrix stores the entries of the counts that it was taken from, zeros included
-        values[np.repeat(slots >= 0, np.diff(x.indptr))] = self.held_out[1][slots[slots >= 0]].data
+        values[np.repeat(slots >= 0, np.diff(x.indptr))] = self.held_out.counts[slots[slots >= 0]].data
         return values
 
     def gene_totals(self) -> np.ndarray:
@@ -211,7 +168,7 @@ class CountDataset(Dataset[CountBatch]):
             if self.num_cells <= MIXED:
                 rows = np.arange(self.num_cells)
             elif self.held_out is not None:
-                rows = np.union1d(rows, self.held_out[0])
+                rows = np.union1d(rows, self.held_out.rows)
             self.data.hold("cells", rows)
         try:
             yield
@@ -247,73 +204,3 @@ class CountDataset(Dataset[CountBatch]):
     def batches(self, rows: np.ndarray, *, batch_size: int) -> Iterator[CountBatch]:
         """Minibatches of some cells, in that order."""
         return ahead(self[rows[start : start + batch_size]] for start in range(0, len(rows), batch_size))
-
-
-def numbered(cells: Iterable[CountBatch], device: torch.device) -> Iterator[tuple[CountBatch, slice]]:
-    """Minibatches on a device, and which of the cells they are."""
-    end = 0
-    for cell in cells:
-        start, end = end, end + cell.x.num_cells
-        yield cell.to(device), slice(start, end)
-
-
-def cached_cells(num_genes: int) -> int:
-    """Cells of a minibatch whose dense arrays stay in the processor's cache: twice as fast as larger ones."""
-    return min(max(CACHED // num_genes, 16), 4096)
-
-
-class CountDataModule(pl.LightningDataModule):
-    """All cells for training; for validation the molecules held out of some of them.
-
-    Parameters
-    ----------
-    dataset
-        With its held-out molecules.
-    batch_size
-        Cells per minibatch.
-    seed
-        Of the order of the cells, and of how they are split.
-    split
-        How the anchor splits counts; None if there is none. On a processor that is done beside the step before, where
-        a core may be idle; a GPU does it faster by itself.
-    """
-
-    def __init__(
-        self,
-        dataset: CountDataset,
-        *,
-        batch_size: int,
-        seed: int,
-        split: Callable[[SparseCounts, torch.Generator], Thinned] | None,
-    ) -> None:
-        super().__init__()
-        self.dataset, self.batch_size, self.seed, self.split = dataset, batch_size, seed, split
-        self.n_obs = self.n_train = len(dataset)
-        self.train_idx = np.arange(len(dataset))
-        self.val_idx = np.array([], dtype=np.int64) if dataset.held_out is None else dataset.held_out[0]
-        self.n_val = len(self.val_idx)
-        self._order = torch.Generator().manual_seed(seed)
-
-    def train_dataloader(self) -> DataLoader[CountBatch]:
-        """Shuffled cells."""
-        return self.dataset.shuffled(batch_size=self.batch_size, generator=self._order, prepare=self._splitter())
-
-    def _splitter(self) -> Callable[[Any], CountBatch] | None:
-        """Splits minibatches, by numbers of its own in each process; None if that is for the anchor to do."""
-        split, trainer = self.split, self.trainer
-        assert trainer is not None  # it is there before minibatches are asked for
-        if split is None or trainer.strategy.root_device.type != "cpu":
-            return None
-        generator = torch.Generator().manual_seed(self.seed + trainer.global_rank)
-        return lambda batch: replace(batch, parts=split(batch.x, generator))
-
-    def val_dataloader(self) -> DataLoader[CountBatch] | list[Any]:
-        """Cells with held-out molecules, if any."""
-        if self.n_val == 0:
-            return []
-        cells = min(max(cached_cells(self.dataset.num_genes), 64), 512)
-        return self.dataset.loader(SequentialSampler(self.val_idx), batch_size=cells)
-
-    def transfer_batch_to_device(self, batch: CountBatch, device: torch.device, dataloader_idx: int) -> CountBatch:
-        """Move a minibatch, without the search through its fields that Lightning would make."""
-        return batch.to(device)

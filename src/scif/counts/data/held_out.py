@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from scif.counts.data.dataset import CountDataset
+from scif.counts.config import NetworkConfig
+from scif.counts.data.dataset import CountDataset, HeldOut
 
 __all__ = ["hold_out"]
 
-#: Most cells with held-out molecules, and most entries (cells x genes) of them.
-CELLS, ENTRIES = 2_000, 10_000_000
 
-
-def hold_out(dataset: CountDataset, share: float, *, rng: np.random.Generator) -> tuple[np.ndarray, sparse.csr_matrix]:
+def hold_out(
+    dataset: CountDataset, share: float, *, rng: np.random.Generator, config: NetworkConfig | None = None
+) -> HeldOut:
     """Hold molecules out of some cells.
 
     Parameters
@@ -24,18 +24,21 @@ def hold_out(dataset: CountDataset, share: float, *, rng: np.random.Generator) -
         Share of the molecules of a cell that is held out, each molecule by chance.
     rng
         Chooses cells and molecules.
+    config
+        Most cells and entries.
 
     Returns
     -------
-    tuple
-        Rows of these cells, and the held-out counts, of shape (rows, genes).
+    HeldOut
+        These cells and their held-out molecules.
 
     Raises
     ------
     ValueError
         If no molecule is held out of any of them.
     """
-    count = int(np.clip(ENTRIES // dataset.num_genes, 100, CELLS))
+    config = NetworkConfig() if config is None else config
+    count = int(np.clip(config.held_out_entries // dataset.num_genes, 100, config.held_out_cells))
     rows = np.sort(rng.permutation(len(dataset))[:count])
     x = dataset.counts(rows)
     kept = sparse.csr_matrix(
@@ -47,4 +50,4 @@ def hold_out(dataset: CountDataset, share: float, *, rng: np.random.Generator) -
     if kept.sum() == 0:
         msg = f"held_out={share} leaves no molecule to validate on; raise it or train with early_stopping=False."
         raise ValueError(msg)
-    return rows, kept
+    return HeldOut(rows, kept)

@@ -23,7 +23,7 @@ def by_rows(data: Any) -> Any:
     if getattr(data, "format", None) == "csc":
         # it has no rows to fetch: one conversion instead of one for each minibatch
         return sparse.csr_matrix(data if sparse.issparse(data) else data.to_memory())
-    return data if isinstance(data, np.ndarray) or sparse.issparse(data) else StoredCounts(data)
+    return data if isinstance(data, (np.ndarray, StoredCounts)) or sparse.issparse(data) else StoredCounts(data)
 
 
 class StoredCounts:

@@ -1,4 +1,4 @@
-"""What a cell's counts say of its latent code: a parabola around the most likely code."""
+"""Laplace approximation of the likelihood of a cell's latent factors."""
 
 from __future__ import annotations
 
@@ -7,34 +7,48 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["CodeLikelihood", "climb", "look", "pairs", "release", "symmetric"]
+from scif.counts.posterior.parameters import Loadings
 
-#: Longest step of the search for a code; what is taken for no information, and how far that may move a code.
-MAX_STEP, LITTLE, MAX_RELEASE = 2.0, 0.1, 1.0
+__all__ = ["Laplace", "information", "laplace", "newton_step", "pairs", "symmetric", "unpenalised"]
+
+#: Longest Newton step, in standard deviations of the prior: the approximation holds nearby only.
+MAX_STEP = 2.0
+#: Least information that counts as information, and longest step without the prior.
+LEAST_INFORMATION, MAX_RELEASE = 0.1, 1.0
 
 
 @dataclass(frozen=True)
-class CodeLikelihood:
-    """Log-likelihood of cells' codes near a guess ``z``, by the slope and information of each count on its log-rate.
+class Laplace:
+    """Log-likelihood of cells near given latent factors.
 
     Attributes
     ----------
-    weight, rest
-        Information of each count on its log-rate, and slope there, ``(cells, genes)``.
+    weight, residual
+        Information of each count on its log-rate, and slope of its log-likelihood there, ``(cells, genes)``.
     """
 
     weight: Tensor
-    rest: Tensor
+    residual: Tensor
 
     def slope(self, loadings: Tensor) -> Tensor:
-        """In the codes ``(cells, k)``, given loadings ``(genes, k)``; the level of a cell's log-rates is free."""
-        share = self.rest.sum(1) / self.weight.sum(1).clamp_min(1e-12)
-        slope, level = (loadings.T @ part.T for part in (self.rest, self.weight))  # twice as fast as the transposed
+        """Slope in the factors ``(cells, k)``, given loadings ``(genes, k)``; a cell's total is fixed."""
+        share = self.residual.sum(1) / self.weight.sum(1).clamp_min(1e-12)
+        slope, level = (loadings.T @ part.T for part in (self.residual, self.weight))  # twice as fast as the transposed
         return (slope - share * level).T
 
 
+def laplace(
+    counts: Tensor, factors: Tensor, loadings: Loadings, *, dispersion: Tensor, offset: Tensor | None
+) -> Laplace:
+    """Approximate negative binomial counts ``(cells, genes)`` near latent factors ``(cells, k)``, given the totals."""
+    mu = torch.softmax(loadings.logits(factors, offset), 1).mul_(counts.sum(1, keepdim=True))
+    certainty = (mu * dispersion).add_(1.0).reciprocal_()
+    residual = (counts - mu).mul_(certainty)
+    return Laplace(mu.mul_(certainty), residual)
+
+
 def information(weight: Tensor, loadings: Tensor) -> Tensor:
-    """Information on codes ``(groups, k, k)`` of counts with information ``weight (groups, genes)`` on log-rates."""
+    """Information on factors ``(groups, k, k)`` of counts with information ``weight (groups, genes)``."""
     mean = weight @ loadings
     level = weight.sum(1).clamp_min(1e-12)[:, None, None]
     return symmetric(weight @ pairs(loadings)) - mean[:, :, None] * mean[:, None, :] / level
@@ -47,7 +61,7 @@ def pairs(vectors: Tensor) -> Tensor:
 
 
 def symmetric(upper: Tensor) -> Tensor:
-    """Symmetric matrices ``(n, k, k)`` whose entries ``i <= j`` are given in the order of ``pairs``."""
+    """Symmetric matrices ``(n, k, k)`` of entries ``i <= j`` in the order of :func:`pairs`."""
     k = int((2 * upper.shape[1]) ** 0.5)
     i, j = torch.triu_indices(k, k, device=upper.device)
     full = upper.new_empty(len(upper), k, k)
@@ -56,28 +70,15 @@ def symmetric(upper: Tensor) -> Tensor:
     return full
 
 
-def look(
-    counts: Tensor, codes: Tensor, loadings: Tensor, bias: Tensor, *, dispersion: Tensor, offset: Tensor | None
-) -> CodeLikelihood:
-    """Negative binomial counts ``(cells, genes)`` given codes ``(cells, k)`` and each cell's total."""
-    logits = torch.addmm(bias, codes, loadings.T)
-    if offset is not None:
-        logits += offset
-    mu = torch.softmax(logits, 1).mul_(counts.sum(1, keepdim=True))
-    certainty = (mu * dispersion).add_(1.0).reciprocal_()
-    rest = (counts - mu).mul_(certainty)
-    return CodeLikelihood(mu.mul_(certainty), rest)
+def newton_step(factors: Tensor, slope: Tensor, curvature: Tensor) -> Tensor:
+    """Newton step towards the most likely factors ``(cells, k)`` under a standard normal prior."""
+    one = torch.eye(factors.shape[1], dtype=factors.dtype, device=factors.device)
+    step = torch.linalg.solve(curvature + one, (slope - factors)[..., None])[..., 0]
+    return factors + step.clamp(-MAX_STEP, MAX_STEP)
 
 
-def climb(codes: Tensor, slope: Tensor, curvature: Tensor) -> Tensor:
-    """A Newton step towards the most likely codes ``(cells, k)`` under a standard normal prior."""
-    one = torch.eye(codes.shape[1], dtype=codes.dtype, device=codes.device)
-    step = torch.linalg.solve(curvature + one, (slope - codes)[..., None])[..., 0]
-    return codes + step.clamp(-MAX_STEP, MAX_STEP)
-
-
-def release(codes: Tensor, curvature: Tensor) -> Tensor:
-    """Where the likelihood alone has its peak, ``(cells, k)``, given where ``climb`` has come to rest."""
-    little = LITTLE * torch.eye(codes.shape[1], dtype=codes.dtype, device=codes.device)
-    step = torch.linalg.solve(curvature + little, codes[..., None])[..., 0]
-    return codes + step.clamp(-MAX_RELEASE, MAX_RELEASE)
+def unpenalised(factors: Tensor, curvature: Tensor) -> Tensor:
+    """Peak of the likelihood alone, ``(cells, k)``, given the peak with the standard normal prior."""
+    least = LEAST_INFORMATION * torch.eye(factors.shape[1], dtype=factors.dtype, device=factors.device)
+    step = torch.linalg.solve(curvature + least, factors[..., None])[..., 0]
+    return factors + step.clamp(-MAX_RELEASE, MAX_RELEASE)

@@ -10,19 +10,20 @@ from torch import Tensor
 from scif.counts.data.sparse_counts import SparseCounts, entries
 from scif.counts.posterior.cell_scale import wide
 from scif.counts.posterior.gene_variation import combined_shape, signal_share
-from scif.counts.posterior.latent import MIN_TIME
 
-__all__ = ["Outlying", "find_outlying"]
+__all__ = ["Outliers", "find_outliers"]
 
 #: Chance that an expectation says nothing of a count, and gamma shape of what it then says, as a share of itself.
 CHANCE, SHAPE = 1e-4, 0.05
 #: Least count that is looked at, and least distance from its expectation in standard deviations, without technical
 #: noise: others do not have the least log odds that are not taken for none.
 LEAST, FAR, NEGLIGIBLE = 2.0, 4.0, -3.0
+#: Least variance of the noise: at smaller times of a path the point is the signal.
+MIN_NOISE = 0.05**2
 
 
 @dataclass(frozen=True)
-class Outlying:
+class Outliers:
     """Entries that may be outlying.
 
     Attributes
@@ -48,14 +49,14 @@ class Outlying:
         return usual.index_put(at, torch.lerp(usual[at], outlying.to(usual), self.weight))
 
 
-def find_outlying(
+def find_outliers(
     x: SparseCounts | Tensor,
     mu: Tensor,
     shape: Tensor,
-    t: Tensor,
     *,
+    noise: Tensor | None = None,
     inverse_dispersion: Tensor | None = None,
-) -> Outlying:
+) -> Outliers:
     r"""Counts for which the shape of the variation around their expectation is not to be believed.
 
     A gamma distribution has light tails: of a marker of six cells among 60,000, which varies with the shape 0.02 as
@@ -73,8 +74,8 @@ def find_outlying(
         Their expectations, ``(cells, genes)``.
     shape
         Gamma shapes of the variation around these, ``(genes,)`` or ``(cells, genes)``.
-    t
-        Times in [0, 1], ``(cells,)``.
+    noise
+        Variance of the noise as a share of that of counts, ``(cells,)``: :math:`t^2` on a path; one if not given.
     inverse_dispersion
         Technical inverse dispersion of each gene, ``(genes,)``; none beyond Poisson noise if not given.
 
@@ -82,7 +83,7 @@ def find_outlying(
     --------
     >>> import torch
     >>> x, mu = torch.tensor([[40.0, 1.0], [3.0, 0.0]]), torch.tensor([[0.003, 1.0], [2.0, 1.0]])
-    >>> found = find_outlying(x, mu, torch.tensor([0.02, 5.0]), torch.ones(2))
+    >>> found = find_outliers(x, mu, torch.tensor([0.02, 5.0]))
     >>> found.rows.tolist(), found.columns.tolist(), [round(float(share), 2) for share in found.share]
     ([0], [0], [0.95])
     """
@@ -90,8 +91,9 @@ def find_outlying(
     some = (values >= LEAST).nonzero()[:, 0]
     rows, columns, values = rows[some], columns[some], values[some]
     at_some, own = mu[rows, columns], shape[rows, columns] if shape.dim() == 2 else shape[columns]
-    # at t there is t^2 times the variance of the noise, so that x / t^2 varies as counts do
-    noise, beyond = t.clamp_min(MIN_TIME).square()[rows], values - at_some
+    # with t^2 times the variance of the noise x / t^2 varies as counts do
+    beyond = values - at_some
+    noise = torch.ones_like(beyond) if noise is None else noise.clamp_min(MIN_NOISE)[rows]
     far = beyond.square() > FAR**2 * at_some * (noise + at_some / own)
     some = (far & (beyond > 0)).nonzero()[:, 0]
     rows, columns, values, at_some, own = (part[some] for part in (rows, columns, values, at_some, own))
@@ -104,7 +106,7 @@ def find_outlying(
         odds += sign * _log_likelihood(counted, expected, combined_shape(against, technical))
     share = signal_share(expected, loose, technical)
     told = ((odds > NEGLIGIBLE) & (loose < usual)).nonzero()[:, 0]
-    return Outlying(rows[told], columns[told], odds[told].sigmoid().to(mu), share[told].to(mu))
+    return Outliers(rows[told], columns[told], odds[told].sigmoid().to(mu), share[told].to(mu))
 
 
 def _log_likelihood(x: Tensor, mu: Tensor, shape: Tensor) -> Tensor:

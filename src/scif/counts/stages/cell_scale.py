@@ -1,72 +1,85 @@
-"""How unequal cells are in what their genes vary on their own, and which genes go along with that."""
+"""Stage: how much cells differ in their dispersion."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from scif.counts.data.dataset import CountBatch
-from scif.counts.posterior.cell_scale import FINE
-from scif.counts.posterior.consistency import CountConsistency
+from scif.counts.config import CellScaleConfig
+from scif.counts.data.batch import CountBatch
+from scif.counts.data.sample import CellSample
+from scif.counts.network import CountNetwork
+from scif.counts.posterior.cell_scale import FINE, scale_posterior
+from scif.counts.posterior.estimate import believed_evidence
+from scif.counts.posterior.expectation import expectation
+from scif.counts.posterior.parameters import CellScale, Parameters
 from scif.parallel import spread
 
-__all__ = ["expectations", "fit_cell_scale"]
-
-#: Least number of cells; rounds of the scales' distribution, and of the share of genes that go along.
-CELLS, ROUNDS, SHARE_ROUNDS = 20, 30, 50
+__all__ = ["CellScaleFit", "fit_cell_scale", "learn_scales"]
 
 
-@torch.no_grad()
-def expectations(model: CountConsistency, cells: Iterable[CountBatch]) -> list[Tensor]:
-    """Expected counts at depth ``(cells, genes)`` of each minibatch."""
+@dataclass(frozen=True)
+class CellScaleFit:
+    """Distribution of the cells' scales, and how it was found.
 
-    def expected(cell: CountBatch) -> Tensor:
-        totals = cell.x.totals()
-        one = torch.ones_like(totals)
-        mu = totals[:, None] * model.rates(cell.x, one, library=cell.library, batch=cell.batch)
-        return model.at_depth(mu, one, library=cell.library, batch=cell.batch)
-
-    return list(spread(expected, cells, on=model.device))
-
-
-@torch.no_grad()
-def fit_cell_scale(model: CountConsistency, cells: Sequence[CountBatch], expected: Sequence[Tensor]) -> Tensor:
-    """Learn how the scales of cells are distributed, see ``CellScale``, by expectation maximisation.
-
-    They come from the genes that are believed to follow others.
-
-    Parameters
+    Attributes
     ----------
-    model
-        The denoiser, trained, with its genes' own variation; ``model.cell_scale`` is changed in place, unless cells
-        are fewer than :data:`CELLS`.
-    cells
-        Minibatches of counts.
-    expected
-        What :func:`expectations` gives.
-
-    Returns
-    -------
-    Scales ``(cells,)``.
+    scale
+        The distribution; None with too few cells.
+    rounds
+        Rounds of EM.
+    objective
+        Spread of the binary logarithms after each round.
+    converged
+        Whether it changed by less than the tolerance in the last round.
     """
-    scale = model.cell_scale
 
-    def found(given: tuple[CountBatch, Tensor]) -> Tensor:
-        cell, mu = given
-        return model.scale_evidence(cell.x, mu, torch.ones_like(cell.library))
+    scale: CellScale | None
+    rounds: int = 0
+    objective: tuple[float, ...] = ()
+    converged: bool = True
 
-    evidence = torch.cat(list(spread(found, zip(cells, expected, strict=True), on=model.device)), 1)
-    if evidence.shape[1] < CELLS:
-        return scale(evidence)
-    at = torch.from_numpy(FINE).to(evidence)
-    scale.centre.fill_(0.0)
-    scale.spread.fill_(0.5)
-    for _ in range(ROUNDS):
-        chance = scale.posterior(evidence)
-        mean = at @ chance
-        left = at.square() @ chance - mean.square()
-        scale.centre.copy_(mean.mean())
-        scale.spread.copy_((mean.var(correction=0) + left.mean()).clamp_min(0.0).sqrt())  # rounding may go below
-    return scale(evidence)
+    @property
+    def decision(self) -> str:
+        """What was decided, in a few words."""
+        return "too few cells" if self.scale is None else f"spread {self.scale.spread:.2f} (log2)"
+
+
+@torch.no_grad()
+def fit_cell_scale(
+    network: CountNetwork, parameters: Parameters, cells: CellSample, config: CellScaleConfig
+) -> CellScaleFit:
+    """Learn how the dispersion scales of cells are distributed, by expectation maximisation.
+
+    Genes that pass the test of shared variance inform them.
+    """
+
+    def evidence_of(batch: CountBatch) -> Tensor:
+        expected = expectation(network, parameters, batch, scale="counts").at_depth
+        return believed_evidence(parameters, batch.x, expected)
+
+    evidence = torch.cat(list(spread(evidence_of, cells, on=cells.device)), 1)
+    return learn_scales(evidence, config)
+
+
+def learn_scales(evidence: Tensor, config: CellScaleConfig) -> CellScaleFit:
+    """Fit the distribution to log-likelihoods of scales, ``(5, cells)``."""
+    if evidence.shape[1] < config.fewest_cells:
+        return CellScaleFit(None)
+    grid = torch.from_numpy(FINE).to(evidence)
+    scale, spreads, converged = CellScale(0.0, 0.5), [], False
+    for _ in range(config.max_rounds):
+        probability = scale_posterior(scale, evidence)
+        mean = grid @ probability
+        variance = grid.square() @ probability - mean.square()
+        width = (mean.var(correction=0) + variance.mean()).clamp_min(0.0).sqrt()  # rounding may go below
+        better = CellScale(float(mean.mean()), float(width))
+        moved = max(abs(better.centre - scale.centre), abs(better.spread - scale.spread))
+        scale = better
+        spreads.append(scale.spread)
+        if moved < config.tolerance:
+            converged = True
+            break
+    return CellScaleFit(scale, len(spreads), tuple(spreads), converged)

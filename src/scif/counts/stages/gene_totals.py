@@ -1,84 +1,107 @@
-"""Level of the genes that follow no others: their totals over cells are to stay what they were."""
+"""Stage: totals over cells of the genes that share no variance, which denoising keeps."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from scif.counts.data.dataset import GatheredCounts, cached_cells
-from scif.counts.posterior.consistency import CountConsistency
+from scif.counts.config import GeneTotalsConfig
+from scif.counts.data.batch import GatheredCounts, cached_cells
+from scif.counts.network import CountNetwork
+from scif.counts.posterior.expectation import profiles
 from scif.counts.posterior.gene_variation import signal_share
-from scif.counts.posterior.outliers import find_outlying
+from scif.counts.posterior.outliers import find_outliers
+from scif.counts.posterior.parameters import Parameters
 from scif.parallel import spread
 
-__all__ = ["keep_totals"]
+__all__ = ["GeneTotals", "fit_gene_totals"]
 
-#: Molecules added to both totals of a gene, and most that their ratio is made up for.
-PSEUDO, MOST = 1.0, 100.0
+
+@dataclass(frozen=True)
+class GeneTotals:
+    """Expectations of the genes that share no variance, such that their totals are kept.
+
+    Attributes
+    ----------
+    profile
+        Pooled composition, ``(genes,)``.
+    bias
+        Biases of the technical trend, ``(genes,)``; None if there is no trend.
+    """
+
+    profile: Tensor
+    bias: Tensor | None
 
 
 @torch.no_grad()
-def keep_totals(model: CountConsistency, gathered: GatheredCounts) -> None:
-    """Set the level of each gene that is not believed such that its total over cells is kept by denoising.
+def fit_gene_totals(
+    network: CountNetwork, parameters: Parameters, gathered: GatheredCounts, config: GeneTotalsConfig
+) -> GeneTotals | None:
+    """Set the expectations of genes that share no variance so that denoising keeps their totals.
 
-    Two things change it. A count that is its own estimate (``find_outlying``) is no longer a part of what
-    is expected of all cells. And where counts are not quite log-linear in depth, what they have beyond the trend is not
-    one on average over the molecules, so that estimates, that ratio times the pooled profile, would add up to less or
-    more.
+    Two things change a total. An extreme outlier count is kept as observed and is no longer part of the expectation of
+    all cells. And where counts are not quite log-linear in depth, their ratio to the trend does not average one.
 
-    Parameters
-    ----------
-    model
-        The denoiser, with its trend and with the variation of its genes.
-    gathered
-        Counts of cells.
+    Returns
+    -------
+    None if all genes share variance, or if estimates contain no gene-specific variation.
     """
-    rest = (model.credibility == 0.0).nonzero()[:, 0]
-    if len(rest) == 0 or not model.residual:
-        return
-    expected = torch.ones_like(model.profile[rest])
-    counted, usual, _, _ = _totals(model, gathered, rest, expected)
-    expected = torch.where(usual < counted, _ratio(usual, counted), 1.0)
-    sums = _totals(model, gathered, rest, expected)
-    _, _, wanted, found = sums
-    level = torch.where(model.trend.slope[rest] < 0.0, _ratio(wanted, found), 1.0)
-    model.profile[rest] *= expected * level
-    over = (model.profile @ (1.0 - model.credibility)).clamp_min(1.0)  # constants may not be more than all there is
-    model.profile /= over
-    model.trend.bias[rest] -= (level / over).log()
+    assert parameters.credibility is not None  # an earlier stage
+    genes = (parameters.credibility == 0.0).nonzero()[:, 0]
+    if len(genes) == 0 or not parameters.residual:
+        return None
+    one = torch.ones_like(parameters.profile[genes])
+    counted, usual, _, _ = _totals(network, parameters, gathered, genes, factor=one)
+    factor = torch.where(usual < counted, _ratio(usual, counted, config), 1.0)
+    _, _, wanted, estimated = _totals(network, parameters, gathered, genes, factor=factor)
+    profile, level = parameters.profile.clone(), one
+    if parameters.trend is not None:
+        level = torch.where(parameters.trend.slope[genes] < 0.0, _ratio(wanted, estimated, config), 1.0)
+    profile[genes] *= factor * level
+    over = (profile @ (1.0 - parameters.credibility)).clamp_min(1.0)  # constant shares sum to one at most
+    profile /= over
+    if parameters.trend is None:
+        return GeneTotals(profile, None)
+    bias = parameters.trend.bias.clone()
+    bias[genes] -= (level / over).log()
+    return GeneTotals(profile, bias)
 
 
-def _ratio(wanted: Tensor, found: Tensor) -> Tensor:
-    """Factor on a level, ``(genes,)``."""
-    return ((wanted + PSEUDO) / (found + PSEUDO)).clamp(1.0 / MOST, MOST)
+def _ratio(wanted: Tensor, present: Tensor, config: GeneTotalsConfig) -> Tensor:
+    """Factor on an expectation, ``(genes,)``."""
+    return ((wanted + config.pseudo) / (present + config.pseudo)).clamp(1.0 / config.most, config.most)
 
 
-def _totals(model: CountConsistency, gathered: GatheredCounts, genes: Tensor, factor: Tensor) -> Tensor:
-    """Of genes over cells, ``(4, genes)``, with ``factor`` on what is expected of them.
+def _totals(
+    network: CountNetwork, parameters: Parameters, gathered: GatheredCounts, genes: Tensor, *, factor: Tensor
+) -> Tensor:
+    """Totals of genes over cells, ``(4, genes)``, with ``factor (genes,)`` on their expectations.
 
-    Counts; those that are not outlying; what is expected at no depth; and what is estimated where nothing is outlying.
-    Cells may be a part of those of the pooled profile, so that the first and the third are not the same.
+    Those of counts, of counts that are no outliers, of depth-corrected expectations, and of estimates without outliers.
+    The cells may be a part of those of the pooled profile, so that the first and the third differ.
     """
-    counts, device = gathered.x[:, genes.cpu().numpy()], model.device
-    own = model.residual_shape[genes]
-    technical = model.technical_of(genes)
-    profiles = model.profiles[:, genes] * factor
+    counts, device = gathered.x[:, genes.cpu().numpy()], genes.device
+    own = parameters.dispersion.residual_shape[genes]
+    technical = parameters.dispersion.technical_of(genes)
+    pooled = profiles(network, parameters)[:, genes] * factor
 
-    def summed(rows: np.ndarray) -> Tensor:
-        """Of some cells."""
+    def totals_of(rows: np.ndarray) -> Tensor:
         x = torch.from_numpy(counts[rows].toarray()).to(device)
         library = torch.from_numpy(gathered.library[rows]).to(device)
-        batch, one = torch.from_numpy(gathered.batch[rows]).to(device), torch.ones_like(library)
-        level = library[:, None] * profiles[batch]
-        trend = model.trend(library, one, batch=batch, genes=genes)
-        expected = level * trend
+        batch = torch.from_numpy(gathered.batch[rows]).to(device)
+        level = library[:, None] * pooled[batch]
+        trend = parameters.trend
+        ratio = 1.0 if trend is None else trend.factor(library, batch=batch, genes=genes)
+        expected = level * ratio
         share = signal_share(expected, own, technical)
-        outlying = find_outlying(x, expected, own, one, inverse_dispersion=technical)
-        out, none = level * (1.0 - share) + x * share / trend, torch.zeros_like(outlying.weight)
-        usual, out = (outlying.into(part, none) for part in (x, out))
-        return torch.stack([x.sum(0), usual.sum(0), level.sum(0), out.sum(0)])
+        outliers = find_outliers(x, expected, own, inverse_dispersion=technical)
+        estimate, none = level * (1.0 - share) + x * share / ratio, torch.zeros_like(outliers.weight)
+        usual, estimate = (outliers.into(part, none) for part in (x, estimate))
+        return torch.stack([x.sum(0), usual.sum(0), level.sum(0), estimate.sum(0)])
 
     cells = counts.shape[0]
     pieces = np.array_split(np.arange(cells), -(-cells // cached_cells(len(genes))))
-    return torch.stack(list(spread(summed, pieces, on=device))).sum(0)
+    return torch.stack(list(spread(totals_of, pieces, on=device))).sum(0)

@@ -1,99 +1,121 @@
-"""Which genes the network is believed for: those that follow others more surely than chance would have it."""
+"""Stage: which genes share variance with others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from scipy.ndimage import median_filter
 from torch import Tensor
 
-from scif.counts.data.dataset import CountBatch, GatheredCounts
-from scif.counts.posterior.consistency import CountConsistency
+from scif.counts.config import SharedGenesConfig
+from scif.counts.data.batch import CountBatch, GatheredCounts
+from scif.counts.data.sample import CellSample
+from scif.counts.network import CountNetwork
+from scif.counts.posterior.expectation import profiles
+from scif.counts.posterior.gene_variation import signal_share
+from scif.counts.posterior.parameters import Parameters
 from scif.counts.statistics.large_genes import DEGREE
 from scif.counts.statistics.score_test import evidence
 from scif.parallel import spread
 
-__all__ = ["fit_credibility"]
+__all__ = ["SharedGenes", "fit_shared_genes"]
 
-#: Evidence that a gene must show at the least, as a standard score.
-LEAST = 1.0
-#: The same for a gene with variation of its own: as little as keeps shuffled genes uncorrelated with others.
-SURE = 2.0
-#: Share of what a gene varies that is its own, from which on this is asked for.
-OWN = 0.35
-#: Part of what genes of similar expression show that is asked for between these, and of one with variation of its own
-#: beyond the second, too: where most show much, the few that show little follow nothing, and compositions are closed,
-#: so that a little of what a dominant gene does is seen in all others.
-TYPICAL = 0.25
+
+@dataclass(frozen=True)
+class SharedGenes:
+    """Result of the test of shared variance.
+
+    Attributes
+    ----------
+    credibility
+        One for genes that pass, zero for the others, ``(genes,)``.
+    score
+        Standard score of each gene, about N(0, 1) for one that shares nothing, ``(genes,)``.
+    """
+
+    credibility: Tensor
+    score: Tensor
+
+    @property
+    def decision(self) -> str:
+        """What was decided, in a few words."""
+        return f"{int(self.credibility.sum()):,} of {len(self.credibility):,} genes share variance"
 
 
 @torch.no_grad()
-def fit_credibility(
-    model: CountConsistency, cells: Iterable[CountBatch], *, gathered: GatheredCounts, rng: np.random.Generator
-) -> Tensor:
-    r"""One for each gene whose common variation is credible, zero for the others, ``(genes,)``.
+def fit_shared_genes(
+    network: CountNetwork,
+    parameters: Parameters,
+    cells: CellSample,
+    gathered: GatheredCounts,
+    config: SharedGenesConfig,
+    *,
+    rng: np.random.Generator,
+) -> SharedGenes:
+    """Test each gene for variance that it shares with others.
 
-    There are two reasons for little evidence (``evidence``) that a gene follows others: it
-    may have too few molecules, or vary without the others. One whose counts show variation of its own has had the
-    molecules to show what it shares, too: it must show :data:`SURE`, and the part :data:`TYPICAL` of what genes of
-    similar expression show. All others must show that part, too, but never more than :data:`SURE`, nor less than
-    :data:`LEAST`. What follows the library size alone is not counted as shared.
-    How far loadings are shrunk is for :func:`~scif.counts.stages.loadings.refit_loadings` to say.
+    A gene may fail for two reasons: it has too few molecules, or it varies without the others. A gene with
+    gene-specific variation has had the molecules to show what it shares, so that more is asked of it
+    (:class:`~scif.counts.config.SharedGenesConfig`). Variance along the library size alone is not shared variance.
 
     Parameters
     ----------
-    model
-        The denoiser, with its residual shapes.
+    network, parameters
+        The trained network with provisional dispersions.
     cells
-        Minibatches of counts.
+        Cells.
     gathered
-        The same cells together.
+        The same cells put together.
+    config
+        Thresholds.
     rng
         Halves the cells.
     """
-    components = model.network.components.cpu().numpy()
-    own = _own_share(model, cells).cpu().numpy()
-    sure = evidence(gathered.x, components, batch=gathered.batch, rng=rng)
-    typical = _typical(sure, np.asarray(gathered.x.sum(0)).ravel())
-    return torch.from_numpy(sure > _asked(own, typical))
+    components = network.components.cpu().numpy()
+    own = _own_share(network, parameters, cells).cpu().numpy()
+    score = evidence(gathered.x, components, batch=gathered.batch, rng=rng)
+    typical = _typical(score, np.asarray(gathered.x.sum(0)).ravel())
+    passes = torch.from_numpy(score > threshold(own, typical, config))
+    return SharedGenes(passes.to(network.bias), torch.from_numpy(score))
 
 
-def _asked(own: np.ndarray, typical: np.ndarray) -> np.ndarray:
-    """Evidence asked for, of what is a gene's own and of what similar genes show, ``(genes,)``."""
-    part = TYPICAL * typical
-    return np.where(own > OWN, part.clip(SURE), part.clip(LEAST, SURE))
+def threshold(own: np.ndarray, typical: np.ndarray, config: SharedGenesConfig) -> np.ndarray:
+    """Score asked for, given the share of gene-specific variation and the score of similar genes, ``(genes,)``."""
+    part = config.typical_part * typical
+    return np.where(own > config.own_share, part.clip(config.sure), part.clip(config.least, config.sure))
 
 
-def _typical(sure: np.ndarray, expression: np.ndarray) -> np.ndarray:
-    """Median evidence of the genes of similar expression, ``(genes,)``."""
+def _typical(score: np.ndarray, expression: np.ndarray) -> np.ndarray:
+    """Median score of the genes of similar expression, ``(genes,)``."""
     order = expression.argsort(kind="stable")
     typical = np.empty(len(order))
-    typical[order] = median_filter(sure[order], size=2 * max(50, len(order) // 40) + 1, mode="nearest")
+    typical[order] = median_filter(score[order], size=2 * max(50, len(order) // 40) + 1, mode="nearest")
     return typical
 
 
-def _own_share(model: CountConsistency, cells: Iterable[CountBatch]) -> Tensor:
-    """Share that is a gene's own of how its denoised composition varies, ``(genes,)``; what follows depth left out."""
-    own, shared = torch.zeros(2, model.network.num_genes, dtype=torch.float32, device=model.device)
+def _own_share(network: CountNetwork, parameters: Parameters, cells: CellSample) -> Tensor:
+    """Share of gene-specific variation in the variance of denoised compositions, depth left out, ``(genes,)``."""
+    own, shared = torch.zeros(2, network.num_genes, dtype=torch.float32, device=cells.device)
     product = own.new_zeros(DEGREE + 1, len(own))
     gram = own.new_zeros(DEGREE + 1, DEGREE + 1)
+    dispersion, pooled = parameters.dispersion, profiles(network, parameters)
 
-    def found(cell: CountBatch) -> tuple[Tensor, ...]:
-        here = cell.to(model.device)
-        totals, one = here.x.totals(), torch.ones_like(here.library)
-        logits = model.network(here.x, one, library=here.library, batch=here.batch)
+    def sums_of(batch: CountBatch) -> tuple[Tensor, ...]:
+        totals, one = batch.x.totals(), torch.ones_like(batch.library)
+        logits = network(batch.x, one, library=batch.library, batch=batch.batch)
         rho = torch.softmax(logits, 1).clamp_min_(1e-20)
         mu = totals[:, None] * rho
-        # what the denoised composition has beyond the network's
-        apart = (here.x.dense() - mu).mul_(model.signal_share(mu, one)).div_(totals[:, None]).square_().sum(0)
-        common = rho - model.baseline(here.batch)
-        depth = torch.vander((totals / model.network.depth).log(), DEGREE + 1)
-        return depth.T @ common, depth.T @ depth, apart, common.square_().sum(0)
+        share = signal_share(mu, dispersion.residual_shape, dispersion.technical)
+        # gene-specific part of the denoised composition
+        specific = (batch.x.dense() - mu).mul_(share).div_(totals[:, None]).square_().sum(0)
+        common = rho - (pooled[0] if len(pooled) == 1 or batch.batch is None else pooled[batch.batch.reshape(-1)])
+        depth = torch.vander((totals / network.depth).log(), DEGREE + 1)
+        return depth.T @ common, depth.T @ depth, specific, common.square_().sum(0)
 
     sums = (product, gram, own, shared)
-    for parts in spread(found, cells, on=model.device):
+    for parts in spread(sums_of, cells, on=cells.device):
         for total, part in zip(sums, parts, strict=True):
             total += part
     ridge = 1e-6 * gram.diagonal().mean() * torch.eye(len(gram), device=gram.device)

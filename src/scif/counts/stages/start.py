@@ -9,18 +9,16 @@ import torch
 from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
+from scif.counts.config import StartConfig
 from scif.counts.network import CountStart
 from scif.parallel import spread
 
 __all__ = ["choose_width", "log_normalise", "svd_scores", "svd_start", "totals"]
 
-#: Widths to choose from.
-WIDTHS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-#: Share of the pooled profile in a reconstruction, so that a clipped zero costs much and not everything.
-POOLED_SHARE = 0.05
 
-
-def choose_width(x: sparse.csr_matrix, *, rng: np.random.Generator, entries: int = 5_000_000) -> int:
+def choose_width(
+    x: sparse.csr_matrix, *, rng: np.random.Generator, config: StartConfig | None = None, entries: int = 5_000_000
+) -> int:
     """Number of components that best predicts one part of the molecules from the other; the best of some.
 
     Parameters
@@ -29,6 +27,8 @@ def choose_width(x: sparse.csr_matrix, *, rng: np.random.Generator, entries: int
         Counts ``(cells, genes)``.
     rng
         Source of randomness.
+    config
+        Widths to choose from.
     entries
         Number of entries (cells x genes) on which widths are judged, in at most 1,000 cells.
 
@@ -36,19 +36,20 @@ def choose_width(x: sparse.csr_matrix, *, rng: np.random.Generator, entries: int
     -------
     One of the widths 2 to 64 that the data's shape allows.
     """
+    config = StartConfig() if config is None else config
     seen, hidden = _thin(x, 0.8, rng)
     keep = np.flatnonzero((totals(seen) > 0) & (totals(hidden) > 0))
     limit = min(len(keep), x.shape[1]) - 1
-    if limit < WIDTHS[0]:
+    if limit < config.widths[0]:
         return 1
     seen, hidden = seen[keep], hidden[keep]
     judged = rng.permutation(len(keep))[: int(np.clip(entries // x.shape[1], 100, 1000))]
-    gains = _gains(seen, hidden, [k for k in WIDTHS if k <= limit], judged)
+    gains = _gains(seen, hidden, [k for k in config.widths if k <= limit], judged, config.pooled_share)
     return max(gains, key=gains.__getitem__)
 
 
 def _gains(
-    seen: sparse.csr_matrix, hidden: sparse.csr_matrix, widths: list[int], judged: np.ndarray
+    seen: sparse.csr_matrix, hidden: sparse.csr_matrix, widths: list[int], judged: np.ndarray, pooled_share: float
 ) -> dict[int, float]:
     """How much better than the pooled profile each width predicts, from the molecules ``seen``, those ``hidden``."""
     left, singular, right = randomized_svd(log_normalise(seen, _depth(seen)), max(widths), n_iter=3, random_state=0)
@@ -62,7 +63,7 @@ def _gains(
         for i, k in enumerate(widths):
             rates = np.expm1(codes[:, :k] @ right[:k]).clip(0.0)
             norm = rates.sum(1).clip(1e-12)[target.row]
-            share = (1 - POOLED_SHARE) * rates[target.row, target.col] / norm + POOLED_SHARE * pooled[target.col]
+            share = (1 - pooled_share) * rates[target.row, target.col] / norm + pooled_share * pooled[target.col]
             gains[i] = target.data @ (np.log(share + 1e-9) - usual)
         return gains
 

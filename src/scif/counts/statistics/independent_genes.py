@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from scif.counts.stages.depth_trend import Trend, fit_depth_trend
+from scif.counts.statistics.depth_regression import DepthRegression, regress_on_depth
 
 __all__ = ["Pooled"]
 
@@ -28,7 +28,7 @@ class Pooled:
 
     profiles: np.ndarray
     dispersion: np.ndarray
-    trend: Trend
+    trend: DepthRegression
 
     @classmethod
     def of(
@@ -58,7 +58,7 @@ class Pooled:
         product = ((x.T @ (depth[:, None] * member)).T * profiles).sum(0)
         square = np.asarray(x.multiply(x).sum(0)).ravel() - 2.0 * product + power
         dispersion = ((square - mean) / power.clip(1e-12)).clip(0.0)
-        trend = fit_depth_trend(x, depth, member=member, profiles=profiles, dispersion=dispersion, bounds=bounds)
+        trend = regress_on_depth(x, depth, member=member, profiles=profiles, dispersion=dispersion, bounds=bounds)
         return cls(profiles.astype(np.float32), dispersion.astype(np.float32), trend)
 
     def expected(self, depth: np.ndarray, member: np.ndarray) -> np.ndarray:

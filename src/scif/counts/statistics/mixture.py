@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from scif.counts.posterior.latent import COMPONENTS, CodePosterior
+from scif.counts.posterior.latent import LatentPosterior
 from scif.counts.statistics.clusters import k_means
 
-__all__ = ["BLOCK", "CELLS", "Mixture", "like_codes"]
+__all__ = ["BLOCK", "CELLS", "Mixture", "similar_cells"]
 
+#: Components of the mixture, where there are enough cells.
+COMPONENTS = 16
 #: Cells of an average component or group at the least, and for each direction of the codes.
 CELLS = 20
 #: Largest stretch of a direction, for directions whose signal is all but lost.
@@ -44,7 +46,7 @@ class Mixture:
     @classmethod
     def clusters(cls, z: Tensor, *, most: int = COMPONENTS) -> tuple[Mixture, Tensor]:
         """Groups of like codes ``(n, k)``, and each one's group ``(n, c)``."""
-        labels, k = like_codes(z, most=most), z.shape[1]
+        labels, k = similar_cells(z, most=most), z.shape[1]
         count = int(labels.max()) + 1
         size = torch.bincount(labels, minlength=count).to(z)
         centre = z.new_zeros(count, k).index_add_(0, labels, z) / size.clamp_min(1.0)[:, None]
@@ -64,7 +66,7 @@ class Mixture:
         covariance = covariance / (size + k + 2)[:, None, None] + 1e-5 * torch.eye(k, dtype=scatter.dtype)
         return cls(size / size.sum(), centre, covariance)
 
-    def improved(self, z: Tensor, molecules: Tensor, information: Tensor) -> tuple[Mixture, Tensor]:
+    def improved(self, z: Tensor, molecules: Tensor, information: Tensor) -> tuple[Mixture, Tensor, float]:
         """A step of expectation maximisation.
 
         It is ``posterior`` and the moments of what that finds, a few cells at a time and
@@ -81,14 +83,15 @@ class Mixture:
 
         Returns
         -------
-        The mixture, and the weights of the components in each cell before the step, ``(n, c)``.
+        The mixture, the weights of the components in each cell before the step ``(n, c)``, and the mean log-likelihood
+        of a cell before the step, in nats up to a constant.
         """
         axes = self.axes(information)
         unroot = axes["unroot"].mT.contiguous()
         start = self.centre[:, None] @ unroot
         sums = [torch.zeros_like(part) for part in (self.weights, self.centre, self.covariance, self.centre)]
         size, first, second, left = sums
-        members = []
+        members, objective = [], 0.0
         for some, known in zip(z.split(BLOCK), molecules.split(BLOCK), strict=True):
             along = (some @ unroot).sub_(start)  # (c, cells, k), in the component's own axes
             looser = (known[:, None] * axes["information"][:, None]).add_(1.0)
@@ -96,7 +99,9 @@ class Mixture:
             variance = looser.reciprocal_()
             there = torch.addcmul(along, along, variance, value=-1.0)
             evidence -= torch.linalg.vecdot(along, there)
-            member = torch.softmax(evidence.mul_(0.5).T + axes["log_weights"], 1)
+            joint = evidence.mul_(0.5).T + axes["log_weights"]
+            objective += float(torch.logsumexp(joint, 1).sum())
+            member = torch.softmax(joint, 1)
             share = member.T[:, :, None]
             weighted = there * share
             size += member.sum(0)
@@ -108,7 +113,7 @@ class Mixture:
         inner = second - first[:, :, None] * mean[:, None, :] + torch.diag_embed(left)
         root = axes["root"]
         centre = self.centre + (root @ mean[:, :, None])[..., 0]
-        return Mixture.of(size, centre, root @ inner @ root.mT), torch.cat(members)
+        return Mixture.of(size, centre, root @ inner @ root.mT), torch.cat(members), objective / len(z)
 
     def moved(self, mean: Tensor, back: Tensor) -> Mixture:
         """Of the codes ``(z - mean) @ back``."""
@@ -130,7 +135,7 @@ class Mixture:
             "information": strength.clamp_min(0.0),
         }
 
-    def stretch(self, found: CodePosterior) -> Tensor:
+    def stretch(self, found: LatentPosterior) -> Tensor:
         """Optimal transport ``(c, k, k)`` of the posterior means of each component to the component itself."""
         apart = found.means - self.centre
         seen = torch.einsum("nci,ncj->cij", apart * found.weights[:, :, None], apart)
@@ -142,7 +147,7 @@ class Mixture:
         return (vectors * values.clamp_max(MAX_STRETCH)[:, None, :]) @ vectors.mT
 
 
-def like_codes(z: Tensor, *, most: int = COMPONENTS) -> Tensor:
+def similar_cells(z: Tensor, *, most: int = COMPONENTS) -> Tensor:
     """Group of each of the codes ``(n, k)``, by k-means, ``(n,)``: at most ``most``, fewer where cells are few."""
     n, k = z.shape
     count = max(1, min(most, n // CELLS))

@@ -1,0 +1,75 @@
+"""All cells for training, and held-out molecules for validation, as Lightning asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, SequentialSampler
+
+from scif.counts.data.batch import CountBatch, cached_cells
+from scif.counts.data.dataset import CountDataset
+from scif.counts.data.sparse_counts import SparseCounts, Thinned
+
+__all__ = ["CountDataModule"]
+
+
+class CountDataModule(pl.LightningDataModule):
+    """All cells for training; for validation the molecules held out of some of them.
+
+    Parameters
+    ----------
+    dataset
+        With its held-out molecules.
+    batch_size
+        Cells per minibatch.
+    seed
+        Of the order of the cells, and of how they are split.
+    split
+        How the anchor splits counts; None if there is none. On a processor that is done beside the step before, where
+        a core may be idle; a GPU does it faster by itself.
+    """
+
+    def __init__(
+        self,
+        dataset: CountDataset,
+        *,
+        batch_size: int,
+        seed: int,
+        split: Callable[[SparseCounts, torch.Generator], Thinned] | None,
+    ) -> None:
+        super().__init__()
+        self.dataset, self.batch_size, self.seed, self.split = dataset, batch_size, seed, split
+        self.n_obs = self.n_train = len(dataset)
+        self.train_idx = np.arange(len(dataset))
+        self.val_idx = np.array([], dtype=np.int64) if dataset.held_out is None else dataset.held_out.rows
+        self.n_val = len(self.val_idx)
+        self._order = torch.Generator().manual_seed(seed)
+
+    def train_dataloader(self) -> DataLoader[CountBatch]:
+        """Shuffled cells."""
+        return self.dataset.shuffled(batch_size=self.batch_size, generator=self._order, prepare=self._splitter())
+
+    def _splitter(self) -> Callable[[Any], CountBatch] | None:
+        """Splits minibatches, by numbers of its own in each process; None if that is for the anchor to do."""
+        split, trainer = self.split, self.trainer
+        assert trainer is not None  # it is there before minibatches are asked for
+        if split is None or trainer.strategy.root_device.type != "cpu":
+            return None
+        generator = torch.Generator().manual_seed(self.seed + trainer.global_rank)
+        return lambda batch: replace(batch, parts=split(batch.x, generator))
+
+    def val_dataloader(self) -> DataLoader[CountBatch] | list[Any]:
+        """Cells with held-out molecules, if any."""
+        if self.n_val == 0:
+            return []
+        cells = min(max(cached_cells(self.dataset.num_genes), 64), 512)
+        return self.dataset.loader(SequentialSampler(self.val_idx), batch_size=cells)
+
+    def transfer_batch_to_device(self, batch: CountBatch, device: torch.device, dataloader_idx: int) -> CountBatch:
+        """Move a minibatch, without the search through its fields that Lightning would make."""
+        return batch.to(device)

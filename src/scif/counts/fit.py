@@ -1,0 +1,254 @@
+"""The count method on arrays, in one call."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import torch
+
+from scif.core.noise import NegativeBinomial, NoiseModel, Poisson
+from scif.counts.config import CountConfig
+from scif.counts.consistency import CountConsistency
+from scif.counts.data.batch import cached_cells
+from scif.counts.data.dataset import CountDataset
+from scif.counts.data.held_out import hold_out
+from scif.counts.data.sample import CellSample
+from scif.counts.network import CountNetwork
+from scif.counts.options import FitOptions
+from scif.counts.posterior.parameters import Dispersion, Parameters
+from scif.counts.progress import now
+from scif.counts.recipe import STAGES, StageData, StagesDone, run_stages
+from scif.counts.report import FitReport, StageRecord
+from scif.counts.stages.dispersion import moment_dispersion
+from scif.counts.stages.initial import fit_start
+from scif.counts.stages.network import NetworkFit, fit_network, minibatch
+from scif.parallel import cores
+
+__all__ = ["CountSettings", "Fit", "fit_dataset", "refit_dataset"]
+
+
+@dataclass(frozen=True)
+class CountSettings:
+    """What a model is, apart from how it is trained.
+
+    Attributes
+    ----------
+    noise
+        ``"poisson"``, ``"nb"``, or a channel of counts.
+    n_latent
+        Number of SVD components; None to choose it by held-out molecules.
+    n_hidden, dropout_rate
+        Width and dropout of the network.
+    residual
+        Whether estimates contain gene-specific variation.
+    start
+        ``"svd"`` or ``"pooled"``.
+    seed
+        Seed of everything that is drawn.
+    config
+        Constants of the stages.
+    """
+
+    noise: str | NoiseModel = "poisson"
+    n_latent: int | None = None
+    n_hidden: int = 256
+    dropout_rate: float = 0.0
+    residual: bool = True
+    start: Literal["svd", "pooled"] = "svd"
+    seed: int = 0
+    config: CountConfig = field(default_factory=CountConfig)
+
+    @property
+    def technical(self) -> torch.Tensor | float | None:
+        """Technical inverse dispersion if it is known; None if it is to be estimated."""
+        if isinstance(self.noise, NegativeBinomial):
+            return self.noise.inverse_dispersion.detach().float()
+        return None if self.noise == "nb" else math.inf
+
+    def channel(self, parameters: Parameters) -> NoiseModel:
+        """The channel of the counts, with the technical dispersion that was found."""
+        if isinstance(self.noise, NegativeBinomial) or self.noise == "nb":
+            return NegativeBinomial(parameters.dispersion.inverse_dispersion.detach().cpu().clone())
+        return Poisson()
+
+    def build(self, num_genes: int, *, num_batches: int, width: int | None = None) -> CountConsistency:
+        """A model that is not trained."""
+        width = max(1, min(10 if width is None else width, num_genes - 1))
+        with torch.random.fork_rng():
+            torch.manual_seed(self.seed)
+            network = CountNetwork(
+                num_genes, width, hidden=self.n_hidden, num_batches=num_batches, dropout=self.dropout_rate
+            )
+        profile = torch.full((num_genes,), 1.0 / num_genes)
+        return CountConsistency(network, Parameters(profile, Dispersion.none(num_genes), residual=self.residual))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted model.
+
+    Attributes
+    ----------
+    module
+        Network and parameters.
+    report
+        What each stage did.
+    history
+        Learning curves by name.
+    network
+        How the network was trained; None after a refit.
+    """
+
+    module: CountConsistency
+    report: FitReport
+    history: dict[str, pd.DataFrame]
+    network: NetworkFit | None = None
+
+
+@cores()
+def fit_dataset(
+    dataset: CountDataset,
+    settings: CountSettings,
+    options: FitOptions,
+    *,
+    num_batches: int = 1,
+    before: Fit | None = None,
+    **trainer_options: Any,
+) -> Fit:
+    """Fit the count model: start, network, and the stages of :data:`~scif.counts.recipe.RECIPE`.
+
+    Parameters
+    ----------
+    dataset
+        All cells.
+    settings, options
+        The model, and how to train it.
+    num_batches
+        Number of batches.
+    before
+        An earlier fit from which training goes on; it stays as it is.
+    **trainer_options
+        Arguments of Lightning's trainer, and ``checkpoint_dir``.
+    """
+    config = settings.config
+    done = 0 if before is None else max((len(curve) for curve in before.history.values()), default=0)
+    seed = settings.seed + done
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        totals = dataset.gene_totals()  # a sample of cells may lack a gene
+        training = dataset
+        if options.early_stopping:
+            rng = np.random.default_rng([settings.seed, 1])  # the same molecules in every training of this model
+            training = dataset.with_held_out(hold_out(dataset, options.held_out, rng=rng, config=config.network))
+        rows = _samples(dataset, settings)
+        with training.held(rows.cells):
+            records: list[StageRecord] = []
+            if before is None:
+                begin = now()
+                module = fit_start(training, settings, totals=totals, num_batches=num_batches)
+                reference = _sample(
+                    training, rows.reference, min(minibatch(len(dataset), options, config.network), 128)
+                )
+                few = reference.first(config.dispersion.few_entries)
+                moments = moment_dispersion(module.network, module.fitted, few, technical=settings.technical)
+                module.fitted = replace(module.fitted, dispersion=moments)
+                records.append(StageRecord("start", now() - begin, f"{module.network.width} SVD components"))
+            else:
+                module = copy.deepcopy(before.module)
+            profile = torch.from_numpy(totals / totals.sum()).to(module.network.bias)
+            module.fitted = _without_stages(module.fitted, profile)
+            begin = now()
+            network = fit_network(
+                module,
+                training,
+                options,
+                config.network,
+                noise=settings.channel(module.fitted),
+                seed=seed,
+                history=None if before is None else before.history,
+                **trainer_options,
+            )
+            records.append(StageRecord("network", now() - begin, network.decision))
+            module.eval()
+            data = stage_data(training, settings, options, device=module.device, seed=seed)
+            stages = _on_one_process(module, data, settings, progress=options.progress)
+    module.fitted = stages.parameters
+    interrupted = network.interrupted or stages.interrupted
+    report = FitReport((*records, *stages.records), options.mode, interrupted)
+    return Fit(module, report, network.history, network)
+
+
+@cores()
+def refit_dataset(
+    dataset: CountDataset, settings: CountSettings, options: FitOptions, *, before: Fit, first: str
+) -> Fit:
+    """Run the stages from ``first`` on again, without training the network."""
+    done = max((len(curve) for curve in before.history.values()), default=0)
+    module = copy.deepcopy(before.module).eval()
+    data = stage_data(dataset, settings, options, device=module.device, seed=settings.seed + done)
+    with dataset.held(_samples(dataset, settings).cells):
+        config = settings.config
+        stages = run_stages(module.network, module.fitted, data, config, first=first, progress=options.progress)
+    module.fitted = stages.parameters
+    kept = tuple(r for r in before.report.stages if r.stage not in STAGES[STAGES.index(first) :])
+    return Fit(module, FitReport((*kept, *stages.records), before.report.consistency), before.history)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    cells: np.ndarray
+    reference: np.ndarray
+
+
+def _samples(dataset: CountDataset, settings: CountSettings) -> _Rows:
+    """Cells of the stages, and those of which dispersions are estimated."""
+    config = settings.config
+    many = np.sort(np.random.default_rng([settings.seed, 5]).permutation(len(dataset))[: config.start.cells])
+    count = int(np.clip(config.reference_entries // dataset.num_genes, 64, 8192))
+    reference = np.random.default_rng([settings.seed, 2]).permutation(len(dataset))[:count]
+    return _Rows(many, reference)
+
+
+def _sample(dataset: CountDataset, rows: np.ndarray, size: int, device: Any = "cpu") -> CellSample:
+    return CellSample(dataset, rows, size, torch.device(device))
+
+
+def stage_data(
+    dataset: CountDataset, settings: CountSettings, options: FitOptions, *, device: torch.device, seed: int
+) -> StageData:
+    """Cells and choices for the stages."""
+    rows = _samples(dataset, settings)
+    size = min(minibatch(len(dataset), options, settings.config.network), 128)
+    return StageData(
+        _sample(dataset, rows.cells, cached_cells(dataset.num_genes), device),
+        _sample(dataset, rows.reference, size, device),
+        settings.technical,
+        anchored=options.anchor_weight > 0,
+        prior_share=options.prior_share,
+        seed=seed,
+    )
+
+
+def _without_stages(parameters: Parameters, profile: torch.Tensor) -> Parameters:
+    """What training knows: the pooled profile and the dispersions."""
+    return Parameters(profile, parameters.dispersion, residual=parameters.residual)
+
+
+def _on_one_process(
+    module: CountConsistency, data: StageData, settings: CountSettings, *, progress: bool
+) -> StagesDone:
+    """Run the stages once, in the first process, and give all others the result."""
+    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    if not distributed or torch.distributed.get_world_size() == 1:
+        return run_stages(module.network, module.fitted, data, settings.config, progress=progress)
+    result: list[Any] = [None]
+    if torch.distributed.get_rank() == 0:
+        result = [run_stages(module.network, module.fitted, data, settings.config, progress=progress)]
+    torch.distributed.broadcast_object_list(result)
+    stages: StagesDone = result[0]
+    return stages

@@ -1,0 +1,76 @@
+"""Progress of a fit: the stage by name, and the time left."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lightning.pytorch.callbacks import Callback
+from tqdm.auto import tqdm
+
+__all__ = ["EpochProgress", "StageProgress"]
+
+
+class EpochProgress(Callback):
+    """A bar over epochs; plain lines where the output is no terminal and no notebook."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Open the bar."""
+        if trainer.is_global_zero:
+            self._bar = tqdm(total=trainer.max_epochs, desc="network", unit="epoch", **_quiet())
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+        """Advance by one epoch."""
+        if self._bar is not None:
+            loss = trainer.callback_metrics.get("validation_loss")
+            if loss is not None:
+                self._bar.set_postfix_str(f"validation loss {float(loss):.4f}", refresh=False)
+            self._bar.update()
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Close the bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+class StageProgress:
+    """A bar over stages that names the present one.
+
+    Parameters
+    ----------
+    names
+        Stages to come.
+    enabled
+        Whether to show anything.
+    """
+
+    def __init__(self, names: tuple[str, ...], *, enabled: bool) -> None:
+        self._bar: Any = tqdm(total=len(names), desc="stages", unit="stage", disable=not enabled, **_quiet())
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Name a stage while it runs."""
+        self._bar.set_description_str(name.replace("_", " "))
+        yield
+        self._bar.update()
+
+    def close(self) -> None:
+        """Close the bar."""
+        self._bar.close()
+
+
+def _quiet() -> dict[str, Any]:
+    """Options of a bar: a line a second on a terminal, one in ten seconds in a log."""
+    return {"file": sys.stdout, "mininterval": 0.5 if sys.stdout.isatty() else 10.0, "leave": True}
+
+
+def now() -> float:
+    """Seconds of a clock that never goes back."""
+    return time.perf_counter()

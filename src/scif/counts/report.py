@@ -1,0 +1,106 @@
+"""Record of a fit: what each stage did, how long it took, and whether it converged."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+
+__all__ = ["FitReport", "StageRecord"]
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """One stage of a fit.
+
+    Attributes
+    ----------
+    stage
+        Its name.
+    seconds
+        Wall-clock seconds.
+    decision
+        What it decided, in a few words.
+    rounds
+        Rounds of an iterative stage.
+    objective
+        Objective after each round.
+    converged
+        Whether the iteration reached its tolerance; None for a stage in one step.
+    error
+        Why it failed; empty if it did not.
+    """
+
+    stage: str
+    seconds: float
+    decision: str = ""
+    rounds: int = 0
+    objective: tuple[float, ...] = ()
+    converged: bool | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """Record of a fit, one line a stage; :meth:`to_frame` gives a table.
+
+    Attributes
+    ----------
+    stages
+        Stages in the order in which they ran.
+    consistency
+        How inverse consistency was imposed: ``"em"``, ``"gradient"``, ``"both"`` or ``"none"``.
+    interrupted
+        Whether the fit was stopped by hand.
+
+    Examples
+    --------
+    >>> FitReport((StageRecord("network", 1.5, "9 epochs"),), "em")
+    Fit with consistency by em, 1.5 s
+      network             1.5 s  9 epochs
+    """
+
+    stages: tuple[StageRecord, ...]
+    consistency: str
+    interrupted: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of all stages."""
+        return sum(stage.seconds for stage in self.stages)
+
+    def __getitem__(self, stage: str) -> StageRecord:
+        """The last record of a stage, by name."""
+        for record in reversed(self.stages):
+            if record.stage == stage:
+                return record
+        msg = f"{stage!r} is no stage of this fit, which has {', '.join(record.stage for record in self.stages)}."
+        raise KeyError(msg)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a stage."""
+        rows = [
+            asdict(stage) | {"objective": stage.objective[-1] if stage.objective else None} for stage in self.stages
+        ]
+        return pd.DataFrame(rows).set_index("stage")
+
+    def to_json(self) -> str:
+        """As text that :meth:`from_json` reads."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> FitReport:
+        """Read what :meth:`to_json` wrote."""
+        facts = json.loads(text)
+        stages = tuple(StageRecord(**(stage | {"objective": tuple(stage["objective"])})) for stage in facts["stages"])
+        return cls(stages, facts["consistency"], facts["interrupted"])
+
+    def __repr__(self) -> str:
+        head = f"Fit with consistency by {self.consistency}, {self.seconds:.1f} s"
+        lines = [head + (", interrupted" if self.interrupted else "")]
+        for stage in self.stages:
+            said = f"failed: {stage.error}" if stage.error else stage.decision
+            rounds = f" ({stage.rounds} rounds{'' if stage.converged else ', not converged'})" if stage.rounds else ""
+            lines.append(f"  {stage.stage:<16s}{stage.seconds:7.1f} s  {said}{rounds}")
+        return "\n".join(lines)

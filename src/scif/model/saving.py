@@ -1,0 +1,226 @@
+"""Saving and loading a count model: tensors as safetensors, everything else as JSON; nothing is unpickled."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import torch
+from anndata import AnnData
+
+from scif import modelfile
+from scif.core.noise import Multinomial, NegativeBinomial, NoiseModel, Poisson
+from scif.counts.config import CountConfig
+from scif.counts.fit import CountSettings, Fit
+from scif.counts.frozen import flatten, restore
+from scif.counts.options import FitOptions
+from scif.counts.posterior.parameters import Parameters
+from scif.counts.report import FitReport
+from scif.model.registry import as_json, from_json
+
+__all__ = ["FILE", "KIND", "SaveMixin"]
+
+#: Name of the model file in its folder, and what the file says it holds.
+FILE, KIND = "model.scif", "model.ICM"
+_ADATA, _PICKLE = "adata.h5ad", "model.pt"
+
+
+class SaveMixin:
+    """Model files are data."""
+
+    def save(
+        self,
+        dir_path: str | Path,
+        prefix: str | None = None,
+        overwrite: bool = False,
+        save_anndata: bool = False,
+        **anndata_write_kwargs: Any,
+    ) -> None:
+        """Save the model to a folder.
+
+        The file appears under its name only when it is whole: a save that fails or is killed leaves an earlier model
+        as it was.
+
+        Parameters
+        ----------
+        dir_path
+            Folder, which is made if absent.
+        prefix
+            Beginning of the files' names.
+        overwrite
+            Whether to replace a model that is there.
+        save_anndata
+            Whether to write the data beside the model.
+        **anndata_write_kwargs
+            Arguments of :meth:`anndata.AnnData.write_h5ad`.
+
+        Raises
+        ------
+        FileExistsError
+            If there is a model and ``overwrite`` is false.
+        """
+        folder, before = Path(dir_path), prefix or ""
+        path = folder / f"{before}{FILE}"
+        if path.exists() and not overwrite:
+            msg = f"{str(path)!r} exists; choose another folder or pass overwrite=True."
+            raise FileExistsError(msg)
+        self._check_if_trained(warn=False)  # type: ignore[attr-defined]
+        folder.mkdir(parents=True, exist_ok=True)
+        if save_anndata:
+            if self.adata is None:  # type: ignore[attr-defined]
+                msg = "this model was loaded without data; save it with save_anndata=False."
+                raise ValueError(msg)
+            temporary = folder / f".{before}{_ADATA}.{os.getpid()}"
+            try:
+                self.adata.write_h5ad(temporary, **anndata_write_kwargs)  # type: ignore[attr-defined]
+                temporary.replace(folder / f"{before}{_ADATA}")
+            finally:
+                temporary.unlink(missing_ok=True)
+        tensors, facts = self._contents()
+        modelfile.write(path, kind=KIND, tensors=tensors, facts=facts, overwrite=overwrite)
+
+    def _contents(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        """Tensors and facts of a trained model."""
+        model: Any = self
+        settings, fit = model.settings, model._fit
+        tensors = {f"network.{name}": value.detach().cpu() for name, value in model.module.network.state_dict().items()}
+        more, parameters = flatten(model.module.fitted, prefix="fitted.")
+        noise, inverse_dispersion = _noise_facts(settings.noise)
+        if inverse_dispersion is not None:
+            tensors["noise.inverse_dispersion"] = inverse_dispersion
+        facts = {
+            "noise": noise,
+            "settings": {name: getattr(settings, name) for name in _SETTINGS},
+            "config": as_json(settings.config),
+            "width": model.module.network.width,
+            "options": {name: getattr(model._options, name) for name in _OPTIONS},
+            "parameters": parameters,
+            "registry": as_json(model.registry_),
+            "genes": model.gene_names_,
+            "factor_unit": model.factor_unit_,
+            "collapse": as_json(model.collapse_),
+            "report": fit.report.to_json(),
+            "history": {name: _curve(curve) for name, curve in fit.history.items()},
+            "trained_on": {"cells": int(model.summary_stats.n_cells), "genes": len(model.gene_names_)},
+        }
+        return tensors | more, facts
+
+    @classmethod
+    def load(
+        cls,
+        dir_path: str | Path,
+        adata: AnnData | bool | None = None,
+        accelerator: str = "auto",
+        device: int | str = "auto",
+        prefix: str | None = None,
+    ) -> Any:
+        """Load a model that :meth:`save` wrote.
+
+        Parameters
+        ----------
+        dir_path
+            Its folder.
+        adata
+            Data to go on with, which is set up as the model's was; the data beside the model if None, and no data if
+            False.
+        accelerator, device
+            Where the model goes: ``"auto"`` is a GPU if there is one.
+        prefix
+            Beginning of the files' names.
+
+        Raises
+        ------
+        ModelFileError
+            If there is no model, or its file is damaged, a pickle, or of another class or schema.
+        """
+        folder, before = Path(dir_path), prefix or ""
+        path = folder / f"{before}{FILE}"
+        _check_present(folder, path, before)
+        contents = modelfile.read(path, kind=KIND)
+        if adata is None and (folder / f"{before}{_ADATA}").exists():
+            adata = ad.read_h5ad(folder / f"{before}{_ADATA}")
+        data = adata if isinstance(adata, AnnData) else None
+        with modelfile.refuse_errors(path):
+            registry = from_json(contents.facts["registry"])
+            settings = _settings(contents)
+        if data is not None:
+            cls.setup_anndata(data, source_registry=registry, **registry["setup_args"])  # type: ignore[attr-defined]
+        with modelfile.refuse_errors(path):
+            model = cls._restored(data, registry, settings, contents)
+        model.to_device(_device(accelerator, device))
+        return model
+
+    @classmethod
+    def _restored(cls, data: AnnData | None, registry: dict[str, Any], settings: CountSettings, contents: Any) -> Any:
+        facts, tensors = contents.facts, contents.tensors
+        names = ("n_latent", "n_hidden", "dropout_rate", "residual", "start", "seed", "config")
+        chosen = {name: getattr(settings, name) for name in names}
+        model: Any = cls(data, settings.noise, **chosen, registry=registry)  # type: ignore[call-arg]
+        batches = int(model.summary_stats.n_batch)
+        module = settings.build(len(model.gene_names_), num_batches=batches, width=facts["width"])
+        state = {name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")}
+        module.network.load_state_dict(state)
+        module.fitted = restore(Parameters, tensors, facts["parameters"], prefix="fitted.")
+        history = {name: _frame(name, curve) for name, curve in facts["history"].items()}
+        model._fit = Fit(module.eval(), FitReport.from_json(facts["report"]), history)
+        model._options = FitOptions(**facts["options"])
+        model.module, model.history_, model.is_trained_ = module, history, True
+        model.factor_unit_, model.collapse_ = facts["factor_unit"], from_json(facts["collapse"])
+        return model
+
+
+_SETTINGS = ("n_latent", "n_hidden", "dropout_rate", "residual", "start", "seed")
+_OPTIONS = ("anchor_weight", "consistency", "consistency_weight", "num_steps", "batch_size", "held_out", "seed")
+
+
+def _settings(contents: modelfile.ModelFile) -> CountSettings:
+    noise = contents.facts["noise"]
+    channel: str | NoiseModel = noise
+    if noise == "NegativeBinomial":
+        channel = NegativeBinomial(contents.tensors["noise.inverse_dispersion"])
+    elif noise in ("Poisson", "Multinomial"):
+        channel = Poisson() if noise == "Poisson" else Multinomial()
+    config: CountConfig = from_json(contents.facts["config"])
+    return CountSettings(channel, **contents.facts["settings"], config=config)
+
+
+def _noise_facts(noise: str | NoiseModel) -> tuple[str, torch.Tensor | None]:
+    if isinstance(noise, str):
+        return noise, None
+    if isinstance(noise, NegativeBinomial):
+        return "NegativeBinomial", noise.inverse_dispersion.detach().cpu()
+    return type(noise).__name__, None
+
+
+def _check_present(folder: Path, path: Path, before: str) -> None:
+    if path.exists():
+        return
+    if (folder / f"{before}{_PICKLE}").exists():
+        msg = (
+            f"{str(folder)!r} holds {_PICKLE}, a pickle of scvi-tools or of an earlier scif, which can run code when "
+            "it is read. Train and save the model again, or, if you trust the file, convert it once with "
+            "'scif convert-model --trust FOLDER'."
+        )
+        raise modelfile.ModelFileError(msg)
+    msg = f"{str(folder)!r} has no {path.name}; pass the folder that model.save() was given."
+    raise modelfile.ModelFileError(msg)
+
+
+def _device(accelerator: str, device: int | str) -> torch.device:
+    if accelerator == "auto":
+        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    kind = "cuda" if accelerator == "gpu" else accelerator
+    return torch.device(kind) if device == "auto" or kind == "cpu" else torch.device(f"{kind}:{device}")
+
+
+def _curve(curve: pd.DataFrame) -> dict[str, list[float]]:
+    return {"epoch": [int(i) for i in curve.index], "value": curve.iloc[:, 0].astype(float).tolist()}
+
+
+def _frame(name: str, curve: dict[str, list[float]]) -> pd.DataFrame:
+    index = pd.Index(np.asarray(curve["epoch"], dtype=int), name="epoch")
+    return pd.DataFrame({name: np.asarray(curve["value"], dtype=float)}, index=index)

@@ -161,7 +161,7 @@ def fit_dataset(
             else:
                 module = copy.deepcopy(before.module)
             profile = torch.from_numpy(totals / totals.sum()).to(module.network.bias)
-            module.fitted = _without_stages(module.fitted, profile)
+            module.fitted = _without_stages(module.fitted, profile, options.prior_share)
             begin = now()
             network = fit_network(
                 module,
@@ -234,9 +234,9 @@ def stage_data(
     )
 
 
-def _without_stages(parameters: Parameters, profile: torch.Tensor) -> Parameters:
+def _without_stages(parameters: Parameters, profile: torch.Tensor, prior_share: float) -> Parameters:
     """What training knows: the pooled profile and the dispersions."""
-    return Parameters(profile, parameters.dispersion, residual=parameters.residual)
+    return Parameters(profile, parameters.dispersion, residual=parameters.residual, prior_share=prior_share)
 
 
 def _on_one_process(

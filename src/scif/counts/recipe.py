@@ -179,6 +179,7 @@ RECIPE = (
     Stage("depth_trend", _depth_trend, lambda p, fit: replace(p, trend=fit.trend)),
     Stage("loadings", _loadings, lambda p, fit: replace(p, loadings=fit.loadings), needs_anchor=True),
     Stage("latent_prior", _latent_prior, lambda p, fit: replace(p, prior=fit.prior), needs_anchor=True),
+    Stage("first_cell_scale", _cell_scale, lambda p, fit: replace(p, cell_scale=fit.scale)),
     Stage("dispersion", _dispersion, lambda p, fit: replace(p, dispersion=fit)),
     Stage("cell_scale", _cell_scale, lambda p, fit: replace(p, cell_scale=fit.scale)),
     Stage("gene_totals", _gene_totals, _with_totals),
@@ -213,7 +214,7 @@ def reset(parameters: Parameters, first: str) -> Parameters:
         trend=trend if "depth_trend" in kept else None,
         loadings=parameters.loadings if "loadings" in kept else None,
         prior=parameters.prior if "latent_prior" in kept else None,
-        cell_scale=parameters.cell_scale if "cell_scale" in kept else None,
+        cell_scale=parameters.cell_scale if "first_cell_scale" in kept else None,
     )
 
 

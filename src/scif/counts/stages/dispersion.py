@@ -14,7 +14,8 @@ from scif.counts.data.entry_sums import EntrySums
 from scif.counts.data.sample import CellSample
 from scif.counts.data.sparse_counts import Thinned
 from scif.counts.network import CountNetwork
-from scif.counts.posterior.expectation import composition
+from scif.counts.posterior.estimate import scales
+from scif.counts.posterior.expectation import at_depth, composition
 from scif.counts.posterior.parameters import MAX_SHAPE, Dispersion, Parameters
 from scif.counts.statistics.shape_grid import GRID, posterior_shapes
 from scif.counts.statistics.technical import divided
@@ -44,7 +45,8 @@ def fit_dispersion(
 
     The likelihood of the hidden molecules is evaluated on a grid of gamma shapes. A gene's dispersion is its posterior
     mean under a prior that genes of similar expression share. Hidden and visible molecules of a cell share technical
-    dispersion, so that thinning measures the total; the technical part is divided out afterwards.
+    dispersion, so that thinning measures the total; the technical part is divided out afterwards. With scales of the
+    cells it is the shape in a cell of scale one; the visible molecules give each cell's scale.
 
     Parameters
     ----------
@@ -65,6 +67,9 @@ def fit_dispersion(
     loss = torch.zeros(len(GRID), network.num_genes, dtype=torch.float64)
     expression = torch.zeros(network.num_genes, dtype=torch.float64)
 
+    believed = parameters.credibility
+    scaled = torch.ones_like(network.bias, dtype=torch.bool) if believed is None else believed > 0
+
     def thinned() -> Iterator[tuple[CountBatch, Thinned]]:
         """Draw in the order of the cells."""
         for _ in range(times):
@@ -77,18 +82,21 @@ def fit_dispersion(
         visible = CountBatch(parts.a, batch.batch, batch.ratio)
         seen, hidden = parts.a.totals().clamp_min(1e-6), parts.b.totals()
         mu = seen[:, None] * composition(network, parameters, visible)
+        scale = scales(parameters, parts.a, at_depth(parameters, mu, visible))
         expected = mu.sum(0).cpu()
         # both parts store the same entries
         rate, rows, columns, values = hidden / seen, parts.a.rows, parts.a.columns, parts.a.values
-        inverse, share = mu.clamp_min(1e-20).reciprocal_(), mu
+        inverse, share = mu.clamp_min(1e-20).reciprocal_().mul_(torch.where(scaled, scale[:, None], 1.0)), mu
+        rates, scale_at = torch.stack([rate, rate * scale]), torch.where(scaled[columns], scale[rows], 1.0)
         inverse_at, of_genes = inverse[rows, columns], EntrySums(rows, columns, mu.shape, axis=0)
         losses = []
         for shape in GRID.tolist():
-            # the posterior mean is mu (visible + shape) / (mu + shape) = share (visible + shape)
+            # the posterior mean is mu (visible + s shape) / (mu + s shape) = share (visible + s shape)
             torch.mul(inverse, shape, out=share).add_(1.0).reciprocal_()
             at_entries = (inverse_at * shape).add_(1.0).reciprocal_()
-            log_mean = (at_entries * (values + shape)).clamp_min(1e-12).log()
-            expected_loss = shape * (rate @ share)
+            log_mean = (at_entries * (values + shape * scale_at)).clamp_min(1e-12).log()
+            alike, unlike = rates @ share
+            expected_loss = shape * torch.where(scaled, unlike, alike)
             losses.append(expected_loss + of_genes(at_entries * values * rate[rows] - parts.b.values * log_mean))
         return torch.stack(losses).cpu(), expected
 

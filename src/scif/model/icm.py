@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
@@ -24,12 +25,12 @@ from scif.counts.data.held_out import hold_out
 from scif.counts.network import CountNetwork
 from scif.counts.objective import CountAnchor
 from scif.counts.posterior.consistency import CountConsistency
-from scif.counts.stages.batches import batch_start
+from scif.counts.stages.batches import fit_batches, reference_profile, start_rows
 from scif.counts.stages.dispersion import MANY_ENTRIES, few, moment_variation
 from scif.counts.stages.network import CountPlan
-from scif.counts.stages.start import choose_width, svd_scores, svd_start
+from scif.counts.stages.start import choose_width, svd_start
 from scif.model.arguments import check_model, check_training
-from scif.model.checks import check_setup
+from scif.model.checks import check_setup, refuse_covariates
 from scif.model.feature_types import check_feature_types
 from scif.model.fields import CountField
 from scif.model.getters import DenoiseMixin
@@ -154,7 +155,9 @@ class ICM(SurfaceMixin, DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass)
         layer
             Layer that holds raw counts; ``X`` if not given.
         batch_key
-            Column of ``obs`` that names each cell's batch.
+            Column of ``obs`` that names each cell's batch. Each batch has an offset for every gene, found among cells
+            of like clusters (:func:`~scif.counts.stages.batches.fit_batches`). Several keys are crossed into one
+            column; covariates of other kinds are refused.
         size_factor_key
             Column of ``obs`` with positive size factors. A cell's library size is then its size factor times the
             counts per unit of size factor over all cells, instead of its sum.
@@ -167,6 +170,7 @@ class ICM(SurfaceMixin, DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass)
             If counts are negative, not finite or log-transformed, cells have no counts, gene names repeat, a key is
             absent, features are not all of one kind, or there are no cells or genes. Names what is wrong.
         """
+        refuse_covariates(kwargs)
         setup_method_args = cls._get_setup_method_args(**locals())
         check_setup(adata, layer=layer, batch_key=batch_key, size_factor_key=size_factor_key)
         check_feature_types(adata)
@@ -242,18 +246,19 @@ class ICM(SurfaceMixin, DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass)
         seed = self.seed + done
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            every = CountDataset(self.adata_manager).gene_totals()  # those drawn below may lack a gene
+            by_batch = CountDataset(self.adata_manager).gene_totals()  # the cells drawn below may lack a gene
+            every = by_batch.sum(0)
             dataset = self._training_data(held_out if early_stopping else 0.0, float(every.sum()))
             reference = self._reference(dataset, batch_size)
             many = np.sort(np.random.default_rng([self.seed, 5]).permutation(num_cells)[:START_CELLS])
             if not self.is_trained_:
-                self._start(dataset, reference, every)
+                self._start(dataset, reference, by_batch)
             plan = {
                 "noise": self._channel(),
                 "reference": reference,
                 "cells": partial(dataset.batches, many, batch_size=cached_cells(len(self.gene_names_))),
                 "technical": self._technical(),
-                "profile": torch.from_numpy(every / every.sum()),
+                "profile": torch.from_numpy(self._reference_profile(by_batch)),
                 "anchor_weight": anchor_weight,
                 "consistency_weight": consistency_weight,
                 "num_steps": num_steps,
@@ -352,23 +357,42 @@ class ICM(SurfaceMixin, DenoiseMixin, UnsupervisedTrainingMixin, BaseModelClass)
         with dataset.held(rows):
             return list(dataset.batches(rows, batch_size=min(batch_size, 128)))
 
-    def _start(self, dataset: CountDataset, reference: list[CountBatch], every: np.ndarray) -> None:
-        """Bring the module to where training starts; ``every`` has the genes' totals over all cells."""
+    def _reference_profile(self, by_batch: np.ndarray) -> np.ndarray:
+        """Pooled composition of the average batch from the genes' totals in each batch, ``(genes,)``."""
+        offset = self.module.network.batch_offset
+        if offset is None:
+            every: np.ndarray = by_batch.sum(0)
+            return every / every.sum()
+        return reference_profile(by_batch, offset[: len(by_batch)].cpu().numpy())
+
+    def _start(self, dataset: CountDataset, reference: list[CountBatch], by_batch: np.ndarray) -> None:
+        """Bring the module to where training starts; ``by_batch`` has the genes' totals in each batch."""
+        every = by_batch.sum(0)
         rng = np.random.default_rng([self.seed, 3])
-        rows = np.sort(rng.permutation(len(dataset))[:START_CELLS])
+        rows = start_rows(rng.permutation(len(dataset)), START_CELLS, dataset.batch)
         x = dataset.training_counts(rows)
         most = max(1, min(x.shape) - 1)
-        width = choose_width(x, rng=rng) if self._asked_width is None else self._asked_width
+        batch, offset, batches = None, None, None
+        if dataset.batch is not None:
+            batch = dataset.batch[rows]
+            batches = fit_batches(x, batch, num_batches=int(self.summary_stats.n_batch), rng=rng)
+            batches.warn(self._batches())
+            offset = batches.offset
+        width = self._asked_width
+        if width is None:
+            width = choose_width(x, rng=rng, batch=batch, offset=offset)
         self.module = self._build(min(width, most))
         self.init_params_["non_kwargs"]["n_latent"] = self.module.network.width  # a saved model knows its shape
         network = self.module.network
         seen = every if dataset.held_out is None else every - np.asarray(dataset.held_out[1].sum(0)).ravel()
         seen = np.where(every > 0, seen.clip(0.5), 0.0)  # the network could not come back from nothing
-        start = svd_start(x, network.width, profile=seen, rng=rng)
+        if batches is not None:
+            network.set_batches(torch.from_numpy(batches.offset), torch.from_numpy(batches.present))
+        start = svd_start(x, network.width, profile=seen, rng=rng, batch=batch, offset=offset)
+        if batches is not None:  # the bias is that of the average batch
+            ratio = reference_profile(by_batch, batches.offset) / (every / every.sum()).clip(1e-30)
+            start = replace(start, profile=start.profile * torch.from_numpy(ratio).to(start.profile))
         network.start_from(start)
-        if dataset.batch is not None:
-            batches = batch_start(x, svd_scores(x, start), dataset.batch[rows], network.num_batches)
-            network.start_batches(batches.shift, batches.offset)
         if self.start == "pooled":
             with torch.no_grad():
                 network.loadings.normal_(std=0.02)

@@ -121,13 +121,12 @@ class CountConsistency(nn.Module):
         *,
         library: Tensor,
         batch: Tensor | None = None,
-        target_batch: Tensor | None = None,
         kind: Literal["mean", "transport"] = "mean",
     ) -> Tensor:
         """Composition over genes ``(cells, genes)`` of what genes share; ``transport`` keeps its variance."""
-        network, to = self.network, batch if target_batch is None else target_batch
+        network = self.network
         latent = network.latent(x, t, library=library, batch=batch)
-        offset = network.offset(to, latent)
+        offset = network.offset(batch, latent)
         rho = torch.softmax(network.decode(latent, offset), 1)
         transported = kind == "transport" and self.prior.fitted
         share = TRANSPORTED if transported else float(self.prior_share)
@@ -136,12 +135,20 @@ class CountConsistency(nn.Module):
             codes = self.prior.transported(posterior) if transported else posterior.mean()
             other = torch.softmax(self.prior.logits(codes, offset=offset, loose=transported), 1)
             rho = mean_composition(x, rho, other, share=share, dispersion=self.dispersion)
-        constant = self.constant(to)
+        constant = self.constant(batch)
         if constant is None:
             return rho
         varying = rho * self.credibility
         left = 1.0 - constant.sum(-1, keepdim=True)
         return varying * (left / varying.sum(1, keepdim=True).clamp_min(1e-12)) + constant
+
+    def _moved(self, mu: Tensor, batch: Tensor | None, target: Tensor) -> Tensor:
+        """Expectations as they would be in another batch, with the same sums, ``(cells, genes)``."""
+        own, other = (self.network.offset(codes, mu) for codes in (batch, target))
+        if own is None or other is None:
+            return mu
+        moved = mu * torch.exp(other - own)
+        return moved * (mu.sum(1) / moved.sum(1).clamp_min(1e-12))[:, None]
 
     def _codes(
         self, x: SparseCounts | Tensor, t: Tensor, latent: Tensor, batch: Tensor | None, *, own: bool = False
@@ -161,7 +168,7 @@ class CountConsistency(nn.Module):
         """Pooled composition of each batch, ``(batches, genes)``."""
         if self.network.batch_offset is None:
             return self.profile[None]
-        return torch.softmax(self.profile.clamp_min(1e-12).log() + self.network.batch_offset.weight, 1)
+        return torch.softmax(self.profile.clamp_min(1e-12).log() + self.network.batch_offset[:-1], 1)
 
     @property
     def _all_believed(self) -> bool:
@@ -309,7 +316,8 @@ class CountConsistency(nn.Module):
         library
             Library sizes ``(cells,)``; the sums of ``x`` if not given.
         batch, target_batch
-            Batch codes of the cells, and the batch to express the result in.
+            Batch codes of the cells, and the batch to express the result in; the number of batches stands for their
+            average.
         kind
             Posterior mean, or its distribution-keeping counterpart.
         """
@@ -321,8 +329,7 @@ class CountConsistency(nn.Module):
         mu = library[:, None] * self.rates(x, times, library=library, batch=batch, kind=kind)
         moved = None
         if target_batch is not None:
-            moved = self.rates(x, times, library=library, batch=batch, target_batch=target_batch, kind=kind)
-            moved = library[:, None] * moved
+            moved = self._moved(mu, batch, target_batch)
         out = self.combine(
             x, mu, times, library=library, batch=batch, target_batch=target_batch, moved=moved, kind=kind
         )

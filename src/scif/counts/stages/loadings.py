@@ -106,7 +106,7 @@ def whiten_codes(model: CountConsistency, cells: Callable[[], Iterable[CountBatc
     for cell in cells():
         here = cell.to(model.device)
         codes.append(network.latent(here.x, torch.ones_like(here.library), library=here.library, batch=here.batch))
-        scores.append(network.scores(here.x, here.library))
+        scores.append(network.scores(here.x, here.library, batch=here.batch))
     latent = torch.cat(codes)
     z, f = latent.cpu().double(), torch.cat(scores).cpu().double()
     centre = z.mean(0)

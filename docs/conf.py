@@ -105,7 +105,7 @@ MODULES = [
     "model",
     "fields.images",
     "fields.fluids",
-    "datasets",
+    "datasets", "modelfile",
     "metrics",
     "pp",
     "pl",

@@ -106,6 +106,7 @@ MODULES = [
     "fields.images",
     "fields.fluids",
     "datasets",
+    "modelfile",
     "metrics",
     "pp",
     "pl",

@@ -63,7 +63,6 @@ class CountConsistency(nn.Module):
         *,
         library: Tensor | None = None,
         batch: Tensor | None = None,
-        target_batch: Tensor | None = None,
         kind: Kind = "mean",
     ) -> Tensor:
         """Expected counts ``(cells, genes)``.
@@ -76,14 +75,14 @@ class CountConsistency(nn.Module):
             Times in [0, 1], one for all or ``(cells,)``.
         library
             Library sizes ``(cells,)``; the sums of ``x`` if not given.
-        batch, target_batch
-            Batch codes of the cells, and the batch to express the result in.
+        batch
+            Batch codes of the cells.
         kind
             Posterior mean, or its distribution-keeping counterpart.
         """
         library = library_sizes(x) if library is None else library
         times = batch_times(t, library[:, None])
-        logits = self.network(x, times, library=library, batch=batch, target_batch=target_batch)
+        logits = self.network(x, times, library=library, batch=batch)
         mu = library[:, None] * torch.softmax(logits, 1)
         shape = self.fitted.own(self.fitted.dispersion.residual_shape)
         out = combine(

@@ -34,7 +34,8 @@ class Denoising:
     estimator
         ``"mean"``, ``"transport"`` or ``"sample"``.
     target
-        Batch code to express all cells in; their own if None.
+        Codes of the batches to express all cells in, over which results are averaged; their own if None. The number of
+        batches stands for the average batch.
     library_size
         Sum of each result over all genes: a number; ``"observed"`` is the sum of the cell's counts; the library size of
         the model, which size factors change, if ``"latent"`` or None.
@@ -45,7 +46,7 @@ class Denoising:
     """
 
     estimator: Estimator = "mean"
-    target: int | None = None
+    target: tuple[int, ...] | None = None
     library_size: float | Literal["observed", "latent"] | None = None
     n_samples: int = 1
     return_mean: bool = True
@@ -99,9 +100,17 @@ def cell_scale_blocks(
 
 
 def _estimates(module: CountConsistency, cells: CountBatch, asked: Denoising) -> Tensor:
-    target = None if asked.target is None else torch.full_like(cells.x.totals(), asked.target, dtype=torch.long)
     kind: Literal["mean", "transport"] = "transport" if asked.estimator == "transport" else "mean"
-    value = estimate(module.network, module.fitted, cells, target=target, kind=kind)
+
+    def expressed(code: int | None) -> Tensor:
+        target = None if code is None else torch.full_like(cells.library, code, dtype=torch.long)
+        return estimate(module.network, module.fitted, cells, target=target, kind=kind)
+
+    targets = (None,) if asked.target is None else asked.target
+    value = expressed(targets[0])
+    for code in targets[1:]:
+        value += expressed(code)
+    value /= len(targets)
     size = _library_sizes(cells, asked.library_size)
     return value if size is None else value * (size / cells.library)[:, None]
 

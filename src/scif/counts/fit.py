@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -25,7 +26,7 @@ from scif.counts.progress import now
 from scif.counts.recipe import STAGES, StageData, StagesDone, run_stages
 from scif.counts.report import FitReport, StageRecord
 from scif.counts.stages.dispersion import moment_dispersion
-from scif.counts.stages.initial import fit_start
+from scif.counts.stages.initial import average_profile, fit_start
 from scif.counts.stages.network import NetworkFit, fit_network, minibatch
 from scif.parallel import cores
 
@@ -116,7 +117,7 @@ def fit_dataset(
     settings: CountSettings,
     options: FitOptions,
     *,
-    num_batches: int = 1,
+    batches: Sequence[object] = ("all",),
     before: Fit | None = None,
     **trainer_options: Any,
 ) -> Fit:
@@ -128,8 +129,8 @@ def fit_dataset(
         All cells.
     settings, options
         The model, and how to train it.
-    num_batches
-        Number of batches.
+    batches
+        Names of the batches, in the order of their codes.
     before
         An earlier fit from which training goes on; it stays as it is.
     **trainer_options
@@ -140,7 +141,7 @@ def fit_dataset(
     seed = settings.seed + done
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        totals = dataset.gene_totals()  # a sample of cells may lack a gene
+        totals = dataset.gene_totals()  # by batch; a sample of cells may lack a gene
         training = dataset
         if options.early_stopping:
             rng = np.random.default_rng([settings.seed, 1])  # the same molecules in every training of this model
@@ -150,7 +151,7 @@ def fit_dataset(
             records: list[StageRecord] = []
             if before is None:
                 begin = now()
-                module = fit_start(training, settings, totals=totals, num_batches=num_batches)
+                module = fit_start(training, settings, totals=totals, batches=batches)
                 reference = _sample(
                     training, rows.reference, min(minibatch(len(dataset), options, config.network), 128)
                 )
@@ -160,7 +161,7 @@ def fit_dataset(
                 records.append(StageRecord("start", now() - begin, f"{module.network.width} SVD components"))
             else:
                 module = copy.deepcopy(before.module)
-            profile = torch.from_numpy(totals / totals.sum()).to(module.network.bias)
+            profile = torch.from_numpy(average_profile(module.network, totals)).to(module.network.bias)
             module.fitted = _without_stages(module.fitted, profile, options.prior_share)
             begin = now()
             network = fit_network(

@@ -99,7 +99,7 @@ class FittedCounts:
         """
         dataset = self.dataset if x is None else self._new(x, batch, size_factor)
         module = self.fit.module.eval()
-        target = None if target_batch is None else int(self._codes([target_batch])[0])
+        target = None if target_batch is None else (int(self._codes([target_batch])[0]),)
         asked = Denoising(estimator, target, library_size, n_samples, return_mean, seed)
         shape: tuple[int, ...] = (len(dataset), dataset.num_genes)
         shape = (n_samples, *shape) if estimator == "sample" and not return_mean else shape
@@ -233,7 +233,7 @@ def fit_counts(
         noise, n_latent, residual=residual, seed=seed, config=CountConfig() if config is None else config
     )
     chosen = FitOptions(max_epochs=max_epochs, consistency=consistency, progress=progress, seed=seed, **options)
-    fit = fit_dataset(dataset, settings, chosen, num_batches=1 if codes is None else len(names or ()))
+    fit = fit_dataset(dataset, settings, chosen, batches=("all",) if codes is None or names is None else names)
     return FittedCounts(fit, settings, chosen, dataset, None if codes is None else names)
 
 

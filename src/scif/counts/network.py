@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from scif.counts.data.sparse_counts import SparseCounts
+from scif.counts.data.sparse_counts import SparseCounts, library_sizes
 from scif.counts.likelihood import decoded_nll
 from scif.counts.posterior.parameters import Loadings
 
@@ -43,10 +43,13 @@ class CountStart:
 class CountNetwork(nn.Module):
     r"""Log-rates over genes from the scores of a truncated SVD, refined by a small residual network.
 
-    With scores :math:`f = (\log(1 + d x / L) V - m) / s` and time ``t``,
+    With counts :math:`y = x \exp(-o_{\text{batch}})` from which the batch's factors are taken, their library size
+    ``L``, scores :math:`f = (\log(1 + d y / L) V - m) / s` and time ``t``,
 
-    .. math:: z = [\lambda f, 0] + \mathrm{MLP}(f, t, \text{batch}), \qquad
-              \log \rho = \mathrm{const} + b + o_{\text{batch}} + W z.
+    .. math:: z = [\lambda f, 0] + \mathrm{MLP}(f, t), \qquad \log \rho = \mathrm{const} + b + o_{\text{batch}} + W z.
+
+    Offsets :math:`o` are fixed before training (:func:`~scif.counts.stages.batches.fit_batches`); the latent factors
+    know nothing of the batch.
 
     ``W`` and :math:`\lambda` begin where a reliability-weighted SVD reconstruction is to first order, so that
     training improves on that instead of on the pooled profile. Only ``W`` is as wide as the genes, and its input is
@@ -61,7 +64,7 @@ class CountNetwork(nn.Module):
     hidden
         Width of the residual network.
     num_batches
-        Number of batches; each has an offset per gene.
+        Number of batches; each has an offset per gene. One row more, of zeros, stands for the average batch.
     dropout
         Dropout rate of the residual network.
     """
@@ -70,7 +73,8 @@ class CountNetwork(nn.Module):
     center: Tensor
     spread: Tensor
     depth: Tensor
-    batch_shift: Tensor
+    batch_offset: Tensor | None
+    batch_present: Tensor
 
     def __init__(
         self,
@@ -88,13 +92,14 @@ class CountNetwork(nn.Module):
         self.register_buffer("center", torch.zeros(width))
         self.register_buffer("spread", torch.ones(width))
         self.register_buffer("depth", torch.tensor(1.0))
-        self.register_buffer("batch_shift", torch.zeros(num_batches, width))
+        offset = torch.zeros(num_batches + 1, num_genes) if num_batches > 1 else None
+        self.register_buffer("batch_offset", offset)
+        self.register_buffer("batch_present", torch.ones(num_batches, dtype=torch.bool))
         self.shrinkage = nn.Parameter(torch.ones(width))
         self.bias = nn.Parameter(torch.zeros(num_genes))
         self.loadings = nn.Parameter(torch.zeros(num_genes, width + extra))
-        inputs = width + 2 + (num_batches if num_batches > 1 else 0)
         self.mlp = nn.Sequential(
-            nn.Linear(inputs, hidden),
+            nn.Linear(width + 2, hidden),
             nn.SiLU(),
             nn.Dropout(dropout),
             nn.Linear(hidden, hidden),
@@ -102,14 +107,11 @@ class CountNetwork(nn.Module):
             nn.Dropout(dropout),
             nn.Linear(hidden, width + extra),
         )
-        self.batch_offset = nn.Embedding(num_batches, num_genes) if num_batches > 1 else None
         with torch.no_grad():
             last = self.mlp[-1]
             assert isinstance(last, nn.Linear)
             last.weight[:width].zero_()  # the start is the SVD's; the free directions have zero loadings
             last.bias.zero_()
-            if self.batch_offset is not None:
-                self.batch_offset.weight.zero_()
 
     @torch.no_grad()
     def start_from(self, start: CountStart, *, max_gain: float = 5.0, damping: float = 0.8) -> None:
@@ -138,20 +140,43 @@ class CountNetwork(nn.Module):
         self.loadings[:, self.width :] = 0.0
 
     @torch.no_grad()
-    def start_batches(self, shift: Tensor, offset: Tensor) -> None:
-        """Begin with known differences between batches: raw scores ``(batches, k)``, log-rates ``(batches, genes)``."""
-        self.batch_shift.copy_(shift / self.spread)
+    def set_batches(self, offset: Tensor, present: Tensor) -> None:
+        """Fix the offsets of batches ``(batches, genes)``, and which batches have cells ``(batches,)``."""
         if self.batch_offset is not None:
-            self.batch_offset.weight.copy_(offset)
+            self.batch_offset[:-1] = offset
+            self.batch_present.copy_(present)
 
-    def scores(self, x: SparseCounts | Tensor, library: Tensor) -> Tensor:
-        """Standardised SVD scores ``(cells, k)`` of counts, sparse or dense, with library sizes ``(cells,)``."""
+    def scores(self, x: SparseCounts | Tensor, library: Tensor, *, batch: Tensor | None = None) -> Tensor:
+        """Standardised SVD scores ``(cells, k)`` of counts, sparse or dense, without what their batches add.
+
+        Parameters
+        ----------
+        x
+            Counts ``(cells, genes)``.
+        library
+            Library sizes ``(cells,)``.
+        batch
+            Batch codes ``(cells,)``; zeros if not given.
+        """
+        if self.batch_offset is not None:
+            x, share = self._without_offset(x, batch_codes(batch, library))
+            library = library * share
         scale = self.depth / library.clamp_min(1e-6)
         if isinstance(x, SparseCounts):
             raw = x.with_values(torch.log1p(x.values * scale[x.rows])).matmul(self.components)
         else:
             raw = torch.log1p(x * scale[:, None]) @ self.components
         return (raw - self.center) / self.spread
+
+    def _without_offset(self, x: SparseCounts | Tensor, batch: Tensor) -> tuple[SparseCounts | Tensor, Tensor]:
+        """Counts divided by the factors of their batches, and the share of each cell's sum that is left."""
+        assert self.batch_offset is not None
+        factor, before = torch.exp(-self.batch_offset), library_sizes(x)
+        if isinstance(x, SparseCounts):
+            out: SparseCounts | Tensor = x.with_values(x.values * factor[batch[x.rows], x.columns])
+        else:
+            out = x * factor[batch]
+        return out, library_sizes(out) / before.clamp_min(1e-12)
 
     def forward(
         self,
@@ -160,7 +185,6 @@ class CountNetwork(nn.Module):
         *,
         library: Tensor,
         batch: Tensor | None = None,
-        target_batch: Tensor | None = None,
     ) -> Tensor:
         """Logits ``(cells, genes)``.
 
@@ -174,11 +198,9 @@ class CountNetwork(nn.Module):
             Library sizes ``(cells,)``.
         batch
             Batch codes ``(cells,)``; zeros if not given.
-        target_batch
-            Batch whose offsets are used in the output; ``batch`` if not given.
         """
         z = self.latent(x, t, library=library, batch=batch)
-        return self.decode(z, self.offset(batch if target_batch is None else target_batch, z))
+        return self.decode(z, self.offset(batch, z))
 
     def decode(self, z: Tensor, offset: Tensor | None, *, loadings: Loadings | None = None) -> Tensor:
         """Logits ``(cells, genes)`` of latent factors ``(cells, k + extra)``, by other loadings if given."""
@@ -192,33 +214,28 @@ class CountNetwork(nn.Module):
     @property
     def batch_offsets(self) -> Tensor | None:
         """Offsets of the batches on the log-rates, ``(batches, genes)``; None if there is one batch."""
-        return None if self.batch_offset is None else self.batch_offset.weight
+        return None if self.batch_offset is None else self.batch_offset[:-1]
 
     def nll(self, z: Tensor, counts: SparseCounts, *, batch: Tensor | None = None) -> Tensor:
         """Nats per molecule of counts given latent codes ``(cells, k + extra)``, a scalar."""
         loadings: Tensor = self.loadings
         if self.batch_offset is not None:
             own = nn.functional.one_hot(batch_codes(batch, z), self.num_batches).to(z.dtype)
-            z, loadings = torch.cat([z, own], 1), torch.cat([loadings, self.batch_offset.weight.T], 1)
+            z, loadings = torch.cat([z, own], 1), torch.cat([loadings, self.batch_offset[:-1].T], 1)
         return decoded_nll(z, loadings, self.bias, counts)
 
     def offset(self, batch: Tensor | None, like: Tensor) -> Tensor | None:
         """What the cells' batches add to the log-rates, ``(cells, genes)``; None if there are no batches."""
         if self.batch_offset is None:
             return None
-        offset: Tensor = self.batch_offset(batch_codes(batch, like))
-        return offset
+        return self.batch_offset[batch_codes(batch, like)]
 
     def latent(self, x: SparseCounts | Tensor, t: Tensor, *, library: Tensor, batch: Tensor | None = None) -> Tensor:
         """The latent code ``(cells, k + extra)`` that the output layer sees."""
-        f = self.scores(x, library)
-        if self.num_batches > 1:
-            f = f - self.batch_shift[batch_codes(batch, f)]
+        f = self.scores(x, library, batch=batch)
         # how far to believe the scores depends on how many molecules they are of
         depth = (library.clamp_min(1e-6) / self.depth).log().clamp(-3.0, 3.0)
         inputs = [f, t[:, None].to(f.dtype), depth[:, None].to(f.dtype)]
-        if self.num_batches > 1:
-            inputs.append(nn.functional.one_hot(batch_codes(batch, f), self.num_batches).to(f.dtype))
         z: Tensor = self.mlp(torch.cat(inputs, 1))
         return z + nn.functional.pad(f * self.shrinkage, (0, self.extra))
 

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from scif.counts.data.checks import CheckedCounts, check_counts, holds_counts, named
 
-__all__ = ["check_setup", "named"]
+__all__ = ["check_setup", "named", "refuse_covariates"]
 
 #: Factor by which a cell's counts per unit of size factor may differ from the median cell's.
 ABSURD = 1000.0
@@ -51,6 +51,26 @@ def check_setup(
         _check_against_counts(adata, size_factor_key, factors, checked.totals)
     for remark in checked.remarks:
         warnings.warn(remark, UserWarning, stacklevel=3)
+
+
+def refuse_covariates(arguments: dict[str, Any]) -> None:
+    """Raise ``ValueError`` for the covariates of scvi-tools' models, with what to do instead."""
+    if keys := arguments.get("categorical_covariate_keys"):
+        msg = (
+            f"categorical_covariate_keys={list(keys)!r}: this model has batches alone. Cross the columns into one, "
+            "adata.obs['batch_all'] = adata.obs[['batch', ...]].astype(str).agg('_'.join, axis=1), and pass "
+            "batch_key='batch_all'."
+        )
+        raise ValueError(msg)
+    if keys := arguments.get("continuous_covariate_keys"):
+        msg = (
+            f"continuous_covariate_keys={list(keys)!r}: this model has no continuous covariates. Cut the column into "
+            "groups, adata.obs['group'] = pandas.qcut(adata.obs[key], 4).astype(str), and pass batch_key='group'; or "
+            "leave it out: variation that many genes share is denoised as it is, not removed."
+        )
+        raise ValueError(msg)
+    for name in ("categorical_covariate_keys", "continuous_covariate_keys"):
+        arguments.pop(name, None)  # empty: as if not given
 
 
 def _check_batch(adata: AnnData, key: str | None) -> None:

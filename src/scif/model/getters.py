@@ -45,7 +45,7 @@ class DenoiseMixin:
         *,
         estimator: Literal["mean", "transport", "sample"] = "mean",
         library_size: Literal["observed", "latent"] | float | None = None,
-        transform_batch: str | int | None = None,
+        transform_batch: str | int | Sequence[str | int] | None = None,
         n_samples: int = 1,
         return_mean: bool = True,
         seed: int = 0,
@@ -81,7 +81,8 @@ class DenoiseMixin:
             ``"observed"``: the cell's sum of counts in either case. A number: that sum for every cell.
         transform_batch
             Batch, by name, as which to express all cells; their own if not given. Denoising corrects no batch effect
-            unless this is given.
+            unless this is given. Of a list of names the result is the mean. ``"average"``: the batch whose offsets are
+            the average of all, unless a batch has that name.
         n_samples
             Draws per cell with ``estimator="sample"``.
         return_mean
@@ -123,7 +124,7 @@ class DenoiseMixin:
         check_getter(estimator, library_size, n_samples, out, return_numpy)
         data, dataset, rows = self._cells(adata, indices)
         columns, names = self._columns(gene_list, data.var_names)
-        target = self._batch_code(transform_batch)
+        target = self._batch_codes(transform_batch)
         shape: tuple[int, ...] = (len(rows), len(columns))
         if estimator == "sample" and not return_mean:
             shape = (n_samples, *shape)
@@ -216,9 +217,9 @@ class DenoiseMixin:
         gene_order(self.gene_names_, adata.var_names)
         key = arguments.get("batch_key")
         if key is not None:
-            unseen = sorted(set(adata.obs[key].astype(str)) - set(map(str, self._batches())))
+            unseen = sorted(set(adata.obs[key].astype(str)) - set(self._known_batches()))
             if unseen:
-                known = named(self._batches())
+                known = named(self._known_batches())
                 msg = f"adata.obs[{key!r}] has batches the model has not seen: {named(unseen)}; it knows {known}."
                 raise ValueError(msg)
         if adata.is_view:
@@ -226,17 +227,33 @@ class DenoiseMixin:
         return self._validate_anndata(adata)  # type: ignore[attr-defined]
 
     def _batches(self) -> list[Any]:
+        """Names of all registered batches, those without cells included."""
         state = self.registry_["field_registries"][REGISTRY_KEYS.BATCH_KEY]["state_registry"]  # type: ignore[attr-defined]
         return list(state["categorical_mapping"])
 
-    def _batch_code(self, batch: str | int | None) -> int | None:
+    def _known_batches(self) -> list[str]:
+        """Names of the batches that had cells to train on."""
+        present = self.module.network.batch_present.tolist()
+        return [str(name) for name, has in zip(self._batches(), present, strict=True) if has]
+
+    def _batch_codes(self, batch: str | int | Sequence[str | int] | None) -> tuple[int, ...] | None:
+        """Codes of the batches over which results are averaged; the number of batches stands for the average one."""
         if batch is None:
             return None
-        known = [str(b) for b in self._batches()]
-        if str(batch) not in known:
-            msg = f"transform_batch={batch!r} is not a batch of the model, which knows {named(known)}."
+        names, known = [str(b) for b in self._batches()], self._known_batches()
+        asked = [batch] if isinstance(batch, str | int | np.integer) else list(batch)
+        if asked == ["average"] and "average" not in names:
+            return (len(names),)
+        unknown = [name for name in map(str, asked) if name not in known]
+        if unknown or not asked:
+            empty = [name for name in unknown if name in names]
+            why = f" No cell that was trained on is in {named(empty)}." if empty else ""
+            msg = (
+                f"transform_batch={batch!r} is not a batch of the model, which knows {named(known)}.{why} "
+                "Pass one of these names, a list of them, or 'average'."
+            )
             raise ValueError(msg)
-        return known.index(str(batch))
+        return tuple(names.index(str(name)) for name in asked)
 
     def _columns(self, gene_list: Sequence[str] | None, data_genes: Any) -> tuple[np.ndarray, list[str]]:
         """Columns of the model's output for each column of the result."""

@@ -25,7 +25,7 @@ from scif.counts.options import Consistency, FitOptions
 from scif.counts.posterior.estimate import estimate
 from scif.counts.report import FitReport
 from scif.model.arguments import check_model
-from scif.model.checks import check_setup
+from scif.model.checks import check_setup, refuse_covariates
 from scif.model.feature_types import check_feature_types
 from scif.model.fields import CountField
 from scif.model.getters import DenoiseMixin
@@ -151,7 +151,9 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         layer
             Layer that holds raw counts; ``X`` if not given.
         batch_key
-            Column of ``obs`` that names each cell's batch.
+            Column of ``obs`` that names each cell's batch. Each batch has an offset for every gene, found among cells
+            of like clusters (:func:`~scif.counts.stages.batches.fit_batches`). Several keys are crossed into one
+            column; covariates of other kinds are refused.
         size_factor_key
             Column of ``obs`` with positive size factors. A cell's library size is then its size factor times the
             counts per unit of size factor over all cells, instead of its sum.
@@ -164,6 +166,7 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
             If counts are negative, not finite or log-transformed, cells have no counts, gene names repeat, a key is
             absent, features are not all of one kind, or there are no cells or genes. Names what is wrong.
         """
+        refuse_covariates(kwargs)
         setup_method_args = cls._get_setup_method_args(**locals())
         check_setup(adata, layer=layer, batch_key=batch_key, size_factor_key=size_factor_key)
         check_feature_types(adata)
@@ -268,7 +271,7 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
             self._dataset(),
             settings,
             self._options,
-            num_batches=int(self.summary_stats.n_batch),
+            batches=self._batches(),
             before=self._fit,
             **trainer_kwargs,
         )

@@ -18,7 +18,7 @@ from scif.core import (
     transport,
 )
 from scif.core.monitor import calibration
-from scif.core.noise import Gaussian, Poisson
+from scif.core.noise import CorrelatedGaussian, Gaussian, Poisson
 from scif.nn import TimeMLP
 
 NOISE = Gaussian(1.0)
@@ -103,8 +103,9 @@ class TestMean:
         estimate = mean(head, torch.randn(5, 2, generator=rng()), noise=NOISE, num_probes=2, generator=rng())
         assert estimate.std is not None
         torch.testing.assert_close(estimate.std, (scale**2 / (scale**2 + 1.0)).sqrt().expand(5, 2))
-        with pytest.raises(TypeError, match=r"noise is Poisson.* use sample\(\) instead"):
-            mean(head, torch.ones(5, 2), noise=Poisson(1.0), num_probes=2)
+        for noise in (Poisson(1.0), CorrelatedGaussian(torch.ones(2), 1.0)):  # slopes of other entries count there, too
+            with pytest.raises(TypeError, match=r"noise is .* use sample\(\) instead"):
+                mean(head, torch.ones(5, 2), noise=noise, num_probes=2)
 
     def test_splits_without_a_channel_are_an_error(self) -> None:
         with pytest.raises(ValueError, match="num_splits is 3 and noise None"):

@@ -92,8 +92,10 @@ def _tweedie_std(
     generator: torch.Generator | None,
 ) -> Tensor:
     """Standard deviations from Hutchinson's estimate of the diagonal of the head's Jacobian."""
-    if not isinstance(noise, Gaussian):
-        msg = f"noise is {noise}, but slopes give standard deviations for Gaussian noise only; use sample() instead."
+    if not (isinstance(noise, Gaussian) and noise.elementwise):
+        msg = (
+            f"noise is {noise}, but slopes give standard deviations of white Gaussian noise only; use sample() instead."
+        )
         raise TypeError(msg)
     diagonal = torch.zeros_like(x1)
     for _ in range(num_probes):

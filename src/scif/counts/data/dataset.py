@@ -154,11 +154,14 @@ class CountDataset(Dataset[CountBatch]):
         return values
 
     def gene_totals(self) -> np.ndarray:
-        """Counts of each gene over all cells, with the molecules that are held out, ``(genes,)``."""
-        totals = np.zeros(self.num_genes)
+        """Counts of each gene over the cells of each batch, with molecules that are held out, ``(batches, genes)``."""
+        codes = np.zeros(self.num_cells, dtype=np.int64) if self.batch is None else self.batch
+        totals = np.zeros((int(codes.max(initial=0)) + 1, self.num_genes))
         for start in range(0, self.num_cells, BLOCK):
             rows = np.arange(start, min(start + BLOCK, self.num_cells))
-            totals += np.asarray(self.counts(rows).sum(0, dtype=np.float64)).ravel()
+            x = self.counts(rows)
+            for code in np.unique(codes[rows]):
+                totals[code] += np.asarray(x[codes[rows] == code].sum(0, dtype=np.float64)).ravel()
         return totals
 
     @contextmanager

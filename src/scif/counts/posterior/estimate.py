@@ -49,12 +49,21 @@ def estimate(
     """
     size = cells.library[:, None]
     mu = size * composition(network, parameters, cells, kind=kind)
-    moved = mu if target is None else size * composition(network, parameters, cells, target=target, kind=kind)
+    moved = mu if target is None else in_batch(network, mu, cells, target)
     expected = at_depth(parameters, mu, cells)
     shape = parameters.spread if kind == "transport" else gene_shapes(parameters, cells.x, expected)
     return combine(
         cells.x, mu, parameters, expected=expected, moved=moved, shape=shape, library=cells.library, kind=kind
     )
+
+
+def in_batch(network: CountNetwork, mu: Tensor, cells: CountBatch, target: Tensor) -> Tensor:
+    """Expected counts as in another batch, with the same sums, ``(cells, genes)``."""
+    own, other = (network.offset(codes, mu) for codes in (cells.batch, target))
+    if own is None or other is None:
+        return mu
+    moved = mu * torch.exp(other - own)
+    return moved * (mu.sum(1) / moved.sum(1).clamp_min(1e-12))[:, None]
 
 
 def combine(

@@ -68,7 +68,6 @@ def composition(
     parameters: Parameters,
     cells: CountBatch,
     *,
-    target: Tensor | None = None,
     kind: Kind = "mean",
 ) -> Tensor:
     """Expected composition over genes ``(cells, genes)``.
@@ -79,14 +78,12 @@ def composition(
         The fitted model.
     cells
         Counts.
-    target
-        Batch codes ``(cells,)`` to express the composition in; the cells' own if not given.
     kind
         ``"mean"`` averages the network's composition and that at the posterior mean of the factors; ``"transport"``
         takes factors that are distributed as the prior.
     """
-    latent, to = latent_factors(network, cells), cells.batch if target is None else target
-    offset = network.offset(to, latent)
+    latent = latent_factors(network, cells)
+    offset = network.offset(cells.batch, latent)
     rho = torch.softmax(network.decode(latent, offset, loadings=parameters.loadings), 1)
     prior, share = parameters.prior, TRANSPORTED if kind == "transport" else parameters.prior_share
     if prior is not None and share > 0.0:
@@ -97,7 +94,7 @@ def composition(
         rho = mean_composition(
             cells.x, rho, other, share=share, dispersion=parameters.dispersion.total, factors=latent.shape[1]
         )
-    return with_constant_genes(network, parameters, rho, to)
+    return with_constant_genes(network, parameters, rho, cells.batch)
 
 
 def with_constant_genes(network: CountNetwork, parameters: Parameters, rho: Tensor, batch: Tensor | None) -> Tensor:

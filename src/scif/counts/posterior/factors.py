@@ -51,7 +51,7 @@ def standard_factors(network: CountNetwork, cells: CellSample) -> StandardFactor
     factors, scores = [], []
     for batch in cells:
         factors.append(latent_factors(network, batch))
-        scores.append(network.scores(batch.x, batch.library))
+        scores.append(network.scores(batch.x, batch.library, batch=batch.batch))
     latent = torch.cat(factors)
     z, f = latent.cpu().double(), torch.cat(scores).cpu().double()
     centre = z.mean(0)

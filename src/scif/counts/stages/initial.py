@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,19 +11,20 @@ import torch
 
 from scif.counts.consistency import CountConsistency
 from scif.counts.data.dataset import CountDataset
-from scif.counts.stages.batches import batch_start
-from scif.counts.stages.start import choose_width, svd_scores, svd_start
+from scif.counts.network import CountNetwork
+from scif.counts.stages.batches import fit_batches, reference_profile, start_rows
+from scif.counts.stages.start import choose_width, svd_start
 
 if TYPE_CHECKING:
     from scif.counts.fit import CountSettings
 
-__all__ = ["fit_start"]
+__all__ = ["average_profile", "fit_start"]
 
 
 def fit_start(
-    dataset: CountDataset, settings: CountSettings, *, totals: np.ndarray, num_batches: int
+    dataset: CountDataset, settings: CountSettings, *, totals: np.ndarray, batches: Sequence[object]
 ) -> CountConsistency:
-    """Build a model at a truncated SVD of the training molecules.
+    """Build a model at a truncated SVD of the training molecules, with the offsets of the batches.
 
     Parameters
     ----------
@@ -30,25 +33,45 @@ def fit_start(
     settings
         The model.
     totals
-        Molecules of each gene over all cells, ``(genes,)``.
-    num_batches
-        Number of batches.
+        Molecules of each gene over the cells of each batch, ``(batches, genes)``.
+    batches
+        Names of the batches.
     """
+    config, every = settings.config.start, totals.sum(0)
     rng = np.random.default_rng([settings.seed, 3])
-    rows = np.sort(rng.permutation(len(dataset))[: settings.config.start.cells])
+    rows = start_rows(rng.permutation(len(dataset)), config.cells, dataset.batch)
     x = dataset.training_counts(rows)
-    most = max(1, min(x.shape) - 1)
-    width = choose_width(x, rng=rng, config=settings.config.start) if settings.n_latent is None else settings.n_latent
-    module = settings.build(dataset.num_genes, num_batches=num_batches, width=min(width, most))
-    network = module.network
-    seen = totals if dataset.held_out is None else totals - np.asarray(dataset.held_out.counts.sum(0)).ravel()
-    seen = np.where(totals > 0, seen.clip(0.5), 0.0)  # the network could not come back from nothing
-    start = svd_start(x, network.width, profile=seen, rng=rng)
-    network.start_from(start)
+    codes = offset = fit = None
     if dataset.batch is not None:
-        batches = batch_start(x, svd_scores(x, start), dataset.batch[rows], network.num_batches)
-        network.start_batches(batches.shift, batches.offset)
+        codes = dataset.batch[rows]
+        fit = fit_batches(x, codes, num_batches=len(batches), rng=rng)
+        fit.warn(batches)
+        offset = fit.offset
+    width = settings.n_latent
+    if width is None:
+        width = choose_width(x, rng=rng, config=config, batch=codes, offset=offset)
+    most = max(1, min(x.shape) - 1)
+    module = settings.build(dataset.num_genes, num_batches=len(batches), width=min(width, most))
+    network = module.network
+    seen = every if dataset.held_out is None else every - np.asarray(dataset.held_out.counts.sum(0)).ravel()
+    seen = np.where(every > 0, seen.clip(0.5), 0.0)  # the network could not come back from nothing
+    if fit is not None:
+        network.set_batches(torch.from_numpy(fit.offset), torch.from_numpy(fit.present))
+    start = svd_start(x, network.width, profile=seen, rng=rng, batch=codes, offset=offset)
+    if fit is not None:  # the bias is that of the average batch
+        ratio = reference_profile(totals, fit.offset) / (every / every.sum()).clip(1e-30)
+        start = replace(start, profile=start.profile * torch.from_numpy(ratio).to(start.profile))
+    network.start_from(start)
     if settings.start == "pooled":
         with torch.no_grad():
             network.loadings.normal_(std=0.02)
     return module
+
+
+def average_profile(network: CountNetwork, totals: np.ndarray) -> np.ndarray:
+    """Pooled composition of the average batch ``(genes,)``, given totals ``(batches, genes)``."""
+    offsets = network.batch_offsets
+    if offsets is None:
+        every: np.ndarray = totals.sum(0)
+        return every / every.sum()
+    return reference_profile(totals, offsets[: len(totals)].cpu().numpy())

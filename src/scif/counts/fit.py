@@ -103,12 +103,15 @@ class Fit:
         Learning curves by name.
     network
         How the network was trained; None after a refit.
+    seed
+        Seed of the stages.
     """
 
     module: CountConsistency
     report: FitReport
     history: dict[str, pd.DataFrame]
     network: NetworkFit | None = None
+    seed: int = 0
 
 
 @cores()
@@ -181,7 +184,7 @@ def fit_dataset(
     module.fitted = stages.parameters
     interrupted = network.interrupted or stages.interrupted
     report = FitReport((*records, *stages.records), options.mode, interrupted)
-    return Fit(module, report, network.history, network)
+    return Fit(module, report, network.history, network, seed)
 
 
 @cores()
@@ -189,15 +192,14 @@ def refit_dataset(
     dataset: CountDataset, settings: CountSettings, options: FitOptions, *, before: Fit, first: str
 ) -> Fit:
     """Run the stages from ``first`` on again, without training the network."""
-    done = max((len(curve) for curve in before.history.values()), default=0)
     module = copy.deepcopy(before.module).eval()
-    data = stage_data(dataset, settings, options, device=module.device, seed=settings.seed + done)
+    data = stage_data(dataset, settings, options, device=module.device, seed=before.seed)
     with dataset.held(_samples(dataset, settings).cells):
         config = settings.config
         stages = run_stages(module.network, module.fitted, data, config, first=first, progress=options.progress)
     module.fitted = stages.parameters
     kept = tuple(r for r in before.report.stages if r.stage not in STAGES[STAGES.index(first) :])
-    return Fit(module, FitReport((*kept, *stages.records), before.report.consistency), before.history)
+    return Fit(module, FitReport((*kept, *stages.records), before.report.consistency), before.history, seed=before.seed)
 
 
 @dataclass(frozen=True)

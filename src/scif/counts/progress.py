@@ -22,7 +22,7 @@ class EpochProgress(Callback):
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Open the bar."""
-        if trainer.is_global_zero:
+        if trainer.is_global_zero and not _plain():
             self._bar = tqdm(total=trainer.max_epochs, desc="network", unit="epoch", **_quiet())
 
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
@@ -38,6 +38,8 @@ class EpochProgress(Callback):
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+        elif trainer.is_global_zero:
+            print(f"scif: network trained, {trainer.current_epoch + 1} epochs", flush=True)  # noqa: T201
 
 
 class StageProgress:
@@ -52,12 +54,17 @@ class StageProgress:
     """
 
     def __init__(self, names: tuple[str, ...], *, enabled: bool) -> None:
-        self._bar: Any = tqdm(total=len(names), desc="stages", unit="stage", disable=not enabled, **_quiet())
+        self._bar: Any = tqdm(
+            total=len(names), desc="stages", unit="stage", disable=not enabled or _plain(), **_quiet()
+        )
+        self._lines = enabled and _plain()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Name a stage while it runs."""
         self._bar.set_description_str(name.replace("_", " "))
+        if self._lines:
+            print(f"scif: {name.replace('_', ' ')}", flush=True)  # noqa: T201
         yield
         self._bar.update()
 
@@ -66,9 +73,14 @@ class StageProgress:
         self._bar.close()
 
 
+def _plain() -> bool:
+    """Whether the output is a log: neither a terminal nor a notebook."""
+    return not sys.stdout.isatty() and "ipykernel" not in sys.modules
+
+
 def _quiet() -> dict[str, Any]:
-    """Options of a bar: a line a second on a terminal, one in ten seconds in a log."""
-    return {"file": sys.stdout, "mininterval": 0.5 if sys.stdout.isatty() else 10.0, "leave": True}
+    """Options of a bar."""
+    return {"file": sys.stdout, "mininterval": 0.5, "leave": True}
 
 
 def now() -> float:

@@ -58,7 +58,7 @@ class FitReport:
     --------
     >>> FitReport((StageRecord("network", 1.5, "9 epochs"),), "em")
     Fit with consistency by em, 1.5 s
-      network             1.5 s  9 epochs
+      network                1.5 s  9 epochs
     """
 
     stages: tuple[StageRecord, ...]
@@ -102,5 +102,5 @@ class FitReport:
         for stage in self.stages:
             said = f"failed: {stage.error}" if stage.error else stage.decision
             rounds = f" ({stage.rounds} rounds{'' if stage.converged else ', not converged'})" if stage.rounds else ""
-            lines.append(f"  {stage.stage:<16s}{stage.seconds:7.1f} s  {said}{rounds}")
+            lines.append(f"  {stage.stage:<19s}{stage.seconds:7.1f} s  {said}{rounds}")
         return "\n".join(lines)

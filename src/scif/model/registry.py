@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -28,10 +29,12 @@ def as_json(value: Any) -> Any:
     >>> as_json({"genes": np.array(["a", "b"], dtype=object)})
     {'genes': {'__array__': ['a', 'b'], 'dtype': 'object'}}
     """
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"__float__": str(value)}
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, np.generic):
-        return value.item()
+        return as_json(value.item())
     if isinstance(value, np.ndarray):
         return {"__array__": [as_json(item) for item in value.tolist()], "dtype": str(value.dtype)}
     if isinstance(value, dict):
@@ -61,6 +64,8 @@ def from_json(value: Any) -> Any:
     if "__array__" in value:
         kind = np.dtype(value["dtype"])
         return np.array(from_json(value["__array__"]), dtype=kind)
+    if "__float__" in value:
+        return float(value["__float__"])
     if "__tuple__" in value:
         return tuple(from_json(value["__tuple__"]))
     known = {key: from_json(item) for key, item in value.items() if key != "__config__"}

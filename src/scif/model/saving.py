@@ -104,6 +104,7 @@ class SaveMixin:
             "factor_unit": model.factor_unit_,
             "collapse": as_json(model.collapse_),
             "report": fit.report.to_json(),
+            "stage_seed": fit.seed,
             "history": {name: _curve(curve) for name, curve in fit.history.items()},
             "trained_on": {"cells": int(model.summary_stats.n_cells), "genes": len(model.gene_names_)},
         }
@@ -166,7 +167,7 @@ class SaveMixin:
         module.network.load_state_dict(state)
         module.fitted = restore(Parameters, tensors, facts["parameters"], prefix="fitted.")
         history = {name: _frame(name, curve) for name, curve in facts["history"].items()}
-        model._fit = Fit(module.eval(), FitReport.from_json(facts["report"]), history)
+        model._fit = Fit(module.eval(), FitReport.from_json(facts["report"]), history, seed=facts["stage_seed"])
         model._options = FitOptions(**facts["options"])
         model.module, model.history_, model.is_trained_ = module, history, True
         model.factor_unit_, model.collapse_ = facts["factor_unit"], from_json(facts["collapse"])
@@ -217,10 +218,10 @@ def _device(accelerator: str, device: int | str) -> torch.device:
     return torch.device(kind) if device == "auto" or kind == "cpu" else torch.device(f"{kind}:{device}")
 
 
-def _curve(curve: pd.DataFrame) -> dict[str, list[float]]:
-    return {"epoch": [int(i) for i in curve.index], "value": curve.iloc[:, 0].astype(float).tolist()}
+def _curve(curve: pd.DataFrame) -> dict[str, Any]:
+    return {"epoch": [int(i) for i in curve.index], "value": as_json(curve.iloc[:, 0].astype(float).tolist())}
 
 
 def _frame(name: str, curve: dict[str, list[float]]) -> pd.DataFrame:
     index = pd.Index(np.asarray(curve["epoch"], dtype=int), name="epoch")
-    return pd.DataFrame({name: np.asarray(curve["value"], dtype=float)}, index=index)
+    return pd.DataFrame({name: np.asarray(from_json(curve["value"]), dtype=float)}, index=index)

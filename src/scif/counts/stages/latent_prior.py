@@ -136,6 +136,8 @@ def fit_latent_prior(
             mixture, member, value = mixture.improved(known.z, known.molecules, known.of(member))
             converged = bool(objective) and abs(value - objective[-1]) < config.tolerance
             objective.append(value)
+            if converged:
+                break
         axes = mixture.axes(known.of(member))
         posterior = mixture_posterior(known.z, known.molecules, **axes)
         z = posterior.mean()

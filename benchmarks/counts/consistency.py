@@ -9,7 +9,6 @@ the markers of ``--readme`` is written from all rows.
 from __future__ import annotations
 
 import argparse
-import inspect
 import logging
 import time
 import warnings
@@ -32,8 +31,6 @@ __all__ = ["MODES", "SETS", "run", "table"]
 
 RESULTS = Path(__file__).parent / "measured" / "consistency" / "results.csv"
 MODES = ("none", "gradient", "em", "both")
-#: Weight of the gradient term: the best of the weights that were tried (``tried.md``).
-GRADIENT_WEIGHT = 0.1
 SETS = (
     "pbmc68k",
     "pbmc68k-part-350x765",
@@ -69,37 +66,10 @@ def run(name: str, mode: str, *, directory: Path | None, seed: int) -> dict[str,
 
 
 def _trained(adata: ad.AnnData, mode: str, *, seed: int) -> ICM:
-    kind = ICM if "consistency" in inspect.signature(ICM.train).parameters else _with_mode(mode)
-    kind.setup_anndata(adata)
-    model = kind(adata, seed=seed)
-    if kind is ICM:
-        model.train(consistency=mode, enable_progress_bar=False)  # type: ignore[call-arg]
-        return model
-    model.train(
-        consistency_weight=GRADIENT_WEIGHT if mode in ("gradient", "both") else float(mode == "em"),
-        num_steps=1 if mode in ("gradient", "both") else None,
-        enable_progress_bar=False,
-    )
+    ICM.setup_anndata(adata)
+    model = ICM(adata, seed=seed)
+    model.train(consistency=mode, enable_progress_bar=False)  # type: ignore[arg-type]
     return model
-
-
-def _with_mode(mode: str) -> type[ICM]:
-    """The model before ``train(consistency=...)``: its plan ties the prior to the absence of gradients."""
-    from scif.counts.stages.network import CountPlan
-
-    class Plan(CountPlan):
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            super().__init__(*args, **kwargs)
-            self.prior_share = 0.5 if mode in ("em", "both") else 0.0
-
-        def _fit_prior(self, at: Any) -> None:
-            if mode in ("em", "both"):
-                super()._fit_prior(at)
-
-    class Model(ICM):
-        _training_plan_cls = Plan
-
-    return Model
 
 
 def _scores(model: ICM, task: Task) -> dict[str, float]:

@@ -81,13 +81,13 @@ METHODS: dict[str, Method] = {
     "icm": Method("icm", "ICM", "model"),
     "icm-transport": Method("icm", "ICM, transport estimator", "model", {"estimator": "transport"}),
     "icm-no-consistency": Method(
-        "icm", "ICM without consistency term", "ablation", {"train": {"consistency_weight": 0.0}}
+        "icm", "ICM without consistency term", "ablation", {"train": {"consistency": "none"}}
     ),
     "icm-gradient": Method(
         "icm",
         "ICM, consistency term trained by gradients",
         "ablation",
-        {"train": {"num_steps": 1, "consistency_weight": 0.1}},
+        {"train": {"consistency": "gradient"}},
     ),
     "icm-no-anchor": Method(
         "icm", "ICM without anchor (as published)", "ablation", {"train": {"anchor_weight": 0.0, "num_steps": 10}}

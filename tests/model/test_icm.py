@@ -15,6 +15,9 @@ import torch
 from scipy import sparse
 
 import scif
+from scif.counts.data.batch import CountBatch
+from scif.counts.data.sparse_counts import SparseCounts
+from scif.counts.posterior.expectation import composition
 from scif.model import ICM
 
 
@@ -289,7 +292,8 @@ def test_without_residual_the_result_is_what_genes_share(adata):
     counts = torch.from_numpy(np.asarray(adata.X.todense(), dtype=np.float32))
     library = counts.sum(1)
     with torch.no_grad():
-        rates, others = (m.module.rates(counts, torch.ones_like(library), library=library) for m in (shared, whole))
+        batch = CountBatch(SparseCounts.from_scipy(adata.X))
+        rates, others = (composition(m.module.network, m.module.fitted, batch) for m in (shared, whole))
     np.testing.assert_allclose(shared.get_denoised(), library[:, None] * rates, rtol=1e-3, atol=1e-4)
     believed = torch.from_numpy(whole.credibility.to_numpy() > 0)
     assert believed.any()

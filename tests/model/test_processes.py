@@ -17,7 +17,7 @@ class WriteBest(pl.Callback):
     def on_train_end(self, trainer, plan) -> None:
         state = {name: value.clone() for name, value in plan.model.state_dict().items()}
         lr = trainer.lr_scheduler_configs[0].scheduler.get_last_lr()[0]
-        torch.save((plan._best[0], state, lr / plan.lr), self.folder / f"{trainer.global_rank}.pt")
+        torch.save((plan.best[0], state, lr / plan.lr), self.folder / f"{trainer.global_rank}.pt")
 
 
 @pytest.mark.slow

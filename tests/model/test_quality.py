@@ -5,13 +5,16 @@ from __future__ import annotations
 import anndata as ad
 import numpy as np
 import pytest
+import torch
 from scipy import sparse
 
 import scif
-from scif.counts.consistency import CountConsistency
-from scif.counts.data.sparse_counts import SparseCounts
+from scif.counts.config import DispersionConfig
+from scif.counts.data.dataset import CountDataset
+from scif.counts.data.sample import CellSample
 from scif.counts.network import CountNetwork
-from scif.counts.stages.dispersion import fit_variation
+from scif.counts.posterior.parameters import Dispersion, Parameters
+from scif.counts.stages.dispersion import fit_dispersion
 from scif.metrics import (
     composition_error,
     gene_variances,
@@ -126,28 +129,6 @@ def test_shuffled_genes_stay_uncorrelated(kind):
 
 
 @pytest.mark.trains
-def test_shuffled_genes_do_not_vary_less_in_shallow_cells():
-    """Posterior means do, three- to fourfold: what a logarithm makes of that is a trend with depth."""
-    adata = scif.datasets.pbmc68k_counts()
-    rng = np.random.default_rng(0)
-    x = adata.X.astype(int)
-    x.data = rng.binomial(x.data, np.repeat(rng.choice([0.15, 1.0], adata.n_obs), np.diff(x.indptr)))
-    x.eliminate_zeros()
-    adata.X = x.astype(np.float32)
-    adata = adata[:, x.getnnz(0) >= 3].copy()
-    genes = rng.choice(np.flatnonzero(adata.X.getnnz(0) >= 0.1 * adata.n_obs), 60, replace=False)
-    adata.X = permute_genes(adata.X, genes, seed=0)
-    ICM.setup_anndata(adata)
-    model = ICM(adata)
-    model.train(enable_progress_bar=False)
-    rates = model.get_denoised(library_size=1e4)[:, genes]
-    library = np.asarray(adata.X.sum(1)).ravel()
-    deep = library > np.median(library)
-    assert (rates[deep].var(0) / rates[~deep].var(0)).mean() < 2.2
-    assert abs(np.corrcoef(np.log1p(rates).T, np.log(library))[-1, :-1].mean()) < 0.2
-
-
-@pytest.mark.trains
 def test_a_collapsing_run_says_so():
     """The publication's objective on one coarse step, from a start that knows nothing, erases the signal."""
     adata = scif.datasets.simulate_counts(300, 100, depth=400.0, seed=0)
@@ -169,34 +150,26 @@ def _gamma_poisson(alpha: np.ndarray, *, theta: float = np.inf, cells: int = 150
     return sparse.csr_matrix(rng.poisson(signal * technical))
 
 
-def _flat_model(genes: int) -> CountConsistency:
-    """A network that predicts the same for every cell."""
-    network = CountNetwork(genes, 2, dropout=0.0)
+def _shapes(x: sparse.csr_matrix, technical: float) -> Dispersion:
+    """Dispersions around a network that predicts the same for every cell."""
+    genes = x.shape[1]
+    network = CountNetwork(genes, 2, dropout=0.0).eval()
     for parameter in network.parameters():
         parameter.data.zero_()
-    return CountConsistency(network).eval()
+    parameters = Parameters(torch.full((genes,), 1.0 / genes), Dispersion.none(genes))
+    cells = CellSample(CountDataset(x), np.arange(x.shape[0]), x.shape[0], torch.device("cpu"))
+    generator = torch.Generator().manual_seed(0)
+    return fit_dispersion(network, parameters, cells, DispersionConfig(), technical=technical, generator=generator)
 
 
 def test_residual_shapes_come_back():
-    import torch
-
-    from scif.counts.data.batch import CountBatch
-
     alpha = np.repeat([1.0, 5.0], 40)
-    batch = CountBatch(SparseCounts.from_scipy(_gamma_poisson(alpha)))
-    fitted = fit_variation(
-        _flat_model(80), [batch], technical=float("inf"), generator=torch.Generator().manual_seed(0)
-    ).residual_shape.numpy()
+    fitted = _shapes(_gamma_poisson(alpha), float("inf")).residual_shape.numpy()
     assert 0.7 < np.median(fitted[:40]) < 1.5
     assert 3.5 < np.median(fitted[40:]) < 7.5
 
 
 def test_known_technical_dispersion_is_taken_off():
-    import torch
-
-    from scif.counts.data.batch import CountBatch
-
-    batch = CountBatch(SparseCounts.from_scipy(_gamma_poisson(np.full(60, 2.0), theta=4.0)))
-    fitted = fit_variation(_flat_model(60), [batch], technical=4.0, generator=torch.Generator().manual_seed(0))
+    fitted = _shapes(_gamma_poisson(np.full(60, 2.0), theta=4.0), 4.0)
     assert (fitted.inverse_dispersion == 4.0).all()
     assert 1.6 < float(fitted.residual_shape.median()) < 3.2

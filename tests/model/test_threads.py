@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from scif.counts.data.dataset import CountDataModule
+from scif.counts.data.datamodule import CountDataModule
 from scif.counts.data.prefetch import ahead
 from scif.counts.statistics.eigen import eigen
 from scif.datasets import simulate_counts

@@ -80,9 +80,7 @@ METHODS: dict[str, Method] = {
     ),
     "icm": Method("icm", "ICM", "model"),
     "icm-transport": Method("icm", "ICM, transport estimator", "model", {"estimator": "transport"}),
-    "icm-no-consistency": Method(
-        "icm", "ICM without consistency term", "ablation", {"train": {"consistency": "none"}}
-    ),
+    "icm-no-consistency": Method("icm", "ICM without consistency term", "ablation", {"train": {"consistency": "none"}}),
     "icm-gradient": Method(
         "icm",
         "ICM, consistency term trained by gradients",

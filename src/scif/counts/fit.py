@@ -19,6 +19,7 @@ from scif.counts.data.batch import cached_cells
 from scif.counts.data.dataset import CountDataset
 from scif.counts.data.held_out import hold_out
 from scif.counts.data.sample import CellSample
+from scif.counts.frozen import to_device
 from scif.counts.network import CountNetwork
 from scif.counts.options import FitOptions
 from scif.counts.posterior.parameters import Dispersion, Parameters
@@ -181,7 +182,7 @@ def fit_dataset(
             module.eval()
             data = stage_data(training, settings, options, device=module.device, seed=seed)
             stages = _on_one_process(module, data, settings, progress=options.progress)
-    module.fitted = stages.parameters
+    module.fitted = to_device(stages.parameters, module.device)
     interrupted = network.interrupted or stages.interrupted
     report = FitReport((*records, *stages.records), options.mode, interrupted)
     return Fit(module, report, network.history, network, seed)
@@ -197,7 +198,7 @@ def refit_dataset(
     with dataset.held(_samples(dataset, settings).cells):
         config = settings.config
         stages = run_stages(module.network, module.fitted, data, config, first=first, progress=options.progress)
-    module.fitted = stages.parameters
+    module.fitted = to_device(stages.parameters, module.device)
     kept = tuple(r for r in before.report.stages if r.stage not in STAGES[STAGES.index(first) :])
     return Fit(module, FitReport((*kept, *stages.records), before.report.consistency), before.history, seed=before.seed)
 

@@ -18,7 +18,9 @@ FACTS = (bool, int, float, str, type(None))
 
 
 def to_device(result: Result, device: torch.device | str) -> Result:
-    """Copy a frozen dataclass, and those inside it, with all tensors on a device.
+    """Copy a frozen dataclass, and those inside it, with all tensors on a device and contiguous.
+
+    Products of contiguous and of transposed matrices round differently; a saved model has contiguous ones.
 
     Examples
     --------
@@ -30,7 +32,7 @@ def to_device(result: Result, device: torch.device | str) -> Result:
     for field in fields(result):  # type: ignore[arg-type]
         value = getattr(result, field.name)
         if isinstance(value, Tensor):
-            changes[field.name] = value.to(device)
+            changes[field.name] = value.to(device).contiguous()
         elif is_dataclass(value):
             changes[field.name] = to_device(value, device)
     return replace(result, **changes)  # type: ignore[type-var]

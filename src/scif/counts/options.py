@@ -51,11 +51,11 @@ class FitOptions:
         if not 0 < self.held_out < 1:
             msg = f"held_out is {self.held_out}; it must lie between 0 and 1."
             raise ValueError(msg)
-        if self.anchor_weight == 0 and (self.consistency_weight == 0 or self.consistency == "none"):
-            msg = (
-                "anchor_weight is 0 and there is no consistency: consistency_weight must be positive, or one of the "
-                "two terms is missing. Give at least one."
-            )
+        if self.anchor_weight == 0 and self.consistency_weight == 0:
+            msg = "anchor_weight and consistency_weight are both 0; at least one must be positive."
+            raise ValueError(msg)
+        if self.anchor_weight == 0 and self.consistency == "none":
+            msg = "anchor_weight is 0 and consistency is 'none'; nothing would be trained. Give at least one."
             raise ValueError(msg)
         if self.anchor_weight == 0 and self.consistency in ("em", "both"):
             msg = f"consistency is {self.consistency!r}, which needs the anchor; use 'gradient' with anchor_weight=0."

@@ -136,7 +136,7 @@ class Curves(Callback):
         """Keep the means of the epoch."""
         self._keep(trainer, "train_")
 
-    def on_validation_epoch_end(self, trainer: Any, pl_module: Any) -> None:
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
         """Keep the loss of the validation check."""
         if not trainer.sanity_checking:
             self._keep(trainer, "validation_")

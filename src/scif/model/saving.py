@@ -170,6 +170,7 @@ class SaveMixin:
         model._fit = Fit(module.eval(), FitReport.from_json(facts["report"]), history, seed=facts["stage_seed"])
         model._options = FitOptions(**facts["options"])
         model.module, model.history_, model.is_trained_ = module, history, True
+        model.gene_names_ = [str(gene) for gene in facts["genes"]]
         model.factor_unit_, model.collapse_ = facts["factor_unit"], from_json(facts["collapse"])
         return model
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
-from scif.counts.posterior.consistency import LEVEL, CountConsistency
 from scipy import sparse, stats
 from torch import Tensor
 
+from scif.counts.consistency import CountConsistency
+from scif.counts.data.batch import CountBatch
 from scif.counts.data.entry_sums import EntrySums
 from scif.counts.data.sparse_counts import SparseCounts
 from scif.counts.likelihood import multinomial_nll
 from scif.counts.network import CountNetwork
-from scif.counts.posterior.gene_variation import even_share, signal_share
+from scif.counts.posterior.estimate import LEVEL, estimate, posterior_shape
+from scif.counts.posterior.expectation import composition, profiles
+from scif.counts.posterior.gene_variation import signal_share
+from scif.counts.posterior.parameters import Dispersion, LatentPrior, Loadings, Parameters, Trend
 
 
 def counts(cells: int = 6, genes: int = 9, *, seed: int = 0) -> SparseCounts:
@@ -29,9 +36,17 @@ def consistency(genes: int = 9, *, batches: int = 1, alpha: float = 4.0, theta: 
             parameter.data.normal_(std=0.3)
         network.components.normal_()
         network.depth.fill_(10.0)
-    model = CountConsistency(network, inverse_dispersion=torch.full((genes,), theta))
-    model.residual_shape.fill_(alpha)
-    return model.eval()
+    dispersion = Dispersion(torch.full((genes,), alpha), torch.full((genes,), theta))
+    return CountConsistency(network, Parameters(torch.full((genes,), 1.0 / genes), dispersion)).eval()
+
+
+def changed(model: CountConsistency, **changes: Any) -> CountConsistency:
+    """The same network with other parameters."""
+    return CountConsistency(model.network, replace(model.fitted, **changes)).eval()
+
+
+def denoised(model: CountConsistency, x: SparseCounts, batch: Tensor | None = None, **kwargs: Any) -> Tensor:
+    return estimate(model.network, model.fitted, CountBatch(x, batch), **kwargs)
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -160,12 +175,6 @@ def test_library_sizes_are_kept_and_nothing_is_negative(kind, t):
     assert bool((out >= 0).all())
 
 
-def _parts(model: CountConsistency, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    library, one = x.sum(1), torch.ones(len(x))
-    mu = library[:, None] * model.rates(x, one, library=library)
-    return mu, library, one
-
-
 def test_counts_come_back_from_scipy():
     x = counts()
     there = SparseCounts.from_scipy(x.to_scipy())
@@ -174,59 +183,62 @@ def test_counts_come_back_from_scipy():
 
 
 @pytest.mark.parametrize("batches", [1, 2])
-def test_what_is_not_credible_is_constant_and_the_rest_keeps_the_library(batches):
-    model, x = consistency(alpha=1e6, batches=batches), counts()
-    model.profile.copy_(torch.arange(1.0, 10.0) / 45.0)
-    model.credibility[:4] = 0.0
-    model.credibility[4:6] = 0.5
-    codes = torch.zeros(6, dtype=torch.long)
-    share = model(x, 1.0, batch=codes) / x.totals()[:, None]
-    # residual shapes of a million let a millionth of the observation through
-    torch.testing.assert_close(share[:, :4], model.baseline(codes).expand(6, 9)[:, :4], rtol=1e-4, atol=1e-5)
+def test_genes_that_share_no_variance_are_constant_and_the_rest_keeps_the_library(batches):
+    credibility = torch.tensor([0.0] * 4 + [1.0] * 5)
+    model = changed(
+        consistency(alpha=1e6, batches=batches), profile=torch.arange(1.0, 10.0) / 45.0, credibility=credibility
+    )
+    x, codes = counts(), torch.zeros(6, dtype=torch.long)
+    share = denoised(model, x, codes) / x.totals()[:, None]
+    # gamma shapes of a million let a millionth of the observation through
+    constant = profiles(model.network, model.fitted)[0].expand(6, 9)
+    torch.testing.assert_close(share[:, :4], constant[:, :4], rtol=1e-4, atol=1e-5)
     assert (share[:, 4:].std(0) > 1e-4).all()
     torch.testing.assert_close(share.sum(1), torch.ones(6))
     torch.testing.assert_close(model(x, 0.0, batch=codes), x.dense())
-    assert (model(x, 0.5, batch=codes, kind="transport") >= 0).all()
+    assert (denoised(model, x, codes, kind="transport") >= 0).all()
 
 
 @pytest.mark.parametrize("batches", [1, 2])
-def test_what_comes_with_depth_is_compared_there_and_expressed_at_none(batches):
+def test_a_technical_trend_is_corrected(batches):
     """A gene of as many counts in every cell: one value per molecule of the library, whatever the library is."""
-    model = consistency(batches=batches)
-    model.profile.copy_(torch.arange(1.0, 10.0) / 45.0)
-    model.credibility[0] = 0.0
+    credibility = torch.ones(9)
+    credibility[0] = 0.0
+    model = changed(consistency(batches=batches), profile=torch.arange(1.0, 10.0) / 45.0, credibility=credibility)
     x = torch.tensor([[3.0, 4, 2, 1, 0, 2, 5, 3, 4]]).repeat(3, 1)
     x[1:, 1:] *= torch.tensor([[2.0], [6.0]])
-    codes = torch.zeros(3, dtype=torch.long)
+    codes, stored = torch.zeros(3, dtype=torch.long), SparseCounts.from_scipy(x.numpy())
 
-    def share(**kwargs):
-        return (model(x, 1.0, batch=codes, **kwargs) / x.sum(1, keepdim=True))[:, 0]
+    def share(model, **kwargs):
+        return (denoised(model, stored, codes, **kwargs) / x.sum(1, keepdim=True))[:, 0].detach()
 
-    before = share()
+    before = share(model)
     assert float(before.max() / before.min()) > 1.3
-    model.trend.slope[0] = -1.0
-    model.trend.level.copy_(x[1].sum().log().expand(batches))
-    model.trend.range.copy_(torch.tensor([-2.0, 2.0]))
-    after = share()
+    slope = torch.zeros(9)
+    slope[0] = -1.0
+    level = x[1].sum().log().expand(batches)
+    model = changed(model, trend=Trend(torch.zeros(9), slope, level, torch.tensor([-2.0, 2.0])))
+    after = share(model)
     # but for the scale that keeps the library size
     torch.testing.assert_close(after, after[1].expand(3), rtol=0.03, atol=0.0)
     torch.testing.assert_close(after[1], before[1])  # nothing changes at the level itself
-    torch.testing.assert_close(model(x, 1.0, batch=codes).sum(1), x.sum(1))
-    torch.testing.assert_close(model(x, 1e-4, batch=codes), x, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(denoised(model, stored, codes).sum(1), x.sum(1))
     if batches == 2:
-        torch.testing.assert_close(share(target_batch=codes), after)
+        torch.testing.assert_close(share(model, target=codes), after)
 
 
 def test_posterior_mean_is_the_conjugate_one_under_poisson_noise():
-    model, x = consistency(alpha=4.0), counts().dense()
-    mu, library, _ = _parts(model, x)
+    model, stored = consistency(alpha=4.0), counts()
+    x, library, cells = stored.dense(), stored.totals(), CountBatch(stored)
+    mu = library[:, None] * composition(model.network, model.fitted, cells)
     k = mu / (mu + 4.0)
-    level = ((1.0 - k) * x).sum(1) + LEVEL, ((1.0 - k) * mu).sum(1) + LEVEL  # of what a cell's counts leave open
+    level = ((1.0 - k) * x).sum(1) + LEVEL, ((1.0 - k) * mu).sum(1) + LEVEL  # what a cell's counts leave open
     expected = k * x + (1.0 - k) * mu * (level[0] / level[1])[:, None]
     assert float((expected / (mu * (x + 4.0) / (mu + 4.0)) - 1.0).abs().max()) < 0.05
     expected = expected * (library / expected.sum(1))[:, None]
+    torch.testing.assert_close(denoised(model, stored), expected)
     torch.testing.assert_close(model(x, 1.0), expected)
-    torch.testing.assert_close(model.posterior_shape(counts(), library=library), x + 4.0)
+    torch.testing.assert_close(posterior_shape(model.network, model.fitted, cells), x + 4.0)
 
 
 def test_share_of_signal_is_the_best_linear_one_under_negative_binomial_noise():
@@ -235,53 +247,15 @@ def test_share_of_signal_is_the_best_linear_one_under_negative_binomial_noise():
     x0 = rng.gamma(alpha, mu / alpha, 400_000)
     x1 = rng.poisson(x0 * rng.gamma(theta, 1 / theta, x0.size))
     slope = np.cov(x0, x1)[0, 1] / x1.var()
-    model = consistency(alpha=alpha, theta=theta)
-    share = model.signal_share(torch.full((1, 9), mu), torch.ones(1))
+    share = signal_share(torch.full((1, 9), mu), torch.full((9,), alpha), torch.full((9,), theta))
     assert abs(float(share[0, 0]) - slope) < 0.01
-
-
-@pytest.mark.parametrize("theta", [None, 6.0])
-def test_an_even_share_keeps_as_much_in_shallow_cells_as_in_deep_ones(theta):
-    """Counts of gamma signals, at twenty-five depths: variance kept is that of a typical cell, where it is the best."""
-    alpha, rates = torch.tensor([0.3, 2.0, 40.0]), torch.tensor([0.01, 0.2, 3.0])
-    mu = torch.logspace(-1.0, 1.0, 25)[:, None] * rates
-    technical = None if theta is None else torch.full((3,), theta)
-    total = 1.0 / alpha if theta is None else 1.0 / alpha + (1.0 + 1.0 / alpha) / theta
-    observed = (mu + mu.square() * total) / mu.square()  # variance of counts over squared expectation
-    best = signal_share(rates, alpha, technical)
-    even = even_share(signal_share(mu, alpha, technical), best)
-    torch.testing.assert_close(even.square() * observed, (best / alpha).expand_as(mu))
-    torch.testing.assert_close(even[12], best)
-    assert bool((even <= 1.0).all())
-
-
-def test_genes_that_are_not_believed_vary_alike_in_shallow_and_deep_cells():
-    """Their estimates, at one library size; without being believed they are all that these genes vary."""
-    rng, cells, alpha = np.random.default_rng(0), 20_000, 1.5
-    depth = np.where(np.arange(cells) < cells // 2, 100.0, 1600.0)
-    rates = np.array([0.01] * 8 + [0.92])
-    own = rng.gamma(alpha, 1.0 / alpha, (cells, 9))
-    own[:, -1] = 1.0
-    x = SparseCounts.from_scipy(sparse.csr_matrix(rng.poisson(depth[:, None] * rates * own)))
-    model = consistency(alpha=alpha)
-    model.typical.fill_(4.0)
-    model.profile.copy_(torch.from_numpy(rates))
-    model.credibility[:-1] = 0.0
-    with torch.no_grad():
-        out = model(x, 1.0)[:, :-1].numpy() / depth[:, None]
-    shallow, deep = (part.var(0) for part in np.split(out, 2))
-    np.testing.assert_allclose(shallow.mean() / deep.mean(), 1.0, atol=0.1)
-    # of the typical count it is the posterior mean
-    k = 4.0 / (4.0 + alpha)
-    np.testing.assert_allclose(deep.mean(), k * rates[0] ** 2 / alpha, rtol=0.1)
 
 
 def test_transport_restores_each_genes_variance():
     rng, mu, alpha = np.random.default_rng(0), 6.0, 3.0
     x0 = rng.gamma(alpha, mu / alpha, (400_000, 1))
     x1 = torch.from_numpy(rng.poisson(x0)).float()
-    model = consistency(1, alpha=alpha)
-    share = model.signal_share(torch.full_like(x1, mu), torch.ones(len(x1)))
+    share = signal_share(torch.full_like(x1, mu), torch.tensor([alpha]), None)
     kept = {"mean": share, "transport": share.sqrt()}
     variance = {kind: float((mu + k * (x1 - mu)).var()) for kind, k in kept.items()}
     assert abs(variance["transport"] / x0.var() - 1) < 0.02
@@ -290,18 +264,31 @@ def test_transport_restores_each_genes_variance():
 
 @pytest.mark.parametrize("many", [False, True])
 def test_a_transported_composition_that_counts_are_against_has_no_weight(many):
-    """Codes of zero whose decoder puts nearly all into the last gene, of which there is nothing."""
+    """Latent factors of zero whose decoder puts nearly all into the last gene, which has no counts."""
     model = consistency(alpha=1e6)
-    prior = model.prior
-    prior.is_fitted.fill_(True)
-    prior.log_weights[0] = 0.0
-    prior.bias[-1], prior.loose_bias[-1] = 9.0, 9.0
+    bias = torch.zeros(9)
+    bias[-1] = 9.0
+    decoder, eye = Loadings(torch.zeros(9, 5), bias), torch.eye(5)[None]
+    prior = LatentPrior(
+        entry=torch.zeros(6, 5),
+        loadings=decoder,
+        loose=decoder,
+        log_weights=torch.zeros(1),
+        centre=torch.zeros(1, 5),
+        root=eye,
+        unroot=eye,
+        information=torch.zeros(1, 5),
+        noise=torch.zeros(5, 5),
+        stretch=eye,
+        residual_shape=torch.full((9,), 1e6),
+    )
+    model = changed(model, prior=prior, prior_share=0.5)
     x = counts().dense()
     x[:, -1] = 0.0
-    x = x * 50.0 if many else x
-    library, one = x.sum(1), torch.ones(len(x))
-    rho = torch.softmax(model.network(x, one, library=library), 1)
-    found = model.rates(x, one, library=library, kind="transport")
+    x = x * 50.0 if many else x * 0.05
+    cells = CountBatch(SparseCounts.from_scipy(x.numpy()))
+    rho = torch.softmax(model.network(cells.x, torch.ones(6), library=cells.library), 1)
+    found = composition(model.network, model.fitted, cells, kind="transport")
     if many:
         torch.testing.assert_close(found, rho, rtol=1e-3, atol=1e-4)
     else:
@@ -312,7 +299,7 @@ def test_a_gene_that_keeps_its_counts_makes_no_room_for_others():
     """A marker with a shape of its own of next to nothing: its counts stay, the other genes share what is left."""
     model = consistency(alpha=1e5)
     model.network.loadings.data.mul_(0.05)  # about the same of each gene is expected of all cells
-    model.residual_shape[0] = 1e-4
+    model.fitted.dispersion.residual_shape[0] = 1e-4
     x = counts().dense() * 500.0
     x[:, 0] = x.sum(1)  # half of the molecules
     out = model(x, 1.0)
@@ -324,9 +311,9 @@ def test_own_batch_as_target_changes_nothing():
     model, x = consistency(batches=2), counts()
     batch = torch.tensor([0, 1, 0, 1, 0, 1])
     model.network.set_batches(torch.linspace(-1.0, 1.0, 18).reshape(9, 2).T ** 2, torch.ones(2, dtype=torch.bool))
-    torch.testing.assert_close(model(x, 1.0, batch=batch, target_batch=batch), model(x, 1.0, batch=batch))
-    other = model(x, 1.0, batch=batch, target_batch=1 - batch)
-    assert not torch.allclose(other, model(x, 1.0, batch=batch), rtol=1e-2)
+    torch.testing.assert_close(denoised(model, x, batch, target=batch), denoised(model, x, batch))
+    other = denoised(model, x, batch, target=1 - batch)
+    assert not torch.allclose(other, denoised(model, x, batch), rtol=1e-2)
     torch.testing.assert_close(other.sum(1), x.totals())
 
 

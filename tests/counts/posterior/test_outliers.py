@@ -8,16 +8,16 @@ import torch
 from scipy import sparse, special, stats
 
 from scif.counts.data.sparse_counts import SparseCounts
-from scif.counts.posterior.outliers import CHANCE, SHAPE, Outlying, find_outlying
+from scif.counts.posterior.outliers import CHANCE, SHAPE, Outliers, find_outliers
 
 
 def found(
     x: list[float], mu: list[float], shape: list[float], *, t: float = 1.0, theta: float | None = None
-) -> Outlying:
+) -> Outliers:
     """Of one cell."""
     technical = None if theta is None else torch.full((len(x),), theta, dtype=torch.float64)
     parts = (torch.tensor([part], dtype=torch.float64) for part in (x, mu, shape))
-    return find_outlying(*parts, torch.tensor([t], dtype=torch.float64), inverse_dispersion=technical)
+    return find_outliers(*parts, noise=torch.tensor([t**2], dtype=torch.float64), inverse_dispersion=technical)
 
 
 @pytest.mark.parametrize(("x", "mu", "shape"), [(40.0, 0.003, 0.02), (12.0, 0.4, 2.0), (300.0, 20.0, 5.0)])
@@ -70,9 +70,9 @@ def test_with_less_noise_more_is_left_to_the_count() -> None:
 def test_sparse_and_dense_counts_say_the_same() -> None:
     x = np.random.default_rng(0).poisson(0.3, (20, 50)).astype(np.float32)
     x[3, 4], x[7, 8] = 60.0, 90.0
-    mu, shape, one = torch.full((20, 50), 0.3), torch.full((50,), 3.0), torch.ones(20)
+    mu, shape = torch.full((20, 50), 0.3), torch.full((50,), 3.0)
     stored = SparseCounts.from_scipy(sparse.csr_matrix(x))
-    dense, kept = (find_outlying(counts, mu, shape, one) for counts in (torch.from_numpy(x), stored))
+    dense, kept = (find_outliers(counts, mu, shape) for counts in (torch.from_numpy(x), stored))
     assert dense.rows.tolist() == [3, 7]
     for name in ("rows", "columns", "weight", "share"):
         torch.testing.assert_close(getattr(kept, name), getattr(dense, name))
@@ -80,7 +80,7 @@ def test_sparse_and_dense_counts_say_the_same() -> None:
 
 def test_entries_are_put_in_by_their_weight() -> None:
     usual = torch.tensor([[0.1, 40.0], [5.0, 90.0]])
-    seen = Outlying(torch.tensor([0, 1]), torch.tensor([0, 1]), torch.tensor([1.0, 0.5]), torch.zeros(2))
+    seen = Outliers(torch.tensor([0, 1]), torch.tensor([0, 1]), torch.tensor([1.0, 0.5]), torch.zeros(2))
     torch.testing.assert_close(seen.into(usual, torch.tensor([30.0, 10.0])), torch.tensor([[30.0, 40.0], [5.0, 50.0]]))
     assert usual[0, 0] == 0.1
 

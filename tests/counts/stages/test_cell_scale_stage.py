@@ -2,96 +2,94 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
 import torch
-from scif.counts.posterior.consistency import CountConsistency
 
 import scif
+from scif.counts.config import CellScaleConfig
 from scif.counts.data.batch import CountBatch
+from scif.counts.data.dataset import CountDataset
+from scif.counts.data.sample import CellSample
 from scif.counts.data.sparse_counts import SparseCounts
 from scif.counts.network import CountNetwork
-from scif.counts.posterior.cell_scale import POINTS
-from scif.counts.stages.cell_scale import CELLS, expectations, find_followers, fit_cell_scale
+from scif.counts.posterior.cell_scale import POINTS, cell_scales
+from scif.counts.posterior.estimate import posterior_shape, scales
+from scif.counts.posterior.expectation import expectation
+from scif.counts.posterior.parameters import MAX_SHAPE, CellScale, Dispersion, Parameters
+from scif.counts.stages.cell_scale import fit_cell_scale, learn_scales
 from scif.model import ICM
 
 GENES, ALPHA = 120, 2.0
 
 
-def flat() -> CountConsistency:
-    """A denoiser that expects the same composition of every cell."""
-    network = CountNetwork(GENES, 2, dropout=0.0)
+def drawn(log2_scale: np.ndarray, *, seed: int = 0) -> sp.csr_matrix:
+    """Gamma-Poisson counts of cells of these scales, with a mean of four."""
+    rng = np.random.default_rng(seed)
+    shape = ALPHA * 2.0 ** (log2_scale[:, None] * np.ones(GENES))
+    return sp.csr_matrix(rng.poisson(4.0 * rng.gamma(shape) / shape).astype(np.float32))
+
+
+def fitted(x: sp.csr_matrix) -> tuple[CellScale | None, np.ndarray]:
+    """Distribution of the scales, and scales of these cells, around a network that predicts the same for each."""
+    network = CountNetwork(GENES, 2, dropout=0.0).eval()
     for parameter in network.parameters():
         parameter.data.zero_()
-    model = CountConsistency(network).eval()
-    model.residual_shape.fill_(ALPHA)
-    return model
-
-
-def drawn(log2_scale: np.ndarray, follows: np.ndarray | None = None, *, seed: int = 0) -> list[CountBatch]:
-    """Minibatches of gamma-Poisson counts of cells of these scales, with a mean of four."""
-    rng = np.random.default_rng(seed)
-    exponent = np.ones(GENES) if follows is None else follows.astype(float)
-    shape = ALPHA * 2.0 ** (log2_scale[:, None] * exponent)
-    x = SparseCounts.from_scipy(rng.poisson(4.0 * rng.gamma(shape) / shape)).to_scipy()
-    return [CountBatch(SparseCounts.from_scipy(x[i : i + 100])) for i in range(0, len(log2_scale), 100)]
-
-
-def fitted(model: CountConsistency, cells: list[CountBatch]) -> torch.Tensor:
-    """Scales of these cells, after their distribution is learned."""
-    return fit_cell_scale(model, cells, expectations(model, cells))
+    dispersion = Dispersion(torch.full((GENES,), ALPHA), torch.full((GENES,), MAX_SHAPE))
+    parameters = Parameters(torch.full((GENES,), 1.0 / GENES), dispersion)
+    cells = CellSample(CountDataset(x), np.arange(x.shape[0]), 100, torch.device("cpu"))
+    fit = fit_cell_scale(network, parameters, cells, CellScaleConfig())
+    counts = SparseCounts.from_scipy(x)
+    parameters = replace(parameters, cell_scale=fit.scale)
+    with torch.no_grad():
+        expected = expectation(network, parameters, CountBatch(counts)).at_depth
+        return fit.scale, scales(parameters, counts, expected).numpy()
 
 
 def test_the_distribution_of_scales_is_found():
     truth = np.random.default_rng(1).normal(0.0, 0.8, 600)
-    model = flat()
-    scales = fitted(model, drawn(truth))
-    assert abs(float(model.cell_scale.spread) - 0.8) < 0.08
-    assert abs(float(model.cell_scale.centre)) < 0.15
-    assert np.corrcoef(scales.log2().numpy(), truth)[0, 1] > 0.9
+    scale, found = fitted(drawn(truth))
+    assert abs(scale.spread - 0.8) < 0.08
+    assert abs(scale.centre) < 0.15
+    assert np.corrcoef(np.log2(found), truth)[0, 1] > 0.9
 
 
 def test_cells_that_are_alike_stay_alike():
-    model = flat()
-    scales = fitted(model, drawn(np.zeros(600)))
-    assert float(scales.log2().std()) < 0.1
-    assert float(scales.log2().abs().max()) < 0.5
+    _, found = fitted(drawn(np.zeros(600)))
+    assert np.log2(found).std() < 0.1
+    assert np.abs(np.log2(found)).max() < 0.5
 
 
 def test_few_cells_change_nothing():
-    model = flat()
-    scales = fitted(model, drawn(np.linspace(-2.0, 2.0, CELLS - 1)))
-    assert model.cell_scale.even
-    assert (scales == 1).all()
+    scale, found = fitted(drawn(np.linspace(-2.0, 2.0, CellScaleConfig().fewest_cells - 1)))
+    assert scale is None
+    assert (found == 1).all()
 
 
 @pytest.mark.parametrize("peak", [-2.75, 0.0, 2.75])
-def test_cells_that_all_agree_to_the_last_bit_have_a_scale(monkeypatch: pytest.MonkeyPatch, peak: float) -> None:
+def test_cells_that_all_agree_to_the_last_bit_have_a_scale(peak: float) -> None:
     """The variance of their scales is zero, which rounding must not make negative."""
-    model, cells = flat(), drawn(np.zeros(CELLS + 10))
-
-    def sure(x: SparseCounts, expected: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(-100.0 * (POINTS - peak) ** 2)[:, None].expand(-1, len(t))
-
-    monkeypatch.setattr(model, "scale_evidence", sure)
-    scales = fitted(model, cells)
-    assert bool(torch.isfinite(model.cell_scale.spread))
-    assert bool(torch.isfinite(scales).all())
+    evidence = torch.from_numpy(-100.0 * (POINTS - peak) ** 2)[:, None].expand(-1, 30)
+    fit = learn_scales(evidence, CellScaleConfig())
+    assert fit.scale is not None
+    assert np.isfinite(fit.scale.spread)
+    assert bool(torch.isfinite(cell_scales(fit.scale, evidence)).all())
 
 
-def test_genes_that_go_along_are_told_from_those_that_do_not():
-    truth = np.random.default_rng(2).normal(0.0, 0.8, 600)
-    follows = np.arange(GENES) < 80
-    cells, model = drawn(truth, follows), flat()
-    model.credibility.copy_(torch.arange(GENES) < 40)
-    find_followers(model, cells, expectations(model, cells), scales=fitted(model, cells))
-    found = model.cell_scale.follows.numpy()
-    assert found[:40].all()
-    assert found[40:80].mean() > 0.9
-    assert found[80:].mean() < 0.05
+def test_em_records_its_rounds_and_converges():
+    evidence = torch.from_numpy(-((POINTS - 0.5) ** 2))[:, None].expand(-1, 30)
+    fit = learn_scales(evidence, CellScaleConfig())
+    assert fit.converged
+    assert len(fit.objective) == fit.rounds > 1
+    short = learn_scales(
+        torch.from_numpy(-((POINTS - 0.5) ** 2))[:, None].expand(-1, 30), CellScaleConfig(max_rounds=1)
+    )
+    assert not short.converged
 
 
 def uneven(cells: int = 400) -> tuple[ad.AnnData, np.ndarray, np.ndarray]:
@@ -112,8 +110,7 @@ def test_uneven_cells_are_closer_to_the_truth():
     ICM.setup_anndata(adata)
     model = ICM(adata)
     model.train(max_epochs=30, enable_progress_bar=False)
-    scale = model.module.cell_scale
-    assert float(scale.spread) > 0.8
+    assert model.module.fitted.cell_scale.spread > 0.8
 
     def error() -> float:
         return float(((model.get_denoised() - x0) ** 2 / x0.mean()).mean())
@@ -124,29 +121,31 @@ def test_uneven_cells_are_closer_to_the_truth():
     pd.testing.assert_series_equal(model.get_cell_scale(indices=[7, 3]), scales.iloc[[7, 3]], rtol=1e-4)
     pd.testing.assert_series_equal(model.get_cell_scale(adata[5:9].copy(), batch_size=2), scales.iloc[5:9], rtol=1e-4)
     with_scales = error()
-    scale.spread.zero_()
+    model.module.fitted = replace(model.module.fitted, cell_scale=None)
     assert with_scales < 0.97 * error()
 
 
-@pytest.mark.parametrize("fitted", [False, True], ids=["no prior", "prior"])
-def test_transport_takes_all_cells_to_be_alike_and_draws_do_not(fitted):
+@pytest.mark.trains
+@pytest.mark.parametrize("has_prior", [False, True], ids=["no prior", "prior"])
+def test_transport_takes_all_cells_to_be_alike_and_draws_do_not(has_prior):
     adata = scif.datasets.simulate_counts(100, 30, depth=200, seed=0)
     ICM.setup_anndata(adata)
     model = ICM(adata)
     model.train(enable_progress_bar=False)
-    assert model.module.prior.fitted
-    model.module.prior.is_fitted.fill_(fitted)
-    scale, x = model.module.cell_scale, SparseCounts.from_scipy(adata.X)
+    module, cells = model.module, CountBatch(SparseCounts.from_scipy(adata.X))
+    assert module.fitted.prior is not None
+    prior = module.fitted.prior if has_prior else None
+    dispersion = Dispersion(torch.full((30,), 2.0), torch.full((30,), MAX_SHAPE))
+    credibility = (torch.arange(30) >= 10).float()
+    base = replace(module.fitted, prior=prior, dispersion=dispersion, credibility=credibility, cell_scale=None)
 
     @torch.no_grad()
     def shape() -> torch.Tensor:
-        return model.module.posterior_shape(x, library=x.totals()) - x.dense()
+        return posterior_shape(module.network, module.fitted, cells) - cells.x.dense()
 
-    model.module.residual_shape.fill_(2.0)
-    scale.spread.zero_()
+    module.fitted = base
     before, plain = model.get_denoised(estimator="transport"), shape()
-    scale.spread.fill_(2.0)
-    scale.follows.copy_(torch.arange(30) >= 10)
+    module.fitted = replace(base, cell_scale=CellScale(0.0, 2.0))
     np.testing.assert_array_equal(model.get_denoised(estimator="transport"), before)
     factors = (shape() / plain).numpy()
     np.testing.assert_allclose(factors[:, :10], 1.0, rtol=1e-2)

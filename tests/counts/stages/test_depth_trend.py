@@ -8,7 +8,8 @@ import pytest
 import scipy.sparse as sp
 
 import scif
-from scif.counts.stages.depth_trend import TECHNICAL, Trend, fit_depth_trend
+from scif.counts.config import DepthTrendConfig
+from scif.counts.statistics.depth_regression import DepthRegression, regress_on_depth
 from scif.metrics import mean_absolute_correlation, permute_genes
 from scif.model import ICM
 
@@ -32,10 +33,10 @@ def fitted(
     batch: np.ndarray | None = None,
     *,
     bounds: tuple[float, float] = (-np.inf, np.inf),
-) -> Trend:
+) -> DepthRegression:
     member = np.ones((len(x), 1)) if batch is None else np.eye(batch.max() + 1)[batch]
     profiles = (member.T @ x) / (member.T @ library)[:, None]
-    return fit_depth_trend(
+    return regress_on_depth(
         sp.csr_matrix(x),
         library,
         member=member,
@@ -56,7 +57,7 @@ def test_slopes_are_found_and_noise_is_shrunk():
 def test_a_share_that_grows_with_depth_is_not_taken_out():
     """Measuring can make a gene's counts lag behind the depth of its cells, and no more than that."""
     x, library = drawn()
-    trend, every = fitted(x, library, bounds=TECHNICAL), fitted(x, library)
+    trend, every = fitted(x, library, bounds=DepthTrendConfig().slopes), fitted(x, library)
     np.testing.assert_allclose(trend.slope[:3], [-1.0, -0.5, 0.0], atol=0.12)
     assert trend.slope.min() >= -1.0
     assert trend.slope.max() == 0.0
@@ -87,9 +88,9 @@ def test_a_batch_without_cells_has_the_level_of_the_others_and_no_gene_no_trend(
     x, library = drawn(cells=50, genes=10)
     member = np.eye(2)[np.zeros(50, int)]
     profiles = np.tile(x.sum(0) / library.sum(), (2, 1))
-    trend = fit_depth_trend(sp.csr_matrix(x), library, member=member, profiles=profiles, dispersion=np.zeros(10))
+    trend = regress_on_depth(sp.csr_matrix(x), library, member=member, profiles=profiles, dispersion=np.zeros(10))
     assert trend.level[1] == pytest.approx(trend.level[0])
-    nothing = fit_depth_trend(
+    nothing = regress_on_depth(
         sp.csr_matrix(x[:, :0]), library, member=member, profiles=profiles[:, :0], dispersion=np.zeros(0)
     )
     assert nothing.slope.shape == nothing.bias.shape == (0,)

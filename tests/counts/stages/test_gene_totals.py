@@ -6,16 +6,18 @@ import anndata as ad
 import numpy as np
 import pytest
 
+from scif.counts import CountConfig
+from scif.counts.config import StartConfig
 from scif.datasets import simulate_counts
-from scif.model import ICM, icm
+from scif.model import ICM
 
 EXTRA = 6
 
 
-def trained(counts: np.ndarray) -> ICM:
+def trained(counts: np.ndarray, config: CountConfig | None = None) -> ICM:
     adata = ad.AnnData(counts.astype(np.float32))
     ICM.setup_anndata(adata)
-    model = ICM(adata)
+    model = ICM(adata, config=config)
     model.train(enable_progress_bar=False)
     return model
 
@@ -66,16 +68,14 @@ def test_totals_are_kept_by_a_second_training_as_by_the_first(simulated: np.ndar
 
 
 @pytest.mark.trains
-def test_genes_of_cells_that_the_start_does_not_see_are_not_lost(
-    simulated: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_genes_of_cells_that_the_start_does_not_see_are_not_lost(simulated: np.ndarray) -> None:
     """As of cells beyond the first 10,000 that are drawn: here beyond 300."""
-    monkeypatch.setattr(icm, "START_CELLS", 300)
+    config = CountConfig(start=StartConfig(cells=300))
     drawn = [np.random.default_rng([0, i]).permutation(len(simulated))[:300] for i in (3, 5)]
     unseen = np.setdiff1d(np.arange(len(simulated)), np.union1d(*drawn))[:4]
     rare = np.zeros((len(simulated), EXTRA))
     rare[unseen] = np.random.default_rng(2).poisson(25.0, (4, EXTRA))
-    model = trained(np.hstack([simulated, rare]))
+    model = trained(np.hstack([simulated, rare]), config)
     for estimator in ("mean", "transport"):
         found = model.get_denoised(estimator=estimator)[:, -EXTRA:]
         assert (found[unseen] > 0.75 * rare[unseen]).all()

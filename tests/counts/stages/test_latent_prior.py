@@ -9,8 +9,8 @@ import torch
 from scipy import sparse
 
 import scif
-from scif.counts.posterior.latent import posterior
-from scif.counts.stages import network as plan
+from scif.counts import training as plan
+from scif.counts.posterior.latent import mixture_posterior
 from scif.counts.statistics.mixture import Mixture
 from scif.metrics import permute_genes, poisson_nll, pooled_profile, split_counts
 from scif.model import ICM
@@ -42,8 +42,8 @@ def test_a_mixture_comes_back_from_noisy_codes():
     information = torch.eye(2).double().expand(2, 2, 2) / noise**2
     for _ in range(60):
         axes = mixture.axes(information)
-        mixture, member = mixture.improved(z, torch.ones(4000).double(), information)
-    found = posterior(z, torch.ones(4000).double(), **axes)
+        mixture, member, _ = mixture.improved(z, torch.ones(4000).double(), information)
+    found = mixture_posterior(z, torch.ones(4000).double(), **axes)
     order = mixture.centre[:, 0].argsort()
     assert abs(float(mixture.weights[order[1]]) - 0.4) < 0.03
     assert torch.allclose(mixture.centre[order], torch.tensor([[0.0, 0.0], [4.0, 0.0]]).double(), atol=0.1)
@@ -67,14 +67,15 @@ def test_a_step_of_the_mixture_has_the_moments_of_the_posteriors():
     information = half @ half.mT
     mixture, _ = Mixture.clusters(z, most=4)
     axes = mixture.axes(information)
-    found = posterior(z, molecules, **axes)
+    found = mixture_posterior(z, molecules, **axes)
     size = found.weights.sum(0)
     centre = torch.einsum("nc,nck->ck", found.weights, found.means) / size[:, None]
     apart = found.means - centre
     inside = torch.einsum("nc,nca->ca", found.weights, found.variances)
     scatter = torch.einsum("nc,nci,ncj->cij", found.weights, apart, apart)
     scatter += torch.einsum("cia,ca,cja->cij", axes["root"], inside, axes["root"])
-    improved, member = mixture.improved(z, molecules, information)
+    improved, member, objective = mixture.improved(z, molecules, information)
+    assert objective == pytest.approx(float(found.log_evidence.mean()))
     expected = Mixture.of(size, centre, scatter)
     torch.testing.assert_close(member, found.weights)
     torch.testing.assert_close(improved.weights, expected.weights)
@@ -111,7 +112,7 @@ def test_directions_that_fit_noise_are_dropped():
     """The simulation has nine; of the fourteen of the network five would add variance to weak components."""
     adata = scif.datasets.simulate_counts(1500, 600, depth=8000.0, seed=11)
     model = _fit(adata, n_latent=14)
-    assert int(model.module.prior.loadings.any(0).sum()) == 9
+    assert model.module.fitted.prior.loadings.weight.shape[1] == 9
 
 
 @pytest.mark.trains
@@ -122,8 +123,8 @@ def test_noise_of_many_genes_is_not_what_few_cells_share(cells, genes, depth):
     rates = rng.gamma(0.5, 1.0, genes)
     counts = rng.poisson(np.outer(depth * rng.lognormal(0.0, 0.3, cells), rates / rates.sum()))
     model = _fit(ad.AnnData(sparse.csr_matrix(counts[:, counts.any(0)], dtype=np.float32)))
-    assert not model.module.prior.fitted
-    assert float(model.module.prior_share) == 0.0
+    assert model.module.fitted.prior is None
+    assert "not fitted" in model.fit_report_["latent_prior"].decision
     assert np.isfinite(model.get_denoised(estimator="transport")).all()
 
 
@@ -137,7 +138,7 @@ def test_few_cells_of_many_kinds_have_no_more_directions_than_they_can_show():
     for weight in (0.0, 1.0):
         model = _fit(adata, n_latent=16, consistency_weight=weight)
         loss[weight] = poisson_nll(model.get_denoised(), split.test, scale=split.scale)
-    assert 1 <= int(model.module.prior.loadings.any(0).sum()) <= 80 // 20
+    assert 1 <= model.module.fitted.prior.loadings.weight.shape[1] <= 80 // 20
     assert loss[1.0] < loss[0.0] + 1e-3 * (loss["pooled"] - loss[0.0]), loss
 
 
@@ -174,54 +175,38 @@ def test_consistency_predicts_held_out_molecules_better_than_the_anchor_alone():
 @pytest.mark.trains
 def test_share_of_the_prior_follows_the_weights(simulation):
     _, model = simulation
-    assert float(model.module.prior_share) == pytest.approx(0.5)
+    assert model.module.fitted.prior_share == pytest.approx(0.5)
     adata = scif.datasets.simulate_counts(120, 60, seed=0)
-    assert float(_fit(adata, max_epochs=2, consistency_weight=0.0).module.prior_share) == 0.0
-    assert float(_fit(adata, max_epochs=2, consistency_weight=3.0).module.prior_share) == pytest.approx(0.75)
+    assert _fit(adata, max_epochs=2, consistency_weight=0.0).module.fitted.prior is None
+    assert _fit(adata, max_epochs=2, consistency_weight=3.0).module.fitted.prior_share == pytest.approx(0.75)
     published = _fit(adata, max_epochs=2, anchor_weight=0.0, consistency_weight=1.0)
-    assert not published.module.prior.fitted
+    assert published.module.fitted.prior is None
+    assert published.fit_report_.consistency == "gradient"
 
 
 def test_steps_of_the_consistency_term_train_it_by_gradients():
-    model = _fit(scif.datasets.simulate_counts(120, 60, seed=0), max_epochs=2, num_steps=4, consistency_weight=0.1)
+    model = _fit(scif.datasets.simulate_counts(120, 60, seed=0), max_epochs=2, consistency="gradient", num_steps=4)
     assert {"train_anchor", "train_icm"} <= set(model.history)
-    assert float(model.module.prior_share) == 0.0
+    assert model.module.fitted.prior is None
 
 
 @pytest.mark.trains
-def test_training_on_forgets_the_prior_until_it_ends(simulation):
+def test_training_on_forgets_the_prior_until_it_ends(monkeypatch):
     """It belongs to the network that it was fitted to."""
     adata = scif.datasets.simulate_counts(120, 60, seed=0)
     model = _fit(adata, max_epochs=2)
-    first = model.module.prior.loadings.clone()
+    first = model.module.fitted.prior.loadings.weight.clone()
     seen = []
-    refit = plan.CountPlan.on_train_epoch_start
+    start = plan.CountPlan.on_train_epoch_start
 
-    class Watched(plan.CountPlan):
-        def on_train_epoch_start(self) -> None:
-            seen.append((self.model.prior.fitted, float(self.model.prior_share)))
-            refit(self)
+    def watched(self) -> None:
+        seen.append(self.model.fitted.prior)
+        start(self)
 
-    model._training_plan_cls = Watched
+    monkeypatch.setattr(plan.CountPlan, "on_train_epoch_start", watched)
     model.train(max_epochs=2, enable_progress_bar=False)
-    assert seen == [(False, 0.0)] * 2
-    assert model.module.prior.fitted
-    assert not torch.equal(first, model.module.prior.loadings)
-
-
-def test_a_prior_that_cannot_be_fitted_loses_no_model(monkeypatch):
-    def fails(*args, **kwargs):
-        raise torch.linalg.LinAlgError("not positive definite")
-
-    monkeypatch.setattr(plan, "fit_code_prior", fails)
-    adata = scif.datasets.simulate_counts(120, 60, seed=0)
-    with pytest.warns(UserWarning, match="could not be fitted"):
-        model = _fit(adata, max_epochs=2)
-    assert model.is_trained_
-    for kind in ("mean", "transport"):
-        np.testing.assert_allclose(
-            model.get_denoised(estimator=kind).sum(1), np.asarray(adata.X.sum(1)).ravel(), rtol=1e-4
-        )
+    assert seen == [None] * 2
+    assert not torch.equal(first, model.module.fitted.prior.loadings.weight)
 
 
 @pytest.mark.trains

@@ -5,17 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scif.counts.posterior.consistency import CountConsistency
 from scipy import sparse
 from torch import Tensor
 
 import scif
-from scif.counts.data.batch import CountBatch
+from scif.counts.config import LoadingsConfig
+from scif.counts.data.dataset import CountDataset
+from scif.counts.data.sample import CellSample
 from scif.counts.data.sparse_counts import SparseCounts
 from scif.counts.likelihood import multinomial_nll
 from scif.counts.network import CountNetwork
+from scif.counts.posterior.factors import standard_factors
 from scif.counts.posterior.laplace import information
-from scif.counts.stages.loadings import refit_loadings, whiten_codes
+from scif.counts.posterior.parameters import Dispersion, Loadings, Parameters
+from scif.counts.stages.loadings import fit_loadings
 from scif.counts.stages.start import svd_start
 from scif.counts.statistics import gene_regression as _regression
 from scif.counts.statistics.shrinkage import SCALES, VectorPrior, learn_prior, loosen, shrink
@@ -165,20 +168,20 @@ def test_groups_leave_no_direction_with_negative_information():
     assert float(torch.linalg.eigvalsh(sums.parabola()[0]).min()) > 0.0
 
 
-def _start(x: sparse.csr_matrix, width: int = 6) -> CountConsistency:
+def _start(x: sparse.csr_matrix, width: int = 6) -> CountNetwork:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = CountNetwork(x.shape[1], width, dropout=0.0)
-    start = svd_start(x, width, profile=np.asarray(x.sum(0)).ravel(), rng=np.random.default_rng(0))
-    network.start_from(start)
-    model = CountConsistency(network).eval()
-    model.profile.copy_(start.profile)
-    return model
+    network.start_from(svd_start(x, width, profile=np.asarray(x.sum(0)).ravel(), rng=np.random.default_rng(0)))
+    return network.eval()
 
 
-def _refit(model: CountConsistency, parts: list[SparseCounts]) -> None:
-    cells = [CountBatch(part) for part in parts]
-    refit_loadings(model, lambda: cells, at=whiten_codes(model, lambda: cells))
+def _refit(network: CountNetwork, x: sparse.csr_matrix, batch_size: int) -> Loadings:
+    genes = x.shape[1]
+    parameters = Parameters(torch.full((genes,), 1.0 / genes), Dispersion.none(genes))
+    cells = CellSample(CountDataset(x), np.arange(x.shape[0]), batch_size, torch.device("cpu"))
+    at = standard_factors(network, cells)
+    return fit_loadings(network, parameters, cells, LoadingsConfig(), at=at).loadings
 
 
 @pytest.mark.parametrize("batches", [1, 2])
@@ -189,25 +192,20 @@ def test_other_molecules_of_the_same_cells_are_predicted_better(batches):
     train = sparse.csr_matrix(split.train @ sparse.diags(kept.astype(np.float32)), dtype=np.float32)
     train.eliminate_zeros()
     seen, other = SparseCounts.from_scipy(train), SparseCounts.from_scipy(split.test)
-    model = _start(train)
-    library = seen.totals()
+    network, library = _start(train), seen.totals()
 
     @torch.no_grad()
-    def logits(model: CountConsistency) -> Tensor:
-        return model.network(seen, torch.ones_like(library), library=library)
+    def logits(loadings: Loadings | None) -> Tensor:
+        latent = network.latent(seen, torch.ones_like(library), library=library)
+        return network.decode(latent, None, loadings=loadings)
 
-    before = float(multinomial_nll(logits(model), other))
-    parts = [seen] if batches == 1 else [seen.first(300), SparseCounts.from_scipy(train[300:])]
-    _refit(model, parts)
-    after = float(multinomial_nll(logits(model), other))
+    before = float(multinomial_nll(logits(None), other))
+    whole = _refit(network, train, 800)
+    found = whole if batches == 1 else _refit(network, train, 300)
+    after = float(multinomial_nll(logits(found), other))
     assert after < before - 0.01, (before, after)
-    assert all(bool(value.isfinite().all()) for value in (model.network.loadings, model.network.bias))
-    if batches == 2:
-        whole = _start(train)
-        _refit(whole, [seen])
-        torch.testing.assert_close(
-            torch.softmax(logits(model), 1), torch.softmax(logits(whole), 1), rtol=0.02, atol=1e-5
-        )
+    assert all(bool(value.isfinite().all()) for value in (found.weight, found.bias))
+    torch.testing.assert_close(torch.softmax(logits(found), 1), torch.softmax(logits(whole), 1), rtol=0.02, atol=1e-5)
 
 
 def test_a_gene_is_not_explained_by_itself():
@@ -223,6 +221,6 @@ def test_a_gene_is_not_explained_by_itself():
     network.center.fill_(1.6)
     network.spread.fill_(0.5)
     network.loadings.data.normal_(std=0.05, generator=torch.Generator().manual_seed(0))
-    _refit(CountConsistency(network), [SparseCounts.from_scipy(x)])
+    found = _refit(network.eval(), x, 2000)
     # what it would be without the correction is far from zero
-    assert abs(network.loadings[3, 0].item()) < 0.1
+    assert abs(found.weight[3, 0].item()) < 0.1

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from scif.counts.stages.start import WIDTHS, choose_width
+from scif.counts.config import StartConfig
+from scif.counts.stages.start import choose_width
+
+WIDTHS = StartConfig().widths
 
 
 def _directions(k: int, *, cells: int = 1500, genes: int = 400, depth: float = 4000.0) -> sparse.csr_matrix:

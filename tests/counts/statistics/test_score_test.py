@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from scif.counts.stages import shared_genes as credibility
+from scif.counts import CountConfig
+from scif.counts.config import SharedGenesConfig
+from scif.counts.stages.shared_genes import threshold
 from scif.counts.stages.start import svd_start
 from scif.counts.statistics.score_test import evidence
 from scif.model import ICM
@@ -105,7 +107,7 @@ def test_same_halves_same_evidence():
     np.testing.assert_array_equal(score(x), score(x))
 
 
-def believed(x: np.ndarray) -> np.ndarray:
+def believed(x: np.ndarray, config: CountConfig | None = None) -> np.ndarray:
     ICM.setup_anndata(adata := ad.AnnData(sparse.csr_matrix(x)))
     model = ICM(adata, n_latent=2)
     model.train(max_epochs=5, enable_progress_bar=False)
@@ -122,19 +124,8 @@ def test_the_model_believes_what_follows_and_not_what_does_not():
     assert found[FOLLOWING:].mean() < 0.1
 
 
-@pytest.mark.trains
-def test_more_is_asked_of_genes_with_variation_of_their_own(monkeypatch):
-    """With as much asked of all, more of those that follow nothing are believed."""
-    x = drawn(seed=8, depth=2.0)
-    strict = believed(x)
-    monkeypatch.setattr(credibility, "OWN", 1.0)
-    lenient = believed(x)
-    assert (lenient >= strict).all()
-    assert lenient[FOLLOWING:].sum() > strict[FOLLOWING:].sum()
-
-
 def test_more_is_asked_where_genes_of_similar_expression_show_much():
     """A standard score of one is nothing there, and as good as any where all show little."""
     typical = np.array([-1.0, 2.0, 6.0, 8.0, 40.0])
-    np.testing.assert_allclose(credibility._asked(np.zeros(5), typical), [1.0, 1.0, 1.5, 2.0, 2.0])
-    np.testing.assert_allclose(credibility._asked(np.ones(5), typical), [2.0, 2.0, 2.0, 2.0, 10.0])
+    np.testing.assert_allclose(threshold(np.zeros(5), typical, SharedGenesConfig()), [1.0, 1.0, 1.5, 2.0, 2.0])
+    np.testing.assert_allclose(threshold(np.ones(5), typical, SharedGenesConfig()), [2.0, 2.0, 2.0, 2.0, 10.0])

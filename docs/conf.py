@@ -89,6 +89,8 @@ nitpick_ignore_regex = [
     ),
     (r"py:class", r"scif\.model\.\w+\.\w+Mixin"),  # base classes that hold a part of a public class
     (r"py:class", r"scif\.(.*\.)?_.*"),  # private names, such as type variables and protocols in annotations
+    (r"py:.*", r"scif\.counts\.\w+\..*"),  # the parts of the method have no pages
+    (r"py:.*", r"(\w+Config|CountDataset|CountConsistency|CountSettings|Estimator|Fit|FitOptions)"),
     (r"py:.*", r"(DataFrame|Series|Sequence|Tensor|device|dtype|csr_matrix|Path|PathLike|Self)"),
 ]
 
@@ -103,6 +105,7 @@ MODULES = [
     "core",
     "nn",
     "model",
+    "counts",
     "fields.images",
     "fields.fluids",
     "datasets",

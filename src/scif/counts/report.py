@@ -43,7 +43,7 @@ class StageRecord:
 
 @dataclass(frozen=True)
 class FitReport:
-    """Record of a fit, one line a stage; :meth:`to_frame` gives a table.
+    """Record of a fit, one line a stage; ``to_frame()`` gives a table.
 
     Attributes
     ----------

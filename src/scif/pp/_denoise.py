@@ -61,7 +61,7 @@ def denoise(
     size_factor_key
         Column of ``obs`` with positive size factors.
     estimator, library_size, transform_batch
-        As in :meth:`scif.model.ICM.get_denoised`.
+        As in ``ICM.get_denoised``.
     noise, seed
         As in :class:`scif.model.ICM`.
     max_epochs, accelerator

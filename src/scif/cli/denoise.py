@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scif.cli._training import train
+from scif.cli._resume import append_in_parts, trained, work_folder
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -33,6 +33,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--backed", action="store_true", help="leave the counts on disk: slower, for .h5ad files beyond memory"
     )
     parser.add_argument("--output-layer", default="denoised", help="name of the new layer (default: denoised)")
+    parser.add_argument("--threshold", type=float, help="drop values below this many counts and write a sparse layer")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="keep the model and the finished rows in OUTPUT.parts until all is written, and go on from there",
+    )
     parser.add_argument("--save-model", type=Path, help="folder to save the trained model in")
     parser.add_argument("--overwrite", action="store_true", help="replace an output that exists already")
     parser.add_argument(
@@ -75,18 +81,7 @@ def run(arguments: Namespace) -> None:
         _check_space(arguments, adata)
         import scif.model  # noqa: F401  (takes seconds; a signal during it is met here)
 
-        say.say(f"{adata.n_obs} cells x {adata.n_vars} genes; training ...")
-        model = train(
-            adata,
-            noise=arguments.noise,
-            seed=arguments.seed,
-            max_epochs=arguments.max_epochs,
-            accelerator=arguments.accelerator,
-            progress=say.progress,
-            layer=arguments.layer,
-            batch_key=arguments.batch_key,
-            size_factor_key=arguments.size_factor_key,
-        )
+        model = trained(arguments, adata)
         signals.check()
         if signals.received:
             target = target.with_suffix(".partial.h5ad")
@@ -95,11 +90,16 @@ def run(arguments: Namespace) -> None:
                 shutil.copyfile(arguments.input, part)
             else:
                 adata.write_h5ad(part)
-            _reserve(part, 4 * adata.n_obs * adata.n_vars + _METADATA)
-            _append(model, part, layer=arguments.output_layer, progress=say.progress)
+            if arguments.threshold is None:
+                _reserve(part, 4 * adata.n_obs * adata.n_vars + _METADATA)
+            if arguments.threshold is None and not arguments.resume:
+                _append(model, part, layer=arguments.output_layer, progress=say.progress)
+            else:
+                append_in_parts(model, part, arguments)
             signals.check()
         if arguments.save_model is not None:
             model.save(str(arguments.save_model), overwrite=arguments.overwrite)
+    shutil.rmtree(work_folder(target), ignore_errors=True)
     say.result(
         f"Wrote {target} with layer {arguments.output_layer!r}"
         + (", from a training that was interrupted" if signals.received else ""),
@@ -242,6 +242,9 @@ def _check_paths(arguments: Namespace) -> None:
         raise ValueError(msg)
     if arguments.max_epochs is not None and arguments.max_epochs < 1:
         msg = f"--max-epochs is {arguments.max_epochs}; it must be at least 1."
+        raise ValueError(msg)
+    if arguments.threshold is not None and not 0 <= arguments.threshold < float("inf"):
+        msg = f"--threshold is {arguments.threshold}; give a number of counts from zero on."
         raise ValueError(msg)
     if target.suffix != ".h5ad":
         msg = f"output {target} does not end in .h5ad; that is the only format written."

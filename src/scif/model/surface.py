@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from scif.model.familiar import FamiliarMixin
+from scif.model.stream.mixin import StreamMixin
 
 __all__ = ["SurfaceMixin"]
 
 
-class SurfaceMixin(FamiliarMixin):
+class SurfaceMixin(FamiliarMixin, StreamMixin):
     """Calls that users of scvi-tools and scanpy know, files, and reports."""

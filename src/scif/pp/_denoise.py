@@ -5,10 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
-import scif
-
 if TYPE_CHECKING:
     from anndata import AnnData
 
@@ -96,6 +92,8 @@ def denoise(
     if estimator not in ("mean", "transport"):
         msg = f"estimator is {estimator!r}; choose 'mean' or 'transport'. Draws come from scif.model.ICM.get_denoised."
         raise ValueError(msg)
+    from scif.model.record import record
+
     begin = time.perf_counter()
     keys = [key for key in (batch_key, size_factor_key) if key is not None]
     counts = _counts_alone(adata, layer, keys)
@@ -125,26 +123,6 @@ def denoise(
     to.layers[key_added] = result
     _note(to, record(model, library_size=library_size) | said)
     return to if copy else None
-
-
-def record(model: ICM, *, library_size: Any = None) -> dict[str, Any]:
-    """Facts of a model that a layer is to be kept with, of types that files hold."""
-    from scif.model.identity import weights_id
-
-    losses = (model.history or {}).get("validation_loss")
-    named = library_size is None or isinstance(library_size, str)
-    facts = {
-        "version": scif.__version__,
-        "scale": "counts" if named else f"{float(library_size):g} per cell",
-        "library_size": "observed" if library_size is None else library_size if named else float(library_size),
-        "noise": model.noise if isinstance(model.noise, str) else type(model.noise).__name__,
-        "model_id": weights_id(model.module),
-        "n_cells": int(model.summary_stats.n_cells),
-        "n_genes": len(model.gene_names_),
-    }
-    if losses is not None:
-        facts["held_out_loss"] = float(np.nanmin(losses.to_numpy(dtype=float)))
-    return facts
 
 
 def _note(adata: AnnData, new: dict[str, Any]) -> None:

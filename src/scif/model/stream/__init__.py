@@ -1,0 +1,1 @@
+"""Denoised layers written to files in bounded memory, so that nothing finished is lost."""

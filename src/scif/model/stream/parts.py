@@ -1,0 +1,134 @@
+"""Finished rows on disk: a folder of whole files, from which a run that was killed goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+__all__ = ["Parts"]
+
+_NAME = re.compile(r"rows-(\d{12})-(\d{12})\.np[yz]")
+
+
+class Parts:
+    """Rows of a layer in files of some rows each, every one complete or absent.
+
+    Parameters
+    ----------
+    folder
+        Where they are; made if it is not there.
+    task
+        Facts that decide the values of the rows; rows of another task are refused.
+    shape
+        Cells x genes of the whole layer.
+    threshold
+        Values below are dropped and the rest is kept sparse; all are kept, dense, if None.
+
+    Raises
+    ------
+    ValueError
+        If the folder has rows of another task, or something else in it.
+    """
+
+    def __init__(
+        self, folder: Path, task: Mapping[str, Any], *, shape: tuple[int, int], threshold: float | None
+    ) -> None:
+        self.folder, self.shape, self.threshold = folder, shape, threshold
+        said = folder / "task.json"
+        wanted = json.loads(json.dumps(dict(task)))
+        if said.exists():
+            _check_task(folder, json.loads(said.read_text(encoding="utf-8")), wanted)
+        elif folder.exists() and any(folder.iterdir()):
+            msg = f"the folder for unfinished rows, {folder}, has other files in it; name another one with work=."
+            raise ValueError(msg)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            _whole(said, json.dumps(wanted, indent=1).encode())
+        for left in folder.glob("*.tmp"):  # of the run that was killed
+            left.unlink()
+
+    @property
+    def done(self) -> int:
+        """Rows that are finished, from the first on."""
+        return self._files()[-1][1] if self._files() else 0
+
+    def add(self, start: int, values: np.ndarray) -> None:
+        """Put rows on disk, ``values (rows, genes)`` from row ``start`` on; they are there once this returns."""
+        end = start + len(values)
+        name = self.folder / f"rows-{start:012d}-{end:012d}.{'npy' if self.threshold is None else 'npz'}"
+        part = name.with_name(f"{name.name}.tmp")
+        with part.open("wb") as file:
+            if self.threshold is None:
+                np.save(file, values)
+            else:
+                kept = sparse.csr_matrix(np.where(values >= max(self.threshold, np.nextafter(0, 1)), values, 0))
+                np.savez(file, data=kept.data, indices=kept.indices, indptr=kept.indptr)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(name)
+
+    def dense(self) -> Iterator[tuple[int, np.ndarray]]:
+        """First row and values of one part after the other."""
+        for start, _, path in self._files():
+            yield start, np.load(path, mmap_mode="r")
+
+    def sparse(self) -> Iterator[tuple[int, sparse.csr_matrix]]:
+        """First row and values of one part after the other."""
+        for start, end, path in self._files():
+            with np.load(path) as held:
+                values = (held["data"], held["indices"], held["indptr"])
+            yield start, sparse.csr_matrix(values, shape=(end - start, self.shape[1]))
+
+    def stored(self) -> int:
+        """Values that are kept, over all parts."""
+        if self.threshold is None:
+            return self.shape[0] * self.shape[1]
+        total = 0
+        for _, _, path in self._files():
+            with np.load(path) as held:
+                total += int(held["indptr"][-1])
+        return total
+
+    def remove(self) -> None:
+        """Delete the folder and all that is in it."""
+        shutil.rmtree(self.folder)
+
+    def _files(self) -> list[tuple[int, int, Path]]:
+        """First row, row after the last, and file, without gaps."""
+        named = ((_NAME.fullmatch(path.name), path) for path in self.folder.iterdir())
+        found, end = [], 0
+        for first, last, path in sorted((int(m[1]), int(m[2]), path) for m, path in named if m):
+            if first != end:
+                break
+            found.append((first, last, path))
+            end = last
+        return found
+
+
+def _check_task(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    if old == new:
+        return
+    differs = next(key for key in {**old, **new} if old.get(key) != new.get(key))
+    msg = (
+        f"{folder} has finished rows of another run: {differs} was {old.get(differs)!r}, is {new.get(differs)!r}. "
+        "Call it as then to go on, or pass resume=False to begin anew."
+    )
+    raise ValueError(msg)
+
+
+def _whole(path: Path, data: bytes) -> None:
+    """A file that is complete or absent."""
+    part = path.with_name(f"{path.name}.tmp")
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)

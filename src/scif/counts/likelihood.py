@@ -70,15 +70,15 @@ class _MultinomialNLL(torch.autograd.Function):
         return gradient, None, None, None, None
 
 
-def decoded_nll(codes: Tensor, loadings: Tensor, bias: Tensor, counts: SparseCounts) -> Tensor:
-    """:func:`multinomial_nll` of the logits ``bias + codes @ loadings.T``, which are never there all at once.
+def decoded_nll(factors: Tensor, loadings: Tensor, bias: Tensor, counts: SparseCounts) -> Tensor:
+    """:func:`multinomial_nll` of the logits ``bias + factors @ loadings.T``, which are never there all at once.
 
     The gradient is found together with the loss, a few cells at a time; with mixed precision both are in full
     precision.
 
     Parameters
     ----------
-    codes
+    factors
         Of the cells, ``(cells, k)``.
     loadings, bias
         Of the genes, ``(genes, k)`` and ``(genes,)``.
@@ -99,28 +99,28 @@ def decoded_nll(codes: Tensor, loadings: Tensor, bias: Tensor, counts: SparseCou
     >>> round(float(decoded_nll(torch.zeros(1, 3), torch.ones(2, 3), torch.zeros(2), x)), 4)
     0.6931
     """
-    with torch.autocast(codes.device.type, enabled=False):
-        loss: Tensor = _DecodedNLL.apply(codes.to(loadings.dtype), loadings, bias, counts)
+    with torch.autocast(factors.device.type, enabled=False):
+        loss: Tensor = _DecodedNLL.apply(factors.to(loadings.dtype), loadings, bias, counts)
     return loss
 
 
 class _DecodedNLL(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, codes: Tensor, loadings: Tensor, bias: Tensor, counts: SparseCounts) -> Tensor:
-        cells, totals = len(codes), counts.totals()
-        if codes.device.type == "cpu":
+    def forward(ctx: Any, factors: Tensor, loadings: Tensor, bias: Tensor, counts: SparseCounts) -> Tensor:
+        cells, totals = len(factors), counts.totals()
+        if factors.device.type == "cpu":
             pieces = min(cells * len(bias) // PIECE, cells // CELLS, MOST)
             size, pieces = max(AT_A_TIME // len(bias), FEWEST), 1 << max(pieces.bit_length() - 1, 0)
         else:
             size, pieces = cells, 1
         bounds = [cells * i // pieces for i in range(pieces + 1)]
-        tasks = [(codes, loadings, bias, counts, totals, range(*ends, size)) for ends in pairwise(bounds)]
+        tasks = [(factors, loadings, bias, counts, totals, range(*ends, size)) for ends in pairwise(bounds)]
         # how many pieces there are does not depend on how many cores: nor do the sums
-        found = list(spread(_piece, tasks, on=codes.device)) if pieces > 1 else [_piece(tasks[0])]
-        losses, of_codes, of_loadings, of_bias = zip(*found, strict=True)
+        found = list(spread(_piece, tasks, on=factors.device)) if pieces > 1 else [_piece(tasks[0])]
+        losses, of_factors, of_loadings, of_bias = zip(*found, strict=True)
         molecules = totals.sum().clamp_min(1.0)
         loss, *slopes = (reduce(Tensor.add_, parts) for parts in (losses, of_loadings, of_bias))
-        ctx.save_for_backward(*(slope.div_(molecules) for slope in (torch.cat(of_codes), *slopes)))
+        ctx.save_for_backward(*(slope.div_(molecules) for slope in (torch.cat(of_factors), *slopes)))
         return loss / molecules
 
     @staticmethod
@@ -129,17 +129,17 @@ class _DecodedNLL(torch.autograd.Function):
 
 
 def _piece(task: tuple[Tensor, Tensor, Tensor, SparseCounts, Tensor, range]) -> tuple[Tensor, ...]:
-    """Loss of some cells, a few at a time, and its slopes in codes, loadings and biases."""
-    codes, loadings, bias, counts, totals, firsts = task
+    """Loss of some cells, a few at a time, and its slopes in factors, loadings and biases."""
+    factors, loadings, bias, counts, totals, firsts = task
     genes, size = len(bias), min(firsts.step, firsts.stop - firsts.start)
     ends = [*firsts, firsts.stop]
     # all of the cells at once, as on a GPU, need no look at where they begin, for which it would have to stop
     starts = [0, len(counts.values)] if size == counts.num_cells else counts.row_starts[ends].tolist()
-    of_codes = torch.empty_like(codes[firsts.start : firsts.stop])
+    of_factors = torch.empty_like(factors[firsts.start : firsts.stop])
     of_loadings, of_bias = torch.zeros_like(loadings), torch.zeros_like(bias)
-    work, loss = codes.new_empty(size, genes), codes.new_zeros(())
+    work, loss = factors.new_empty(size, genes), factors.new_zeros(())
     for (first, last), (start, end) in zip(pairwise(ends), pairwise(starts), strict=True):
-        z, library = codes[first:last], totals[first:last].to(codes.dtype)
+        z, library = factors[first:last], totals[first:last].to(factors.dtype)
         logits = torch.addmm(bias, z, loadings.T, out=work[: last - first])
         at = (counts.rows[start:end] - first) * genes + counts.columns[start:end]
         values = counts.values[start:end].to(logits.dtype)
@@ -149,7 +149,7 @@ def _piece(task: tuple[Tensor, Tensor, Tensor, SparseCounts, Tensor, range]) -> 
         loss += library @ normaliser - values @ logits.view(-1)[at]
         gradient = share.mul_(library[:, None])
         gradient.view(-1).scatter_add_(0, at, -values)
-        torch.mm(gradient, loadings, out=of_codes[first - firsts.start : last - firsts.start])
+        torch.mm(gradient, loadings, out=of_factors[first - firsts.start : last - firsts.start])
         of_loadings.addmm_(gradient.T, z)
         of_bias += gradient.sum(0)
-    return loss, of_codes, of_loadings, of_bias
+    return loss, of_factors, of_loadings, of_bias

@@ -127,7 +127,7 @@ def test_the_parabola_of_groups_is_that_of_the_cells(alike):
     apart = codes[:, None] - centre
     information = torch.einsum("ng,ngi,ngj->gij", weight, apart, apart)
     target = (information @ loadings[:, :, None])[..., 0] + torch.einsum("ng,ngi->gi", rest, apart)
-    for ours, expected in zip(sums.parabola(), (information, target), strict=True):
+    for ours, expected in zip(sums.quadratic(), (information, target), strict=True):
         torch.testing.assert_close(ours, expected)
 
 
@@ -165,7 +165,7 @@ def test_groups_leave_no_direction_with_negative_information():
     group = torch.softmax(3.0 * torch.randn(300, 7, generator=generator), 1)
     sums = _regression.GeneRegressions(torch.zeros(30, 4), codes, group)
     sums.add(slice(0, 300), weight, torch.zeros(300, 30))
-    assert float(torch.linalg.eigvalsh(sums.parabola()[0]).min()) > 0.0
+    assert float(torch.linalg.eigvalsh(sums.quadratic()[0]).min()) > 0.0
 
 
 def _start(x: sparse.csr_matrix, width: int = 6) -> CountNetwork:

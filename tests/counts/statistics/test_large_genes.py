@@ -64,7 +64,7 @@ def test_codes_are_those_of_counts_without_the_gene(share):
     axes = tuple(np.linalg.qr(rng.normal(size=(x.shape[1], 3)))[0] for _ in range(2))
     first = rng.permutation(cells) % 2 == 0
     without = LeftOut.of(x, np.array([199]), axes=axes, first=first, member=np.ones((cells, 1)))
-    found = without._codes(0, x[:, [199]].toarray().ravel().astype(float), np.arange(cells))
+    found = without._factors(0, x[:, [199]].toarray().ravel().astype(float), np.arange(cells))
     # log_normalise brings to the median of all counts, so that both are on one scale
     others = log_normalise(x[:, :199], without.median)
     expected = np.where(first[:, None], others @ axes[0][:199], others @ axes[1][:199])

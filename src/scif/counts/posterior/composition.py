@@ -1,4 +1,4 @@
-"""The mean of two estimates of a composition, and what counts say of one against the other."""
+"""Average of two estimates of a composition, weighted by their likelihood ratio."""
 
 from __future__ import annotations
 

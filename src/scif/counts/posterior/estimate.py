@@ -110,7 +110,7 @@ def combine(
     kept = dense_counts(x) * share
     if ratio is not None:
         kept *= ratio
-    return _rescaled(kept, moved, share, library=library, varying=parameters.believed)
+    return _rescaled(kept, moved, share, library=library, varying=parameters.sharing)
 
 
 def scales(parameters: Parameters, x: SparseCounts | Tensor, expected: Tensor) -> Tensor:
@@ -120,10 +120,10 @@ def scales(parameters: Parameters, x: SparseCounts | Tensor, expected: Tensor) -
     """
     if parameters.cell_scale is None:
         return torch.ones_like(library_sizes(x))
-    return cell_scales(parameters.cell_scale, believed_evidence(parameters, x, expected)).to(expected)
+    return cell_scales(parameters.cell_scale, shared_evidence(parameters, x, expected)).to(expected)
 
 
-def believed_evidence(parameters: Parameters, x: SparseCounts | Tensor, expected: Tensor) -> Tensor:
+def shared_evidence(parameters: Parameters, x: SparseCounts | Tensor, expected: Tensor) -> Tensor:
     """Evidence ``(5, cells)`` for the cells' scales from the genes that pass the test of shared variance."""
     totals = library_sizes(x)
     expected = expected * (totals / expected.sum(1).clamp_min(1e-12))[:, None]

@@ -99,12 +99,12 @@ def composition(
 
 def with_constant_genes(network: CountNetwork, parameters: Parameters, rho: Tensor, batch: Tensor | None) -> Tensor:
     """Compositions ``(cells, genes)`` in which genes that share no variance have their pooled share."""
-    if parameters.believed is None:
+    if parameters.sharing is None:
         return rho
     every = profiles(network, parameters)
     codes = torch.zeros(len(rho), dtype=torch.long, device=rho.device) if batch is None else batch.reshape(-1).long()
-    constant = every[codes] * (1.0 - parameters.believed)
-    varying = rho * parameters.believed
+    constant = every[codes] * (1.0 - parameters.sharing)
+    varying = rho * parameters.sharing
     left = 1.0 - constant.sum(1, keepdim=True)
     return varying * (left / varying.sum(1, keepdim=True).clamp_min(1e-12)) + constant
 

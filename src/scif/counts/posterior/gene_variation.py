@@ -1,4 +1,4 @@
-"""What a gene varies on its own beside technical noise: gamma shapes, and how much of a deviation is signal."""
+"""Gene-specific variation beside technical noise: gamma shapes, and the share of a deviation that is signal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["combined_shape", "signal_share"]
 
 
 def combined_shape(shape: Tensor, technical: Tensor | None) -> Tensor:
-    """Gamma shape of own and technical variation together; ``technical`` is None for Poisson noise."""
+    """Gamma shape of gene-specific and technical variation together; ``technical`` is None for Poisson noise."""
     return shape if technical is None else 1.0 / (1.0 / shape + 1.0 / technical + 1.0 / (shape * technical))
 
 

@@ -1,4 +1,4 @@
-"""Counts so far beyond what is expected of them that they are their own best estimate."""
+"""Extreme outlier counts, which are kept as observed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MIN_NOISE = 0.05**2
 
 @dataclass(frozen=True)
 class Outliers:
-    """Entries that may be outlying.
+    """Entries that may be outliers.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ def find_outliers(
     noise: Tensor | None = None,
     inverse_dispersion: Tensor | None = None,
 ) -> Outliers:
-    r"""Counts for which the shape of the variation around their expectation is not to be believed.
+    r"""Find extreme outlier counts, for example markers of a few cells.
 
     A gamma distribution has light tails: of a marker of six cells among 60,000, which varies with the shape 0.02 as
     far as others tell, 30 molecules where 0.003 are expected would be put down to 4. With a small chance, therefore,

@@ -220,7 +220,7 @@ class Parameters:
     cell_scale: CellScale | None = None
 
     @property
-    def believed(self) -> Tensor | None:
+    def sharing(self) -> Tensor | None:
         """:attr:`credibility` if a gene has none, None if all genes pass the test."""
         if self.credibility is None or float(self.credibility.min()) == 1.0:
             return None

@@ -12,7 +12,7 @@ from scif.counts.data.batch import CountBatch
 from scif.counts.data.sample import CellSample
 from scif.counts.network import CountNetwork
 from scif.counts.posterior.cell_scale import FINE, scale_posterior
-from scif.counts.posterior.estimate import believed_evidence
+from scif.counts.posterior.estimate import shared_evidence
 from scif.counts.posterior.expectation import expectation
 from scif.counts.posterior.parameters import CellScale, Parameters
 from scif.parallel import spread
@@ -58,7 +58,7 @@ def fit_cell_scale(
 
     def evidence_of(batch: CountBatch) -> Tensor:
         expected = expectation(network, parameters, batch, scale="counts").at_depth
-        return believed_evidence(parameters, batch.x, expected)
+        return shared_evidence(parameters, batch.x, expected)
 
     evidence = torch.cat(list(spread(evidence_of, cells, on=cells.device)), 1)
     return learn_scales(evidence, config)

@@ -67,8 +67,8 @@ def fit_dispersion(
     loss = torch.zeros(len(GRID), network.num_genes, dtype=torch.float64)
     expression = torch.zeros(network.num_genes, dtype=torch.float64)
 
-    believed = parameters.credibility
-    scaled = torch.ones_like(network.bias, dtype=torch.bool) if believed is None else believed > 0
+    sharing = parameters.credibility
+    scaled = torch.ones_like(network.bias, dtype=torch.bool) if sharing is None else sharing > 0
 
     def thinned() -> Iterator[tuple[CountBatch, Thinned]]:
         """Draw in the order of the cells."""

@@ -1,4 +1,4 @@
-"""Every gene's counts regressed on the codes of its cells: the sums that a Newton step of the loadings needs."""
+"""Regression of every gene's counts on latent factors: the sums that a Newton step of the loadings needs."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ TRUST = 1.0
 class GeneRegressions:
     r"""Sums over cells of the regressions :math:`x_{ig} \sim L_i \exp(b_g + w_g^\top z_i)`, one for each gene.
 
-    Around the present loadings the log-likelihood of a gene is a parabola in its bias and its loadings; the bias is
-    eliminated. Its gradient is exact. Its curvature is summed over groups of cells with like codes, in which the
+    A Laplace approximation of a gene's log-likelihood is quadratic in its bias and its loadings; the bias is
+    eliminated. Its gradient is exact. Its curvature is summed over groups of cells with similar factors, in which the
     share of the information that is a gene's is taken to be the same in all cells: of size genes x k x k there is
     nothing.
 
@@ -32,19 +32,19 @@ class GeneRegressions:
     ----------
     loadings
         The present ones, ``(genes, k)``.
-    codes
+    factors
         Of all cells, ``(cells, k)``.
     group
         How far each cell belongs to each group, ``(cells, groups)``; rows sum to one.
     """
 
-    def __init__(self, loadings: Tensor, codes: Tensor, group: Tensor) -> None:
+    def __init__(self, loadings: Tensor, factors: Tensor, group: Tensor) -> None:
         genes, k = loadings.shape
         groups = group.shape[1]
-        self._loadings, self._codes, self._group = loadings, codes, group.to(codes)
+        self._loadings, self._factors, self._group = loadings, factors, group.to(factors)
         self._weight = loadings.new_zeros(groups, genes)
         self._gradient = loadings.new_zeros(k + 1, genes)
-        self._moments = loadings.new_zeros(groups, 1 + k + k * (k + 1) // 2)  # of the codes: orders 0, 1 and 2
+        self._moments = loadings.new_zeros(groups, 1 + k + k * (k + 1) // 2)  # of the factors: orders 0, 1 and 2
 
     def add(self, cells: slice, weight: Tensor, rest: Tensor, *, correction: Tensor | None = None) -> None:
         """Add cells.
@@ -58,16 +58,16 @@ class GeneRegressions:
         correction
             What to take off the gradient in the loadings, ``(genes, k)``.
         """
-        codes, group = self._codes[cells], self._group[cells]
-        one = codes.new_ones(len(codes), 1)
-        self._gradient.addmm_(torch.cat([one, codes], 1).T, rest)
+        factors, group = self._factors[cells], self._group[cells]
+        one = factors.new_ones(len(factors), 1)
+        self._gradient.addmm_(torch.cat([one, factors], 1).T, rest)
         if correction is not None:
             self._gradient[1:] -= correction.T
         self._weight.addmm_(group.T, weight)
         member = group * weight.sum(1, keepdim=True)
-        self._moments.addmm_(member.T, torch.cat([one, codes, pairs(codes)], 1))
+        self._moments.addmm_(member.T, torch.cat([one, factors, pairs(factors)], 1))
 
-    def parabola(self, genes: slice = slice(None)) -> tuple[Tensor, Tensor]:
+    def quadratic(self, genes: slice = slice(None)) -> tuple[Tensor, Tensor]:
         """``H (genes, k, k)`` and ``t (genes, k)`` of each log-likelihood ``t'w - w'Hw / 2`` at the best bias."""
         loadings, k = self._loadings[genes], self._loadings.shape[1]
         sums = self._weight[:, genes].T @ (self._moments / self._moments[:, :1].clamp_min(1e-6))
@@ -78,16 +78,16 @@ class GeneRegressions:
 
     def learn_prior(self, *, guess: Tensor, rounds: int = 5) -> VectorPrior:
         """Prior of all loadings, on the processor, from some of the genes; ``guess (k, k)`` is of its covariance."""
-        information, target = (part.cpu() for part in self.parabola(self._some()))
+        information, target = (part.cpu() for part in self.quadratic(self._some()))
         return learn_prior(information, target, guess=guess.to(information), rounds=rounds)
 
     def noise(self, *, prior: VectorPrior) -> Tensor:
-        """What noise of loosely shrunk loadings adds to the information on the codes of all cells, ``(k, k)``.
+        """Information that noise of loosely shrunk loadings adds to that on the factors of all cells, ``(k, k)``.
 
         From some of the genes, none of which adds more than about one in any direction.
         """
         genes = self._some()
-        information, _ = self.parabola(genes)
+        information, _ = self.quadratic(genes)
         weight = self._weight[:, genes].sum(0)
         found = torch.einsum("g,gij->ij", weight.cpu(), left_open(information.cpu(), prior=prior))
         return found * (len(self._loadings) / len(weight))
@@ -97,8 +97,8 @@ class GeneRegressions:
         return slice(None, None, max(1, len(self._loadings) // GENES))
 
     def change(self, how: Callable[..., Tensor], *, prior: VectorPrior) -> Tensor:
-        """What to add to the loadings, ``(genes, k)``, for better ones that :func:`within_trust` allows."""
-        return within_trust(self.solved(how, prior=prior) - self._loadings, self._codes)
+        """Change of the loadings, ``(genes, k)``, for better ones that :func:`within_trust` allows."""
+        return within_trust(self.solved(how, prior=prior) - self._loadings, self._factors)
 
     def solved(self, how: Callable[..., Tensor], *, prior: VectorPrior) -> Tensor:
         """Better loadings ``(genes, k)`` by ``shrink`` or ``loosen``, a few at a time."""
@@ -106,7 +106,7 @@ class GeneRegressions:
         size = max(1, NUMBERS // max(1, k**2))
 
         def best(start: int) -> Tensor:
-            information, target = (part.cpu() for part in self.parabola(slice(start, start + size)))
+            information, target = (part.cpu() for part in self.quadratic(slice(start, start + size)))
             found: Tensor = how(information, target, prior=prior)
             return found
 
@@ -118,21 +118,21 @@ class GeneRegressions:
         return (self._gradient[0] / known - (self._centre() * change).sum(1)).clamp(-1.0, 1.0)
 
     def _centre(self, genes: slice = slice(None)) -> Tensor:
-        """Mean code of the cells, weighted by what they say of each gene, ``(genes, k)``."""
+        """Mean factors of the cells, weighted by their information on each gene, ``(genes, k)``."""
         weight, k = self._weight[:, genes], self._loadings.shape[1]
         means = self._moments[:, 1 : 1 + k] / self._moments[:, :1].clamp_min(1e-6)
         return (weight.T @ means) / weight.sum(0)[:, None].clamp_min(1e-6)
 
 
-def within_trust(change: Tensor, codes: Tensor) -> Tensor:
+def within_trust(change: Tensor, factors: Tensor) -> Tensor:
     """Changes of loadings ``(genes, k)``, shortened where they would change a cell's log-rate by more than `TRUST`.
 
-    Of a cell far from those of its group the curvature says next to nothing, and the rates of a few cells of a rare
-    type would leave all bounds otherwise.
+    The curvature of a group knows little about a cell far from the others, so that the rates of a few cells of a rare
+    type would leave all bounds.
     """
-    far = change.norm(dim=1) * codes.norm(dim=1).max() > TRUST  # the others cannot
+    far = change.norm(dim=1) * factors.norm(dim=1).max() > TRUST  # the others cannot
     some = change[far]
-    reach = torch.stack([(part @ some.T).abs().amax(0) for part in codes.split(64)]).amax(0)
+    reach = torch.stack([(part @ some.T).abs().amax(0) for part in factors.split(64)]).amax(0)
     change = change.clone()
     change[far] = some * (TRUST / reach.clamp_min(TRUST))[:, None]
     return change

@@ -1,4 +1,4 @@
-"""What genes would do if each of them followed nothing but the library size and the batch."""
+"""Expected counts of genes that share no variance: they depend on library size and batch alone."""
 
 from __future__ import annotations
 

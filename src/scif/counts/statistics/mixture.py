@@ -1,4 +1,4 @@
-"""A mixture of normals over latent codes that are known up to noise."""
+"""Mixture of normals over latent factors that are measured with noise."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["BLOCK", "CELLS", "Mixture", "similar_cells"]
 
 #: Components of the mixture, where there are enough cells.
 COMPONENTS = 16
-#: Cells of an average component or group at the least, and for each direction of the codes.
+#: Cells of an average component or group at the least, and for each direction of the factors.
 CELLS = 20
 #: Largest stretch of a direction, for directions whose signal is all but lost.
 MAX_STRETCH = 2.0
@@ -45,7 +45,7 @@ class Mixture:
 
     @classmethod
     def clusters(cls, z: Tensor, *, most: int = COMPONENTS) -> tuple[Mixture, Tensor]:
-        """Groups of like codes ``(n, k)``, and each one's group ``(n, c)``."""
+        """Groups of similar factors ``(n, k)``, and each one's group ``(n, c)``."""
         labels, k = similar_cells(z, most=most), z.shape[1]
         count = int(labels.max()) + 1
         size = torch.bincount(labels, minlength=count).to(z)
@@ -116,11 +116,11 @@ class Mixture:
         return Mixture.of(size, centre, root @ inner @ root.mT), torch.cat(members), objective / len(z)
 
     def moved(self, mean: Tensor, back: Tensor) -> Mixture:
-        """Of the codes ``(z - mean) @ back``."""
+        """Mixture of the factors ``(z - mean) @ back``."""
         return Mixture(self.weights, (self.centre - mean) @ back, back @ self.covariance @ back)
 
     def along(self, axes: Tensor) -> Mixture:
-        """Of the codes in these directions ``(k, kept)`` alone."""
+        """Mixture of the factors in these directions ``(k, kept)`` alone."""
         return Mixture(self.weights, self.centre @ axes, axes.T @ self.covariance @ axes)
 
     def axes(self, information: Tensor) -> dict[str, Tensor]:
@@ -148,7 +148,7 @@ class Mixture:
 
 
 def similar_cells(z: Tensor, *, most: int = COMPONENTS) -> Tensor:
-    """Group of each of the codes ``(n, k)``, by k-means, ``(n,)``: at most ``most``, fewer where cells are few."""
+    """Group of each of the factors ``(n, k)``, by k-means, ``(n,)``: at most ``most``, fewer where cells are few."""
     n, k = z.shape
     count = max(1, min(most, n // CELLS))
     if count == 1 or k == 0:

@@ -1,4 +1,4 @@
-"""What a regression of genes' residuals on codes of the cells says, and how surprising it is."""
+"""Sums of a regression of genes' residuals on latent factors, and its score statistic."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Regressed:
     Attributes
     ----------
     gradient, information, cross
-        Of residuals times codes, and of weights times squared codes and codes, ``(genes, k)``.
+        Of residuals times factors, and of weights times squared factors and factors, ``(genes, k)``.
     level, square
         Of weights and of squared residuals, ``(genes,)``.
     """

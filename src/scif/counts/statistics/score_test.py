@@ -1,4 +1,4 @@
-"""The evidence that a gene follows others: a test on codes that have seen neither the cell nor the gene."""
+"""Score test of shared variance: on factors that were fitted to neither the cell nor the gene."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENTRIES = 1_000_000
 def evidence(
     x: sparse.csr_matrix, components: np.ndarray, *, batch: np.ndarray | None = None, rng: np.random.Generator
 ) -> np.ndarray:
-    r"""How surely each gene follows the others, as a standard score: about N(0, 1) for one that does not, ``(genes,)``.
+    r"""Standard score of the variance that each gene shares with others, ``(genes,)``; N(0, 1) if it shares none.
 
     Codes of a half of the cells are scores along the components of the other half, so that they fit no noise of the
     cells that they are tested on; what a gene's own counts do to them, by its score and as a part of the library
@@ -32,7 +32,7 @@ def evidence(
     around the pooled profile and its trend with depth, weighted as negative binomial counts with the variance that
     the gene shows, :math:`u_k = \sum_i r_i z_{ik}` has variance :math:`h_k` if the gene follows nothing, and the
     statistic is :math:`\sum_k s_k (u_k^2 / h_k - 1) / \sqrt{2 \sum_k s_k^2}`: strong directions, of standard
-    deviation :math:`s_k`, are what most genes follow. Genes that are much of their libraries are left out of codes and
+    deviation :math:`s_k`, are what most genes share. Genes that are much of their libraries are left out of factors and
     library sizes altogether (``LeftOut``). Zero for all genes where cells are too few.
 
     Parameters
@@ -62,7 +62,7 @@ def evidence(
         _Half.along(turned, x[rows], scores=scores[rows], member=member[rows], nuisance=along[rows])
         for rows, turned in zip((first, ~first), axes, strict=True)
     ]
-    scale = np.sqrt(sum((half.codes**2).sum(0) for half in halves) / cells).clip(1e-12)
+    scale = np.sqrt(sum((half.factors**2).sum(0) for half in halves) / cells).clip(1e-12)
     a, b = (_sums(half, pooled, scale=scale) for half in halves)
     score = a.plus(b).score(scale)
     if len(large := large_genes(x)):
@@ -82,10 +82,10 @@ class _Half:
     member
         One in the column of each cell's batch, ``(cells, batches)``.
     nuisance
-        Orthonormal columns ``(cells, q)`` that codes must not contain.
+        Orthonormal columns ``(cells, q)`` that factors must not contain.
     axes
         Components of the other half ``(genes, k)``.
-    codes
+    factors
         Scores along the axes, without what follows the nuisance, ``(cells, k)``.
     closure
         What scores along the axes lose as the logarithm of the library size grows, ``(cells, k)``.
@@ -96,7 +96,7 @@ class _Half:
     member: np.ndarray
     nuisance: np.ndarray
     axes: np.ndarray
-    codes: np.ndarray
+    factors: np.ndarray
     closure: np.ndarray
 
     @classmethod
@@ -111,17 +111,17 @@ class _Half:
     ) -> _Half:
         """Cells whose nuisance need not be orthonormal."""
         nuisance = np.linalg.qr(nuisance)[0]
-        codes = scores @ axes
+        factors = scores @ axes
         slope = scores.copy()
         slope.data = -np.expm1(-slope.data)  # of log(1 + x) in log x
-        codes = codes - nuisance @ (nuisance.T @ codes)
-        return cls(counts, scores, member, nuisance, axes, codes, slope @ axes)
+        factors = factors - nuisance @ (nuisance.T @ factors)
+        return cls(counts, scores, member, nuisance, axes, factors, slope @ axes)
 
 
 def _sums(half: _Half, pooled: Pooled, *, scale: np.ndarray) -> Regressed:
-    """Regress each gene's residuals on codes, in units of ``scale``, that have not seen it."""
+    """Regress each gene's residuals on factors, in units of ``scale``, that have not seen it."""
     cells, genes = half.counts.shape
-    z, axes, closure = ((part / scale).astype(np.float32) for part in (half.codes, half.axes, half.closure))
+    z, axes, closure = ((part / scale).astype(np.float32) for part in (half.factors, half.axes, half.closure))
     nuisance = half.nuisance.astype(np.float32)
     depth, member = totals(half.counts), half.member.astype(np.float32)
     share = sparse.csr_matrix(sparse.diags(1.0 / depth) @ half.counts)
@@ -131,7 +131,7 @@ def _sums(half: _Half, pooled: Pooled, *, scale: np.ndarray) -> Regressed:
         part = slice(start, start + size)
         counts = half.counts[part]
         rest, weight = pooled.residuals(counts.toarray(), depth[part], member[part])
-        # Without the gene codes would lack its score, and the others' would be of a smaller library.
+        # Without the gene factors would lack its score, and the others' would be of a smaller library.
         own = np.asarray(half.scores[part].multiply(rest).sum(0)).ravel()
         gradient = rest.T @ z[part] + share[part].multiply(rest).T @ closure[part]
         information, cross = weight.T @ z[part] ** 2, weight.T @ z[part]

@@ -1,4 +1,4 @@
-"""Posterior means of many vectors under a common prior that is learned from all of them."""
+"""Posterior means of many vectors under a prior that all of them share (empirical Bayes)."""
 
 from __future__ import annotations
 

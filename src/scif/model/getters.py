@@ -19,6 +19,7 @@ from scif.model.arguments import check_getter, row_numbers
 from scif.model.checks import check_setup, named
 from scif.model.fields import gene_order
 from scif.model.memory import tell_if_large
+from scif.model.modality import modality_with
 from scif.model.registered import registered_counts
 from scif.parallel import cores
 
@@ -210,6 +211,7 @@ class DenoiseMixin:
                 msg = "this model was loaded without data; pass adata."
                 raise ValueError(msg)
             return self.adata  # type: ignore[attr-defined]
+        adata = modality_with(adata, self.gene_names_)
         if adata is self.adata:  # type: ignore[attr-defined]
             return adata
         arguments = self.registry_["setup_args"]  # type: ignore[attr-defined]

@@ -13,10 +13,10 @@ from scif.counts.posterior.gamma import gamma_from_normal
 from scif.counts.posterior.loadings_posterior import LoadingsPosterior
 from scif.counts.posterior.spread import Spread
 
-__all__ = ["CellNumbers", "Factors", "draw_counts", "draw_expected"]
+__all__ = ["COUNTS", "CellNumbers", "Factors", "draw_counts", "draw_expected"]
 
 #: What the random numbers of one seed are for: the second word of their counter.
-_EXPECTED, _LOADINGS, _COUNTS = 0, 1, 2
+EXPECTED, LOADINGS, COUNTS = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,8 @@ class CellNumbers:
         Numbers of the cells.
     seed
         Seed of all draws.
+    purpose
+        What the numbers are for; those of two purposes are independent.
 
     Examples
     --------
@@ -87,7 +89,7 @@ class CellNumbers:
     True
     """
 
-    def __init__(self, cells: Sequence[int] | np.ndarray, *, seed: int, purpose: int = _EXPECTED) -> None:
+    def __init__(self, cells: Sequence[int] | np.ndarray, *, seed: int, purpose: int = EXPECTED) -> None:
         self._generators = [_generator(seed, purpose, int(cell)) for cell in cells]
 
     def normal(self, count: int) -> Tensor:
@@ -158,7 +160,7 @@ def draw_counts(
     expected
         ``(cells, genes)``.
     numbers
-        Random numbers of these cells, see :meth:`CellNumbers` with ``purpose=2``.
+        Random numbers of these cells, see :class:`CellNumbers`, of the purpose ``COUNTS``.
     inverse_dispersion
         Technical inverse dispersion of each gene, ``(genes,)``; Poisson noise if not given.
     """
@@ -171,7 +173,7 @@ def draw_counts(
 def _shared(factors: Factors, seed: int, sample: int) -> Tensor:
     """Normals ``(genes, k + 1)`` of one draw that all cells share."""
     genes, k = factors.loadings.shape
-    numbers = _generator(seed, _LOADINGS, sample).standard_normal((genes, k + 1), dtype=np.float32)
+    numbers = _generator(seed, LOADINGS, sample).standard_normal((genes, k + 1), dtype=np.float32)
     return torch.from_numpy(numbers).to(factors.loadings)
 
 

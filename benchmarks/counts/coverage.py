@@ -1,10 +1,10 @@
 """``python -m benchmarks.counts.coverage``: do the model's intervals hold what they should hold?
 
 Jobs are ``simulated-DEPTH`` (expectations that a few factors explain), ``varied-DEPTH`` (genes vary on their own, too),
-``scdesign-DEPTH`` (a simulator that we did not write; it gives counts, so that nine tenths or so of the molecules of deep
-cells stand for the truth) and ``SET@SHARE`` (real cells; trained on that share of the molecules). Simulations are judged by
-the expected counts at the observed library size, the others by predictive intervals of held-out molecules. A row that
-exists is not run again (``--again`` runs it); the table between the markers of ``--readme`` is written from all rows.
+``scdesign-DEPTH`` (a simulator that we did not write, of counts, of which most molecules are held out) and
+``SET@SHARE`` (real cells; trained on that share of the molecules). Our simulations are judged by the expected counts at
+the observed library size, the others by predictive intervals of held-out molecules. A row that exists is not run again
+(``--again`` runs it); the table between the markers of ``--readme`` is written from all rows.
 """
 
 from __future__ import annotations

@@ -288,8 +288,8 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         ----------
         stage
             Name of a stage, as in :attr:`fit_report_`: ``"network_dispersion"``, ``"shared_genes"``,
-            ``"depth_trend"``, ``"loadings"``, ``"latent_prior"``, ``"dispersion"``, ``"cell_scale"`` or
-            ``"gene_totals"``.
+            ``"depth_trend"``, ``"loadings"``, ``"latent_prior"``, ``"dispersion"``, ``"cell_scale"``,
+            ``"gene_totals"`` or ``"uncertainty"``.
 
         Raises
         ------

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from scif.counts.posterior.gamma import gamma_from_normal
+from scif.counts.posterior.latent import LatentPosterior
 from scif.counts.posterior.loadings_posterior import LoadingsPosterior
 from scif.counts.posterior.spread import Spread
 
@@ -25,9 +26,8 @@ class Factors:
 
     Attributes
     ----------
-    weights, means, variances
-        Of the mixture of normals: ``(cells, components)``, ``(cells, components, k)`` and, along the axes ``root``,
-        ``(cells, components, k)``.
+    posterior
+        Mixture of normals.
     root
         Roots of the components' covariances in the latent prior, ``(components, k, k)``.
     loadings
@@ -36,36 +36,26 @@ class Factors:
         Posterior of the loadings; None if they are taken to be known.
     """
 
-    weights: Tensor
-    means: Tensor
-    variances: Tensor
+    posterior: LatentPosterior
     root: Tensor
     loadings: Tensor
     uncertain: LoadingsPosterior | None = None
 
-    def mean(self) -> Tensor:
-        """Posterior mean ``(cells, k)``."""
-        return torch.einsum("nc,nck->nk", self.weights, self.means)
-
     def covariance(self) -> Tensor:
         """Posterior covariance ``(cells, k, k)``."""
-        apart = self.means - self.mean()[:, None]
-        between = torch.einsum("nc,nck,ncl->nkl", self.weights, apart, apart)
-        outer = torch.einsum("cka,cla->cakl", self.root, self.root).flatten(0, 1).flatten(1)
-        within = (self.weights[:, :, None] * self.variances).flatten(1) @ outer
-        return between + within.view_as(between)
+        return self.posterior.covariance(self.root)
 
     def draw(self, uniform: Tensor, score: Tensor) -> Tensor:
         """One draw ``(cells, k)`` of a number in [0, 1) ``(cells,)`` and normals ``(cells, k)`` for each cell."""
-        upper = self.weights.cumsum(1)
+        upper = self.posterior.weights.cumsum(1)
         which = (uniform[:, None] * upper[:, -1:] >= upper).sum(1).clamp_max(upper.shape[1] - 1)
         cells = torch.arange(len(which), device=which.device)
-        scaled = self.variances[cells, which].sqrt() * score
-        return self.means[cells, which] + (self.root[which] @ scaled[:, :, None])[..., 0]
+        scaled = self.posterior.variances[cells, which].sqrt() * score
+        return self.posterior.means[cells, which] + (self.root[which] @ scaled[:, :, None])[..., 0]
 
     def deviations(self, factors: Tensor, rho: Tensor, moved: tuple[Tensor, Tensor] | None) -> Tensor:
         """Deviations of the log-rates ``(cells, genes)`` of drawn factors, and loadings moved, from the estimate."""
-        apart = factors - self.mean()
+        apart = factors - self.posterior.mean()
         found = torch.addmm(-(apart * (rho @ self.loadings)).sum(1, keepdim=True), apart, self.loadings.T)
         return found if moved is None else found.add_(torch.addmm(moved[1], factors, moved[0].T))
 
@@ -112,7 +102,13 @@ class CellNumbers:
 
 
 def draw_expected(
-    spread: Spread, factors: Factors | None, *, cells: Sequence[int] | np.ndarray, library: Tensor, n_samples: int, seed: int
+    spread: Spread,
+    factors: Factors | None,
+    *,
+    cells: Sequence[int] | np.ndarray,
+    library: Tensor,
+    n_samples: int,
+    seed: int,
 ) -> Iterator[Tensor]:
     """Draws of the expected counts of cells, one ``(cells, genes)`` at a time, at their library sizes.
 
@@ -143,16 +139,14 @@ def draw_expected(
         score, uniform = (part(like.shape[1]).to(like) for part in (numbers.normal, numbers.uniform))
         value = spread.mean * gamma_from_normal(spread.shape, score, uniform)
         if factors is not None:
-            uniform, score = numbers.uniform(1)[:, 0].to(like), numbers.normal(factors.means.shape[2]).to(like)
+            uniform, score = numbers.uniform(1)[:, 0].to(like), numbers.normal(factors.root.shape[2]).to(like)
             moved = None if factors.uncertain is None else factors.uncertain.draw(_shared(factors, seed, sample))
             deviation = factors.deviations(factors.draw(uniform, score), rho, moved)
             value *= torch.exp(deviation.mul_(scale).sub_(0.5 * log_variance))
         yield value * (library / value.sum(1).clamp_min(1e-12))[:, None]
 
 
-def draw_counts(
-    expected: Tensor, numbers: CellNumbers, *, inverse_dispersion: Tensor | None = None
-) -> Tensor:
+def draw_counts(expected: Tensor, numbers: CellNumbers, *, inverse_dispersion: Tensor | None = None) -> Tensor:
     """Counts ``(cells, genes)`` of the noise channel, given their expectations: Poisson, or negative binomial.
 
     Parameters

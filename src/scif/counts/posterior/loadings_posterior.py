@@ -98,7 +98,9 @@ def loadings_posterior(
     axes["covariance"] = root[there].double() @ root[there].double().mT
     shares = _shares(loose, bias, **axes)
     step = max(1, len(loose) // GENES)
-    some = expected_information(loose, shares, dispersion=dispersion, cells=cells, depth=depth, genes=slice(None, None, step), **axes)
+    some = expected_information(
+        loose, shares, dispersion=dispersion, cells=cells, depth=depth, genes=slice(None, None, step), **axes
+    )
     prior = _learned(some[2], loose[::step])
     size = max(1, NUMBERS // max(1, loose.shape[1] ** 2))
     parts = []

@@ -93,8 +93,8 @@ def posterior_spread(
     >>> import torch
     >>> x, mu, alpha = torch.tensor([[3.0, 0.0]]), torch.tensor([[2.0, 1.0]]), 4.0
     >>> spread = posterior_spread(mu * (x + alpha) / (mu + alpha), x + alpha, alpha / (mu + alpha), None)
-    >>> spread.sd().round(decimals=3).tolist()  # of Gamma(x + alpha, 1 + alpha / mu)
-    [[0.882, 0.4]]
+    >>> [round(float(sd), 3) for sd in spread.sd()[0]]  # of Gamma(x + alpha, 1 + alpha / mu)
+    [0.882, 0.4]
     """
     if variance is None:
         return Spread(mean, shape, torch.zeros_like(mean), share)

@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "Score denoised counts on held-out molecules, against simple methods.",
     "fluid": "Recover initial from final fields of a flow, simulate flows, score results.",
     "image": "Denoise image files, measure their noise, score results.",
+    "report": "Write a page on what denoising does to counts: losses, coverage, over-smoothing.",
     "simulate": "Draw counts whose expectation is known.",
 }
 """Name of the module in ``scif.cli`` and what it does."""

@@ -10,17 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scif.core.noise._random import standard_gamma
 from scif.counts.consistency import CountConsistency
 from scif.counts.data.batch import CountBatch, cached_cells
 from scif.counts.data.dataset import CountDataset
-from scif.counts.posterior.estimate import estimate, posterior_shape, scales
+from scif.counts.posterior.estimate import estimate, scales
 from scif.counts.posterior.expectation import expectation
+from scif.counts.posterior.uncertainty import CountUncertainty
 from scif.parallel import spread
 
 __all__ = ["DISK_CELLS", "Denoising", "Estimator", "cell_scale_blocks", "cells_at_a_time", "denoised_blocks"]
 
-Estimator = Literal["mean", "transport", "sample"]
+Estimator = Literal["mean", "transport", "sample", "counts"]
 #: Cells of a block from disk or on a GPU, where each block has a price of its own.
 DISK_CELLS = 256
 
@@ -32,7 +32,7 @@ class Denoising:
     Attributes
     ----------
     estimator
-        ``"mean"``, ``"transport"`` or ``"sample"``.
+        ``"mean"``, ``"transport"``, ``"sample"`` for draws of the expected counts, or ``"counts"`` for draws of counts.
     target
         Codes of the batches to express all cells in, over which results are averaged; their own if None. The number of
         batches stands for the average batch.
@@ -43,6 +43,10 @@ class Denoising:
         Draws of each cell, and whether they are averaged.
     seed
         Seed of the draws.
+    return_std
+        Whether means come with standard deviations, ``(2, cells, genes)``.
+    quantiles
+        Posterior quantiles instead of the mean, ``(quantiles, cells, genes)``.
     """
 
     estimator: Estimator = "mean"
@@ -51,6 +55,16 @@ class Denoising:
     n_samples: int = 1
     return_mean: bool = True
     seed: int = 0
+    return_std: bool = False
+    quantiles: tuple[float, ...] | None = None
+
+    def shape(self, cells: int, genes: int) -> tuple[int, ...]:
+        """Shape of the result."""
+        if self.estimator in ("sample", "counts"):
+            return (cells, genes) if self.return_mean else (self.n_samples, cells, genes)
+        if self.quantiles is not None:
+            return len(self.quantiles), cells, genes
+        return (2, cells, genes) if self.return_std else (cells, genes)
 
 
 def cells_at_a_time(dataset: CountDataset, device: torch.device, *, at_least: int = DISK_CELLS) -> int:
@@ -71,18 +85,22 @@ def denoised_blocks(
 ) -> Iterator[np.ndarray]:
     """Denoised counts of cells, in their order, as arrays ``(..., cells of the block, genes asked for)``."""
     pick = torch.from_numpy(genes).to(module.device)
-    generator = torch.Generator(module.device).manual_seed(asked.seed)
-    drawn = asked.estimator == "sample"
+    certain = asked.estimator in ("mean", "transport") and not asked.return_std and asked.quantiles is None
+    uncertain = None if certain else CountUncertainty.of(module.network, module.fitted)
 
-    def block(given: CountBatch) -> np.ndarray:
-        cells = given.to(module.device)
-        value = _draws(module, cells, asked, pick, generator) if drawn else _estimates(module, cells, asked)[:, pick]
+    def block(given: tuple[CountBatch, np.ndarray]) -> np.ndarray:
+        cells = given[0].to(module.device)
+        value = _estimates(module, cells, asked)
+        if uncertain is None:
+            value = value[:, pick]
+        else:
+            value = _uncertain(uncertain, cells, value, asked, rows=torch.from_numpy(given[1]), pick=pick)
         array: np.ndarray = value.cpu().numpy()
         return array
 
-    cells = dataset.batches(rows, batch_size=batch_size)
-    # draws are made one block after the other, so that random numbers are in the order of the cells
-    yield from map(block, cells) if drawn else spread(block, cells, on=module.device)
+    numbers = (rows[start : start + batch_size] for start in range(0, len(rows), batch_size))
+    cells = zip(dataset.batches(rows, batch_size=batch_size), numbers, strict=True)
+    yield from spread(block, cells, on=module.device)
 
 
 def cell_scale_blocks(
@@ -124,13 +142,21 @@ def _library_sizes(cells: CountBatch, asked: float | str | None) -> Tensor | flo
     return float(asked)
 
 
-def _draws(
-    module: CountConsistency, cells: CountBatch, asked: Denoising, pick: Tensor, generator: torch.Generator
+def _uncertain(
+    uncertain: CountUncertainty, cells: CountBatch, mean: Tensor, asked: Denoising, *, rows: Tensor, pick: Tensor
 ) -> Tensor:
-    """Draws from the gamma posterior of each gene; the library size holds on average."""
-    mean = _estimates(module, cells, asked)[:, pick]
-    shape = posterior_shape(module.network, module.fitted, cells)[:, pick]
-    draws = (mean * standard_gamma(shape, generator) / shape for _ in range(asked.n_samples))
-    if asked.return_mean:
-        return sum(draws, torch.zeros_like(mean)) / asked.n_samples
-    return torch.stack(list(draws))
+    """Means with standard deviations, quantiles, or draws of some genes."""
+    if asked.quantiles is not None:
+        return uncertain.quantiles(cells, mean, asked.quantiles)[:, :, pick]
+    if asked.return_std:
+        return torch.stack([mean, uncertain.sd(cells, mean)])[:, :, pick]
+    return uncertain.draws(
+        cells,
+        mean,
+        rows=rows,
+        genes=pick,
+        n_samples=asked.n_samples,
+        seed=asked.seed,
+        counts=asked.estimator == "counts",
+        average=asked.return_mean,
+    )

@@ -26,6 +26,7 @@ from scif.counts.stages.gene_totals import GeneTotals, fit_gene_totals
 from scif.counts.stages.latent_prior import LatentPriorFit, fit_latent_prior
 from scif.counts.stages.loadings import fit_loadings
 from scif.counts.stages.shared_genes import fit_shared_genes
+from scif.counts.stages.uncertainty import fit_uncertainty
 
 __all__ = ["RECIPE", "STAGES", "Inputs", "Stage", "StageData", "StagesDone", "reset", "run_stages"]
 
@@ -163,6 +164,19 @@ def _gene_totals(given: Inputs) -> Any:
     return fit_gene_totals(given.network, given.parameters, given.gathered, given.config.gene_totals)
 
 
+def _uncertainty(given: Inputs) -> Any:
+    counts = given.gathered.x
+    return fit_uncertainty(
+        given.network,
+        given.parameters,
+        given.data.reference,
+        given.config.dispersion,
+        fitted_to=(counts.shape[0], float(counts.sum()) / counts.shape[0]),
+        technical=given.data.technical,
+        generator=given.generator(),
+    )
+
+
 def _with_totals(parameters: Parameters, totals: GeneTotals | None) -> Parameters:
     if totals is None:
         return parameters
@@ -183,6 +197,7 @@ RECIPE = (
     Stage("dispersion", _dispersion, lambda p, fit: replace(p, dispersion=fit)),
     Stage("cell_scale", _cell_scale, lambda p, fit: replace(p, cell_scale=fit.scale)),
     Stage("gene_totals", _gene_totals, _with_totals),
+    Stage("uncertainty", _uncertainty, lambda p, fit: replace(p, uncertainty=fit), needs_anchor=True),
 )
 #: Names of the stages, in their order.
 STAGES = tuple(stage.name for stage in RECIPE)
@@ -215,6 +230,7 @@ def reset(parameters: Parameters, first: str) -> Parameters:
         loadings=parameters.loadings if "loadings" in kept else None,
         prior=parameters.prior if "latent_prior" in kept else None,
         cell_scale=parameters.cell_scale if "first_cell_scale" in kept else None,
+        uncertainty=None,
     )
 
 

@@ -19,7 +19,9 @@ from scif.model.arguments import check_getter, row_numbers
 from scif.model.checks import check_setup, named
 from scif.model.fields import gene_order
 from scif.model.memory import tell_if_large
+from scif.model.modality import modality_with
 from scif.model.registered import registered_counts
+from scif.model.uncertainty import UncertaintyMixin, check_uncertainty
 from scif.parallel import cores
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["DenoiseMixin"]
 
 
-class DenoiseMixin:
+class DenoiseMixin(UncertaintyMixin):
     """What a trained model of counts gives."""
 
     module: CountConsistency
@@ -48,6 +50,8 @@ class DenoiseMixin:
         transform_batch: str | int | Sequence[str | int] | None = None,
         n_samples: int = 1,
         return_mean: bool = True,
+        return_std: bool = False,
+        quantiles: Sequence[float] | None = None,
         seed: int = 0,
         batch_size: int | None = None,
         return_numpy: bool = True,
@@ -74,7 +78,8 @@ class DenoiseMixin:
             cells as in deep ones, for their logarithms not to follow depth. ``"transport"``: keeps the distribution
             (variances); with fewer than 40 cells, or none that differ by more than noise, and of genes without
             :attr:`credibility`, of what genes vary on their own alone.
-            ``"sample"``: draws from each gene's posterior around the network's expectation.
+            ``"sample"``: draws from the posterior of the expected counts: latent factors, loadings and gene-specific
+            variation. A draw of a cell depends on ``seed`` and the cell's row alone.
         library_size
             Sum over all genes of each cell. None, or ``"latent"`` as scvi-tools has it: the library size of the model,
             the cell's sum of counts, or what its size factor says if ``size_factor_key`` was registered.
@@ -87,6 +92,10 @@ class DenoiseMixin:
             Draws per cell with ``estimator="sample"``.
         return_mean
             Whether to average the draws; if not the result is ``(n_samples, cells, genes)``.
+        return_std
+            Whether to return posterior standard deviations of the expected counts, too.
+        quantiles
+            Posterior quantiles to return instead of the estimate, such as ``(0.05, 0.95)``.
         seed
             Of the draws.
         batch_size
@@ -104,7 +113,8 @@ class DenoiseMixin:
 
         Returns
         -------
-        Expected counts, ``(cells, genes)`` or ``(n_samples, cells, genes)``.
+        Expected counts, ``(cells, genes)`` or ``(n_samples, cells, genes)``. With ``return_std`` they and standard
+        deviations, ``(2, cells, genes)``; with ``quantiles`` these, ``(quantiles, cells, genes)``.
 
         Raises
         ------
@@ -122,12 +132,13 @@ class DenoiseMixin:
         (2, 2)
         """
         check_getter(estimator, library_size, n_samples, out, return_numpy)
+        check_uncertainty(estimator, return_std, quantiles, return_numpy)
         data, dataset, rows = self._cells(adata, indices)
         columns, names = self._columns(gene_list, data.var_names)
         target = self._batch_codes(transform_batch)
-        shape: tuple[int, ...] = (len(rows), len(columns))
-        if estimator == "sample" and not return_mean:
-            shape = (n_samples, *shape)
+        wanted = None if quantiles is None else tuple(map(float, quantiles))
+        asked = Denoising(estimator, target, library_size, n_samples, return_mean, seed, return_std, wanted)
+        shape = asked.shape(len(rows), len(columns))
         if out is None:
             tell_if_large(shape, np.dtype(dtype))
             out = np.empty(shape, dtype=dtype)
@@ -135,7 +146,6 @@ class DenoiseMixin:
             msg = f"out has shape {tuple(out.shape)}, but the result has {shape}."
             raise ValueError(msg)
         module = self.module.eval()
-        asked = Denoising(estimator, target, library_size, n_samples, return_mean, seed)
         size = batch_size or cells_at_a_time(dataset, module.device, at_least=settings.batch_size)
         blocks = denoised_blocks(module, dataset, rows, asked, genes=columns, batch_size=size)
         start, total = 0, -(-len(rows) // size)
@@ -210,6 +220,7 @@ class DenoiseMixin:
                 msg = "this model was loaded without data; pass adata."
                 raise ValueError(msg)
             return self.adata  # type: ignore[attr-defined]
+        adata = modality_with(adata, self.gene_names_)
         if adata is self.adata:  # type: ignore[attr-defined]
             return adata
         arguments = self.registry_["setup_args"]  # type: ignore[attr-defined]

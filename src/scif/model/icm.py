@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 from anndata import AnnData
+from mudata import MuData
 from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 from scvi.data.fields import CategoricalObsField, NumericalObsField
@@ -29,6 +30,7 @@ from scif.model.checks import check_setup, refuse_covariates
 from scif.model.feature_types import check_feature_types
 from scif.model.fields import CountField
 from scif.model.getters import DenoiseMixin
+from scif.model.modality import registered_modality
 from scif.model.registered import registered_counts
 from scif.model.saving import SaveMixin
 from scif.model.surface import SurfaceMixin
@@ -54,7 +56,7 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
     Parameters
     ----------
     adata
-        AnnData that :meth:`setup_anndata` has registered.
+        AnnData that :meth:`setup_anndata` has registered, or MuData that :meth:`setup_mudata` has.
     noise
         Noise of the measurement given the expected counts. ``"poisson"``: sampling of molecules alone; all other
         variation counts as biology and is kept. ``"nb"``: negative binomial; the overdispersion that even the
@@ -94,7 +96,7 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
 
     def __init__(
         self,
-        adata: AnnData | None = None,
+        adata: AnnData | MuData | None = None,
         noise: Literal["nb", "poisson"] | NoiseModel = "poisson",
         *,
         n_latent: int | None = None,
@@ -106,7 +108,7 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         config: CountConfig | None = None,
         registry: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(adata, registry)
+        super().__init__(registered_modality(adata), registry)
         check_model(noise, n_latent, start, n_hidden=n_hidden, dropout_rate=dropout_rate)
         self.settings = CountSettings(
             noise,
@@ -286,8 +288,8 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         ----------
         stage
             Name of a stage, as in :attr:`fit_report_`: ``"network_dispersion"``, ``"shared_genes"``,
-            ``"depth_trend"``, ``"loadings"``, ``"latent_prior"``, ``"dispersion"``, ``"cell_scale"`` or
-            ``"gene_totals"``.
+            ``"depth_trend"``, ``"loadings"``, ``"latent_prior"``, ``"dispersion"``, ``"cell_scale"``,
+            ``"gene_totals"`` or ``"uncertainty"``.
 
         Raises
         ------

@@ -1,12 +1,15 @@
-"""A name for a trained model that two models share only if their weights are the same."""
+"""A name for a trained model that two models share only if what they have learnt is the same."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import TYPE_CHECKING
 
+from scif.counts.frozen import flatten
+
 if TYPE_CHECKING:
-    from torch import nn
+    from scif.counts.consistency import CountConsistency
 
 __all__ = ["weights_id"]
 
@@ -14,10 +17,11 @@ __all__ = ["weights_id"]
 LENGTH = 12
 
 
-def weights_id(module: nn.Module) -> str:
-    """Hash of all weights, twelve hexadecimal digits."""
-    found = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
+def weights_id(module: CountConsistency) -> str:
+    """Hash of the network's weights and of all fitted parameters, twelve hexadecimal digits."""
+    fitted, facts = flatten(module.fitted)
+    found = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for name, tensor in [*sorted(module.network.state_dict().items()), *sorted(fitted.items())]:
         values = tensor.detach().cpu().contiguous().numpy()
         found.update(f"{name} {values.dtype} {values.shape} ".encode())
         found.update(values.tobytes())

@@ -20,6 +20,7 @@ from scif.counts.frozen import flatten, restore
 from scif.counts.options import FitOptions
 from scif.counts.posterior.parameters import Parameters
 from scif.counts.report import FitReport
+from scif.model.modality import modality_with
 from scif.model.registry import as_json, from_json
 
 __all__ = ["FILE", "KIND", "SaveMixin"]
@@ -144,7 +145,10 @@ class SaveMixin:
         contents = modelfile.read(path, kind=KIND)
         if adata is None and (folder / f"{before}{_ADATA}").exists():
             adata = ad.read_h5ad(folder / f"{before}{_ADATA}")
-        data = adata if isinstance(adata, AnnData) else None
+        with modelfile.refuse_errors(path):
+            genes = [str(gene) for gene in contents.facts["genes"]]
+        found = modality_with(adata, genes)
+        data = found if isinstance(found, AnnData) else None
         with modelfile.refuse_errors(path):
             registry = from_json(contents.facts["registry"])
             settings = _settings(contents)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from scif.model.familiar import FamiliarMixin
+from scif.model.modality import ModalityMixin
+from scif.model.reporting import ReportMixin
 from scif.model.stream.mixin import StreamMixin
 
 __all__ = ["SurfaceMixin"]
 
 
-class SurfaceMixin(FamiliarMixin, StreamMixin):
+class SurfaceMixin(FamiliarMixin, StreamMixin, ReportMixin, ModalityMixin):
     """Calls that users of scvi-tools and scanpy know, files, and reports."""

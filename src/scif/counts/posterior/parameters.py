@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["MAX_SHAPE", "CellScale", "Dispersion", "LatentPrior", "Loadings", "Parameters", "Trend"]
+__all__ = ["MAX_SHAPE", "CellScale", "Dispersion", "LatentPrior", "Loadings", "Parameters", "Trend", "Uncertainty"]
 
 #: Gamma shape that stands for no variation (dimensionless): a coefficient of variation of a thousandth.
 MAX_SHAPE = 1e6
@@ -178,6 +178,23 @@ class CellScale:
 
 
 @dataclass(frozen=True)
+class Uncertainty:
+    """What intervals and draws need beside the estimates.
+
+    Attributes
+    ----------
+    shape
+        Gamma shape of the gene-specific variation around drawn factors and loadings, ``(genes,)``.
+    cells, depth
+        Number of cells that the loadings were fitted to, and their mean number of molecules.
+    """
+
+    shape: Tensor
+    cells: float
+    depth: float
+
+
+@dataclass(frozen=True)
 class Parameters:
     """Everything that is fitted beside the network; a stage that was not run has None.
 
@@ -205,6 +222,8 @@ class Parameters:
         Weight of the composition under the prior in the mean of it and the network's.
     cell_scale
         Distribution of the cells' dispersion scales.
+    uncertainty
+        For intervals and draws; None without a prior.
     """
 
     profile: Tensor
@@ -218,6 +237,7 @@ class Parameters:
     prior: LatentPrior | None = None
     prior_share: float = 0.0
     cell_scale: CellScale | None = None
+    uncertainty: Uncertainty | None = None
 
     @property
     def sharing(self) -> Tensor | None:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from scif.counts.statistics.eigen import eigen
 
-__all__ = ["VectorPrior", "learn_prior", "left_open", "loosen", "second_moment", "shrink"]
+__all__ = ["VectorPrior", "learn_prior", "left_open", "loosen", "ridge", "second_moment", "shrink", "uncertain"]
 
 #: Variance of a vector relative to the average one: from "nothing in common with others" upwards.
 SCALES = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
@@ -77,16 +77,29 @@ def shrink(information: Tensor, target: Tensor, *, prior: VectorPrior) -> Tensor
 
 def loosen(information: Tensor, target: Tensor, *, prior: VectorPrior) -> Tensor:
     """Modes ``(vectors, k)`` under one normal prior of :data:`LOOSE` times the covariance: only noise is held back."""
-    modes: Tensor = torch.linalg.solve(information + _ridge(prior), target[:, :, None])[..., 0]
+    modes: Tensor = torch.linalg.solve(information + ridge(prior), target[:, :, None])[..., 0]
     return modes
 
 
 def left_open(information: Tensor, *, prior: VectorPrior) -> Tensor:
     """Covariances ``(vectors, k, k)`` of the vectors around the modes that :func:`loosen` finds."""
-    return torch.linalg.inv(information + _ridge(prior))
+    return torch.linalg.inv(information + ridge(prior))
 
 
-def _ridge(prior: VectorPrior) -> Tensor:
+def uncertain(information: Tensor, target: Tensor, *, prior: VectorPrior) -> Tensor:
+    """Posterior covariances ``(vectors, k, k)`` under a prior, of the vectors around the means :func:`shrink` finds.
+
+    Examples
+    --------
+    >>> import torch
+    >>> prior = VectorPrior(torch.eye(1), torch.tensor([[0.0]] * 5 + [[1.0]] + [[0.0]] * 2))
+    >>> uncertain(torch.full((1, 1, 1), 3.0), torch.ones(1, 1), prior=prior).round(decimals=3).tolist()
+    [[[0.25]]]
+    """
+    return _posterior(information, target, prior.covariance, weights=prior.weights).uncertainty()
+
+
+def ridge(prior: VectorPrior) -> Tensor:
     """Precision of the loose prior, ``(k, k)``."""
     eye = torch.eye(len(prior.covariance), device=prior.covariance.device)
     return torch.linalg.inv(LOOSE * prior.covariance + 1e-6 * eye)
@@ -111,6 +124,14 @@ class _Posterior:
         """``(vectors, k)``."""
         along = (self.chance[:, :, None] * self.gain).sum(0) * self.signal
         return (self.axes @ along[:, :, None])[..., 0] @ self.root.T
+
+    def uncertainty(self) -> Tensor:
+        """Covariances ``(vectors, k, k)``: within each scale, and of the means over the scales."""
+        means = self.gain * self.signal
+        apart = means - (self.chance[:, :, None] * means).sum(0)
+        within = torch.diag_embed((self.chance[:, :, None] * self.gain).sum(0))
+        turn = self.root @ self.axes
+        return turn @ (within + torch.einsum("sg,sgi,sgj->gij", self.chance, apart, apart)) @ turn.mT
 
     def covariance(self) -> Tensor:
         """The prior's ``(k, k)`` after a step of EM: second moments over the scale, those shown and those left open."""

@@ -1,0 +1,85 @@
+"""``scif report``: one page on what denoising does to these counts."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from scif.cli._training import train
+from scif.cli.denoise import add_input, add_model, read_input
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the options."""
+    add_input(parser)
+    parser.add_argument("output", type=Path, help=".html file to write: one page that needs no network")
+    add_model(parser)
+    parser.add_argument("--clusters", help="column of obs with clusters, for the variance within them")
+    parser.add_argument("--splits", type=int, default=1, help="independent splits of the molecules (default: 1)")
+    parser.add_argument("--max-cells", type=int, default=2000, help="most cells that are looked at (default: 2000)")
+    parser.add_argument("--no-shuffled", action="store_true", help="do not denoise shuffled genes: faster")
+    parser.add_argument("--overwrite", action="store_true", help="replace an output that exists already")
+
+
+def run(arguments: Namespace) -> None:
+    """Train, report, write."""
+    say, target = arguments.output_to, arguments.output
+    _check(arguments)
+    adata = read_input(arguments)
+    if arguments.clusters is not None and arguments.clusters not in adata.obs:
+        msg = f"--clusters {arguments.clusters} is not a column of obs, which has {', '.join(adata.obs) or 'none'}."
+        raise ValueError(msg)
+    arguments.signals.check()
+    say.say(f"{adata.n_obs} cells x {adata.n_vars} genes; training ...")
+    model = train(
+        adata,
+        noise=arguments.noise,
+        seed=arguments.seed,
+        max_epochs=arguments.max_epochs,
+        accelerator=arguments.accelerator,
+        progress=say.progress,
+        layer=arguments.layer,
+        batch_key=arguments.batch_key,
+        size_factor_key=arguments.size_factor_key,
+    )
+    arguments.signals.check()
+    say.say("training on a part of the molecules and on shuffled genes ...")
+    found = model.report(
+        clusters=arguments.clusters,
+        n_splits=arguments.splits,
+        max_cells=arguments.max_cells,
+        shuffled=not arguments.no_shuffled,
+        seed=arguments.seed,
+    )
+    arguments.signals.check()
+    found.to_html(target)
+    sentences = "\n".join(f"{'ok  ' if f.good else 'look'}  {f.topic}: {f.text}" for f in found.findings())
+    say.result(
+        f"{sentences}\nWrote {target}",
+        output=target,
+        findings=[{"topic": f.topic, "good": f.good, "text": f.text} for f in found.findings()],
+        values={f"{row.section}: {row.measure}": row.value for row in found.to_frame().itertuples()},
+    )
+
+
+def _check(arguments: Namespace) -> None:
+    """Refuse before any work is done."""
+    from scif._extras import require
+
+    require("matplotlib", extra="plot", purpose="scif report")
+    target = arguments.output
+    if target.suffix != ".html":
+        msg = f"output {target} does not end in .html; that is what is written."
+        raise ValueError(msg)
+    if not target.parent.is_dir():
+        msg = f"the folder {target.parent} of the output does not exist; create it first."
+        raise FileNotFoundError(msg)
+    if target.exists() and not arguments.overwrite:
+        msg = f"output {target} exists already; choose another name or pass --overwrite."
+        raise FileExistsError(msg)
+    for name, least in (("splits", 1), ("max_cells", 4)):
+        if getattr(arguments, name) < least:
+            msg = f"--{name.replace('_', '-')} is {getattr(arguments, name)}; it must be at least {least}."
+            raise ValueError(msg)

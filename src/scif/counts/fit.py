@@ -183,6 +183,8 @@ def fit_dataset(
             data = stage_data(training, settings, options, device=module.device, seed=seed)
             stages = _on_one_process(module, data, settings, progress=options.progress)
     module.fitted = to_device(stages.parameters, module.device)
+    if network.checkpoint is not None:
+        network.checkpoint.unlink(missing_ok=True)  # the run is over; another begins anew
     interrupted = network.interrupted or stages.interrupted
     report = FitReport((*records, *stages.records), options.mode, interrupted)
     return Fit(module, report, network.history, network, seed)

@@ -49,6 +49,8 @@ class CountDataModule(pl.LightningDataModule):
         self.val_idx = np.array([], dtype=np.int64) if dataset.held_out is None else dataset.held_out.rows
         self.n_val = len(self.val_idx)
         self._order = torch.Generator().manual_seed(seed)
+        self._split_generator: torch.Generator | None = None
+        self._split_state: torch.Tensor | None = None
 
     def train_dataloader(self) -> DataLoader[CountBatch]:
         """Shuffled cells."""
@@ -61,7 +63,20 @@ class CountDataModule(pl.LightningDataModule):
         if split is None or trainer.strategy.root_device.type != "cpu":
             return None
         generator = torch.Generator().manual_seed(self.seed + trainer.global_rank)
+        if self._split_state is not None:
+            generator.set_state(self._split_state)
+        self._split_generator = generator
         return lambda batch: replace(batch, parts=split(batch.x, generator))
+
+    def state_dict(self) -> dict[str, Any]:
+        """States of the random numbers, for a checkpoint at the end of an epoch."""
+        split = self._split_generator
+        return {"order": self._order.get_state(), "split": None if split is None else split.get_state()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the random numbers of a checkpoint."""
+        self._order.set_state(state_dict["order"])
+        self._split_state = state_dict["split"]
 
     def val_dataloader(self) -> DataLoader[CountBatch] | list[Any]:
         """Cells with held-out molecules, if any."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,8 @@ class NetworkFit:
         Whether training was stopped by hand.
     trainer
         Lightning's trainer.
+    checkpoint
+        File from which a killed run goes on; None without checkpoints.
     """
 
     module: CountConsistency
@@ -55,6 +58,7 @@ class NetworkFit:
     validation_loss: float | None
     interrupted: bool
     trainer: pl.Trainer
+    checkpoint: Path | None = None
 
     @property
     def decision(self) -> str:
@@ -121,12 +125,15 @@ def fit_network(
     split = CountAnchor().split if options.anchor_weight > 0 else None
     data = CountDataModule(dataset, batch_size=size, seed=seed, split=split)
     curves = Curves()
-    trainer, path = _trainer(options, config, most, curves, dataset.held_out is not None, **trainer_options)
+    trainer, checkpoint = _trainer(options, config, most, curves, dataset.held_out is not None, **trainer_options)
+    path = checkpoint if checkpoint is not None and checkpoint.exists() else None
     interrupted = False
     try:
         with without_chatter():
             trainer.fit(plan, datamodule=data, ckpt_path=path, weights_only=None if path is None else False)
     except (KeyboardInterrupt, SystemExit):  # Lightning turns the former into the latter
+        if checkpoint is not None and trainer.received_sigterm:  # a scheduler ends the job: it goes on from the file
+            raise SystemExit(128 + signal.SIGTERM) from None
         if not plan.has_trained:
             raise
         interrupted = True
@@ -144,6 +151,7 @@ def fit_network(
         None if plan.best is None else plan.best[0],
         interrupted,
         trainer,
+        checkpoint,
     )
 
 
@@ -158,7 +166,7 @@ def _trainer(
     checkpoint_dir: str | Path | None = None,
     **given: Any,
 ) -> tuple[pl.Trainer, Path | None]:
-    """Lightning's trainer, and the checkpoint from which it goes on if there is one."""
+    """Lightning's trainer, and where its checkpoints are."""
     accelerator = options.accelerator
     if accelerator == "auto":  # Apple's GPU must be asked for
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
@@ -172,9 +180,15 @@ def _trainer(
     if checkpoint_dir is not None:
         from lightning.pytorch.callbacks import ModelCheckpoint
 
-        chosen.append(ModelCheckpoint(checkpoint_dir, filename="last", save_top_k=1, enable_version_counter=False))
+        every = ModelCheckpoint(
+            checkpoint_dir,
+            filename="last",
+            save_top_k=1,
+            save_on_train_epoch_end=True,
+            enable_version_counter=False,
+        )
+        chosen.append(every)
         path = Path(checkpoint_dir) / "last.ckpt"
-        path = path if path.exists() else None
     defaults: dict[str, Any] = {
         "gradient_clip_val": config.gradient_clip,
         "benchmark": False,

@@ -207,8 +207,8 @@ def _check_present(folder: Path, path: Path, before: str) -> None:
         return
     if (folder / f"{before}{_PICKLE}").exists():
         msg = (
-            f"{str(folder)!r} holds {_PICKLE}, a pickle of scvi-tools or of an earlier scif. A pickle can run code when it "
-            "is read, so it is not opened. Train and save the model again: the new file is data alone."
+            f"{str(folder)!r} holds {_PICKLE}, a pickle of scvi-tools or of an earlier scif. Reading a pickle can run "
+            "code, so it is not opened. Train and save the model again: the new file is data alone."
         )
         raise modelfile.ModelFileError(msg)
     msg = f"{str(folder)!r} has no {path.name}; pass the folder that model.save() was given."

@@ -154,9 +154,9 @@ class CellScaleConfig:
 
     fewest_cells: int = 20
     """Cells at the least."""
-    max_rounds: int = 100
+    max_rounds: int = 200
     """Most rounds."""
-    tolerance: float = 1e-3
+    tolerance: float = 4e-3
     """Change of centre and spread, in binary logarithms, at which EM has converged."""
 
 

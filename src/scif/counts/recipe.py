@@ -296,6 +296,7 @@ def run_stages(
             _warn_stopped(stage.name, error)
             break
     bar.close()
+    _warn_unconverged(records)
     return StagesDone(given.parameters, tuple(records), isinstance(error, KeyboardInterrupt))
 
 
@@ -320,3 +321,14 @@ def _warn_stopped(name: str, error: BaseException) -> None:
         UserWarning,
         stacklevel=4,
     )
+
+
+def _warn_unconverged(records: list[StageRecord]) -> None:
+    names = [record.stage for record in records if record.converged is False]
+    if names:
+        warnings.warn(
+            f"The iterations of {', '.join(names)} ended before they reached their tolerance; the report has their "
+            "objective. Results are usable; raise the stage's rounds in CountConfig if they matter.",
+            UserWarning,
+            stacklevel=4,
+        )

@@ -85,7 +85,7 @@ nitpick_ignore_regex = [
     (r"py:.*", rf"({_BUILTIN})"),
     (
         r"py:.*",
-        r"(AnnData|Any|ArrayLike|Axes|Callable|DTypeLike|Figure|Generator|Iterable|Iterator|Mapping|Module|NDArray)",
+        r"(AnnData|Any|ArrayLike|Axes|Callable|DTypeLike|Figure|Generator|Iterable|Iterator|Mapping|Module|MuData|NDArray)",
     ),
     (r"py:class", r"scif\.model\.\w+\.\w+Mixin"),  # base classes that hold a part of a public class
     (r"py:class", r"scif\.(.*\.)?_.*"),  # private names, such as type variables and protocols in annotations

@@ -56,7 +56,7 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
     Parameters
     ----------
     adata
-        AnnData that :meth:`setup_anndata` has registered, or MuData that :meth:`setup_mudata` has.
+        AnnData that :meth:`setup_anndata` has registered, or MuData that ``setup_mudata`` has.
     noise
         Noise of the measurement given the expected counts. ``"poisson"``: sampling of molecules alone; all other
         variation counts as biology and is kept. ``"nb"``: negative binomial; the overdispersion that even the

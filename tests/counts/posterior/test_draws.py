@@ -88,13 +88,13 @@ def test_draws_have_the_mean_and_the_spread_of_the_closed_form() -> None:
     factors, mean = _factors()
     spread = _spread(factors, mean)
     draws = torch.stack(
-        list(draw_expected(spread, factors, cells=range(40), library=mean.sum(1), n_samples=2000, seed=0))
+        list(draw_expected(spread, factors, cells=range(40), library=mean.sum(1), n_samples=400, seed=0))
     )
-    error = (draws.mean(0) - mean) / (draws.std(0) / 2000**0.5)
+    error = (draws.mean(0) - mean) / (draws.std(0) / 400**0.5)
     assert float(error.square().mean().sqrt()) < 1.5  # one, but for the rescaling to the library size
-    assert float((draws.mean(0) / mean - 1.0).abs().max()) < 0.06
+    assert float((draws.mean(0) / mean - 1.0).abs().max()) < 0.15
     assert float((draws.std(0) / spread.sd()).median()) == pytest.approx(1.0, abs=0.05)
-    np.testing.assert_allclose(draws.sum(2), mean.sum(1).expand(2000, -1), rtol=1e-5)
+    np.testing.assert_allclose(draws.sum(2), mean.sum(1).expand(400, -1), rtol=1e-5)
 
 
 def test_draws_of_genes_that_share_no_variance_are_uncorrelated() -> None:

@@ -76,14 +76,12 @@ def run(arguments: Namespace) -> None:
 
 def _how(denoiser: Any, arguments: Namespace) -> dict[str, Any]:
     """How to denoise, refused before training if the network will not be able to."""
-    import inspect
-
     denoiser.settings.by_flow(arguments.estimator)
     how = {"estimator": arguments.estimator, "dtype": _dtype(arguments.dtype), "tile": arguments.tile}
     how["overlap"] = arguments.overlap
     if arguments.uncertainty:
-        if "return_std" not in inspect.signature(denoiser.denoise).parameters:
-            msg = "this version of scif writes no --uncertainty."
+        if (arguments.estimator or denoiser.estimator) != "mean":
+            msg = "--uncertainty is of the mean, but the estimator is the transport."
             raise ValueError(msg)
         how["return_std"] = True
     return how

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Any
 
 from scif.cli.image.common import FORMATS, add_common, check_free, opened, say
 
@@ -26,10 +25,7 @@ def run(arguments: Namespace) -> None:
 
     check_free(arguments.out, overwrite=arguments.overwrite)
     images = opened(arguments.images, arguments)
-    denoiser: Any = ImageDenoiser.load(arguments.model)
-    if not hasattr(denoiser, "report"):
-        msg = "this version of scif has no report on images."
-        raise ValueError(msg)
+    denoiser = ImageDenoiser.load(arguments.model)
     part = arguments.out.with_name(f"unfinished_{arguments.out.name}")
     try:
         denoiser.report(images, axes=arguments.axes).to_html(part)

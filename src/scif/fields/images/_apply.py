@@ -36,9 +36,29 @@ class Pass:
 
 
 def denoise_stack(
-    restorers: Sequence[Restorer], settings: Settings, source: ImageStack, target: ImageStack, how: Pass
+    restorers: Sequence[Restorer],
+    settings: Settings,
+    source: ImageStack,
+    target: ImageStack,
+    how: Pass,
+    *,
+    spread: ImageStack | None = None,
 ) -> None:
-    """Denoise every image of a stack and write it to another of the same shape."""
+    """Denoise every image of a stack and write it to another of the same shape.
+
+    Parameters
+    ----------
+    restorers
+        One network for all channels, or one for each.
+    settings
+        What the networks are made of.
+    source, target
+        The images as they are, and where they go.
+    how
+        How images go through the networks.
+    spread
+        Where the standard deviations go, if these are wanted.
+    """
     ndim = settings.ndim
     sides = per_axis(how.tile or _TILE[ndim], ndim, name="tile")
     margins = per_axis(_OVERLAP[ndim] if how.overlap is None else how.overlap, ndim, name="overlap")
@@ -47,19 +67,28 @@ def denoise_stack(
         for n, t, o, m in zip(source.spatial, sides, margins, restorers[0].multiple, strict=True)
     ]
     for c, restorer in enumerate(restorers):
-        part, into = (source.only(c), target.only(c)) if len(restorers) > 1 else (source, target)
+        stacks = [source, target] if spread is None else [source, target, spread]
+        part, into, *further = [stack.only(c) for stack in stacks] if len(restorers) > 1 else stacks
         (part,) = measured([part])
         for index in range(len(source)):
             run_tiled(
                 partial(part.read, index),
-                partial(restorer.restore, flow_steps=how.flow_steps, augment=how.augment),
-                partial(_write, part, into, index),
+                partial(restorer.restore, flow_steps=how.flow_steps, augment=how.augment, std=spread is not None),
+                partial(_write, part, into, further, index),
                 plan=plan,
                 batch_size=how.batch_size,
             )
 
 
 def _write(
-    source: ImageStack, into: ImageStack, index: int, start: Sequence[int], values: NDArray[np.floating]
+    source: ImageStack,
+    into: ImageStack,
+    further: Sequence[ImageStack],
+    index: int,
+    start: Sequence[int],
+    values: NDArray[np.floating],
 ) -> None:
-    into.write(index, start, to_dtype(source.restored(index, start, values), into.dtype))
+    clean = source.restored(index, start, values[: source.channels])
+    into.write(index, start, to_dtype(clean, into.dtype))
+    for one in further:  # pixels that are no measurement stay as they are, and have no spread
+        one.write(index, start, source.restored(index, start, values[source.channels :], kept=0.0))

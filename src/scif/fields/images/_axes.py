@@ -141,7 +141,9 @@ class ImageStack:
         """Whether a region holds measurements enough to train on; here every pixel is taken for one."""
         return True
 
-    def restored(self, index: int, start: Sequence[int], values: NDArray[Any]) -> NDArray[Any]:
+    def restored(
+        self, index: int, start: Sequence[int], values: NDArray[Any], *, kept: float | None = None
+    ) -> NDArray[Any]:
         """Denoised ``values``, with what is no measurement as it was; here every pixel is taken for one."""
         return values
 

@@ -14,7 +14,16 @@ from scif.fields.images._png import check_png, read_png, write_png
 from scif.fields.images._tiff import read_tiff
 from scif.fields.images._tiff_writing import create_tiff
 
-__all__ = ["ImageFile", "check_free", "check_writable", "create_like", "finish_like", "open_image", "path_beside"]
+__all__ = [
+    "ImageFile",
+    "check_free",
+    "check_writable",
+    "create_like",
+    "finish_like",
+    "open_image",
+    "path_beside",
+    "path_of_std",
+]
 
 _TIFF = (".ome.tiff", ".ome.tif", ".tiff", ".tif")
 _NGFF = (".ome.zarr",)
@@ -86,6 +95,21 @@ def path_beside(path: Path, *, tag: str = "denoised", series: int | None = None)
     ending = ".ome.tif" if suffix in BIOIO else path.name[-len(suffix) :]
     which = "" if series is None else f"_series{series}"
     return path.with_name(f"{path.name[: -len(suffix)]}{which}_{tag}{ending}")
+
+
+def path_of_std(path: Path) -> Path:
+    """Where the standard deviations of a result go: beside it, with ``_std`` in the name.
+
+    PNG holds no fractions, so that those of PNG are TIFF.
+
+    Examples
+    --------
+    >>> path_of_std(Path("cells_denoised.ome.tif")).name
+    'cells_denoised_std.ome.tif'
+    """
+    suffix = _suffix(path)
+    ending = ".tif" if suffix in _PNG else path.name[-len(suffix) :]
+    return path.with_name(f"{path.name[: -len(suffix)]}_std{ending}")
 
 
 def check_free(original: ImageFile, path: Path, *, overwrite: bool) -> None:

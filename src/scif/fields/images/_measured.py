@@ -50,11 +50,18 @@ class MeasuredStack(ImageStack):
         shares = [found.constant(channel).mean() for found, channel in zip(self.found, block, strict=True)]
         return float(np.mean(shares)) <= 0.5
 
-    def restored(self, index: int, start: Sequence[int], values: NDArray[Any]) -> NDArray[Any]:
-        """Denoised ``values`` ``(channels, *spatial)`` with what is no measurement, but for hot pixels, as it was."""
+    def restored(
+        self, index: int, start: Sequence[int], values: NDArray[Any], *, kept: float | None = None
+    ) -> NDArray[Any]:
+        """Denoised ``values`` ``(channels, *spatial)`` with what is no measurement, but for hot pixels, as it was.
+
+        Or with the value ``kept`` there.
+        """
         region = [slice(a, a + n) for a, n in zip(start, values.shape[1:], strict=True)]
         constant = self._read(index, region)[1]
-        return np.where(constant, super().read(index, region), values) if constant.any() else values
+        if not constant.any():
+            return values
+        return np.where(constant, super().read(index, region) if kept is None else kept, values)
 
     def _read(self, index: int, region: Sequence[slice] | None) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         region = [slice(0, n) for n in self.spatial] if region is None else list(region)

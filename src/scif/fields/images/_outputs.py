@@ -20,10 +20,11 @@ from scif.fields.images._io import (
     create_like,
     finish_like,
     path_beside,
+    path_of_std,
 )
 from scif.fields.images._ngff import stage_ngff
 
-__all__ = ["Output", "check_outputs", "open_output", "output_paths", "to_dtype", "unfinished"]
+__all__ = ["Output", "check_outputs", "open_output", "output_paths", "paths_of_std", "to_dtype", "unfinished"]
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,11 @@ def output_paths(
         outs.append(beside if folder is None else Path(folder) / beside.name.replace("_denoised.", ".", 1))
     check_outputs(inputs, outs, dtype=dtype, overwrite=overwrite)
     return outs
+
+
+def paths_of_std(inputs: Sequence[Input], outs: Sequence[str | Path | None]) -> list[Path | None]:
+    """Where the standard deviations of results go; ``None`` for arrays."""
+    return [path_of_std(_path_for(one, to)) if one.file else None for one, to in zip(inputs, outs, strict=True)]
 
 
 def to_dtype(values: NDArray[np.floating], dtype: np.dtype[Any]) -> NDArray[Any]:

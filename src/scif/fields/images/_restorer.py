@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from scif.core import transport
 from scif.fields.images._channel import Found, full_scale
+from scif.fields.images._uncertainty import ErrorMap, calibrate_map
 from scif.fields.images._units import InUnits
 
 __all__ = ["Restorer"]
@@ -36,6 +37,7 @@ class Restorer(nn.Module):
         super().__init__()
         self.model = model
         self.noise = InUnits(found.noise, offset=mean, scale=spread)
+        self.errors = ErrorMap(self.noise.scale.numel())
         self.register_buffer("pedestal", torch.as_tensor(found.pedestal, dtype=torch.float32).clone())
 
     @property
@@ -66,7 +68,7 @@ class Restorer(nn.Module):
 
     @torch.inference_mode()
     def restore(
-        self, pixels: NDArray[Any], *, flow_steps: int | None = None, augment: bool = False
+        self, pixels: NDArray[Any], *, flow_steps: int | None = None, augment: bool = False, std: bool = False
     ) -> NDArray[np.float32]:
         """Clean pixels.
 
@@ -78,18 +80,36 @@ class Restorer(nn.Module):
             Steps along the flow of the model's mean; one call of the model if not given.
         augment
             Whether to take the mean over the mirror images in the plane, as far as the noise has these symmetries.
+        std
+            Whether the standard deviations follow as further channels.
         """
         x1 = self.observe(pixels).to(self.noise.scale.device)
         if flow_steps is not None:
             x0 = transport(self.model, x1, num_steps=flow_steps, prediction="x0").value
-        elif augment:
-            axes = [axis - x1.ndim + 2 for axis in self.noise.mirror_axes(x1.ndim - 2) if axis >= x1.ndim - 4]
-            mirrored = [flips for n in range(len(axes) + 1) for flips in combinations(axes, n)]
-            x0 = torch.zeros_like(x1)
-            for flips in mirrored:
-                x0 += self.model(x1.flip(flips), 1.0).flip(flips) / len(mirrored)
         else:
-            x0 = self.model(x1, 1.0)
-        x0 = self.noise.clean(x0) * full_scale(self.noise.noise, pixels.dtype) + self.pedestal
-        result: NDArray[np.float32] = x0.float().cpu().numpy()
-        return result
+            x0 = self.mirrored(x1) if augment else self.once(x1)
+        full = full_scale(self.noise.noise, pixels.dtype)
+        result = self.noise.clean(x0) * full + self.pedestal
+        if std:
+            spread = self.errors.std(self.once, self.noise, x1, self.noise.to_network(self.noise.clean(x0)))
+            result = torch.cat([result, spread * self.noise.scale * full], dim=1)
+        values: NDArray[np.float32] = result.float().cpu().numpy()
+        return values
+
+    def once(self, x1: Tensor) -> Tensor:
+        """One call of the model, in the units of the network."""
+        x0: Tensor = self.model(x1, 1.0)
+        return x0
+
+    def mirrored(self, x1: Tensor) -> Tensor:
+        """Mean over the mirror images in the plane, as far as the noise has these symmetries."""
+        axes = [axis - x1.ndim + 2 for axis in self.noise.mirror_axes(x1.ndim - 2) if axis >= x1.ndim - 4]
+        flipped = [flips for n in range(len(axes) + 1) for flips in combinations(axes, n)]
+        x0 = torch.zeros_like(x1)
+        for flips in flipped:
+            x0 += self.once(x1.flip(flips)).flip(flips) / len(flipped)
+        return x0
+
+    def calibrate_errors(self, x1: Tensor) -> None:
+        """Learn how far estimates are from the truth, from observations in the units of the network."""
+        calibrate_map(self.errors, self.once, self.mirrored, self.noise, x1.to(self.noise.scale.device))

@@ -56,7 +56,9 @@ def test_a_loaded_model_is_saved_as_it_was(path: Path, tmp_path: Path) -> None:
     load(path, kind_of(path)).save(tmp_path / "again")
     first, again = (modelfile.read(one, kind=KINDS[kind_of(path)]) for one in (path, tmp_path / "again"))
     assert first.facts == again.facts
-    assert all(torch.equal(first.tensors[name], again.tensors[name]) for name in first.tensors | again.tensors)
+    later = {name for name in again.tensors if ".errors." in name}  # newer versions add them
+    assert set(first.tensors) <= set(again.tensors) <= set(first.tensors) | later
+    assert all(torch.equal(value, again.tensors[name]) for name, value in first.tensors.items())
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

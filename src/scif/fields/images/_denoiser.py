@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from scif import modelfile
 from scif.core import Objective
 from scif.core.noise import NoiseModel
 from scif.fields.images import _saving
@@ -365,7 +366,8 @@ class ImageDenoiser:
         """
         saved = _saving.read(Path(path), noise=noise, network=network)
         # of its own, which stays where it is when the networks move
-        denoiser = cls(copy.deepcopy(saved.restorers[0].noise.noise))
+        with modelfile.refuse_errors(path):
+            denoiser = cls(copy.deepcopy(saved.restorers[0].noise.noise))
         denoiser.settings, denoiser.restorers_ = saved.settings, list(saved.restorers)
         denoiser.history_ = [dict(one) for one in saved.history]
         return denoiser

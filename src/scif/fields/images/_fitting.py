@@ -80,7 +80,8 @@ def fit_restorer(
     restorer.to(engine.device)
     _warn_of_lost_signal(restorer, x1[:_JUDGED])
     if settings.estimator == "mean":
-        restorer.calibrate_errors(torch.cat([*crops.held_out(), x1]))  # those held out first
+        seen = max_steps * training.batch_size  # no more than training has seen
+        restorer.calibrate_errors(torch.cat([*crops.held_out(), x1[:seen]])[:seen])  # those held out first
     if settings.estimator == "transport" and (report := engine.collapse(x1[:_JUDGED])) is not None:
         report.warn()
     return Fitted(restorer.eval(), found, history)

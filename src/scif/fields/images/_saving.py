@@ -108,7 +108,9 @@ def _restorer(
         model = settings.model(channels)
     found = Found(channel, pedestal=state["pedestal"])
     restorer = Restorer(model, found, mean=state["noise.offset"], spread=state["noise.scale"]).eval()
-    restorer.load_state_dict(state)
+    # files written before errors were calibrated have none
+    own = {name: value for name, value in restorer.state_dict().items() if name.startswith("errors.")}
+    restorer.load_state_dict(own | state)
     return restorer
 
 

@@ -28,8 +28,10 @@ _FLOOR = 0.01
 """Least variance of the noise, in units of that at the mean brightness: unlit pixels of shot noise have none."""
 _FRACTION = 0.95
 """Share of the information that the network sees when the squared error is measured."""
-_PIXELS = 150_000
-"""Pixels on which it is measured: enough for a few per cent in each group."""
+_PIXELS = 100_000
+"""Most pixels on which it is measured: enough for a few per cent in each group."""
+_AT_ONCE = 40_000
+"""Pixels that go through the network at once."""
 
 Estimate = Callable[[Tensor], Tensor]
 
@@ -106,11 +108,12 @@ def calibrate_map(errors: ErrorMap, model: Estimate, whole: Estimate, noise: InU
     x1
         Observations ``(batch, channels, *spatial)``, best such that training has not seen; some are taken.
     """
-    x1 = x1[: max(_PIXELS // x1[0, 0].numel(), 1)]
+    size = x1[0, 0].numel()
+    x1 = x1[: max(_PIXELS // size, 1)]
     risk = make_risk(noise, x1, fraction=_FRACTION)
     rng = torch.Generator(x1.device).manual_seed(0)
     passed, ratio = [], []
-    for rows in x1.split(16):
+    for rows in x1.split(max(_AT_ONCE // size, 1)):
         x0 = whole(rows)
         passed.append(sensitivity(model, noise, rows, x0).cpu())
         squared = risk.pointwise(lambda x, t: whole(x), rows, generator=rng)

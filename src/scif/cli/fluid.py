@@ -24,6 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     invert.add_argument("--max-steps", type=int, default=1000, help="training steps (default: 1000)")
     invert.add_argument("--width", type=int, default=24, help="hidden channels of the network (default: 24)")
     invert.add_argument("--boundary", choices=["refuse", "window"], default="refuse", help="(default: refuse)")
+    invert.add_argument("--checkpoint", type=Path, help="folder for the state of training; run again to go on from it")
     invert.add_argument("--spread", action="store_true", help="write the standard deviation of each point, too")
     invert.add_argument("--save-model", type=Path, help="file to save the trained inverter in, .safetensors")
     for action in (simulate, invert):
@@ -54,7 +55,17 @@ def _refuse(arguments: Namespace, *paths: Path | None) -> None:
             raise FileNotFoundError(msg)
 
 
+def _check_numbers(arguments: Namespace, *names: str) -> None:
+    """Refuse before any work is done."""
+    for name in names:
+        least = 4 if name == "size" else 1
+        if getattr(arguments, name) < least:
+            msg = f"--{name.replace('_', '-')} is {getattr(arguments, name)}; give at least {least}."
+            raise ValueError(msg)
+
+
 def _simulate(arguments: Namespace) -> None:
+    _check_numbers(arguments, "fields", "size")
     _refuse(arguments, arguments.output)
     import numpy as np
     import torch
@@ -63,7 +74,8 @@ def _simulate(arguments: Namespace) -> None:
     from scif.fields.fluids import laminar, turbulent, write_fields
 
     make = laminar if arguments.case == "laminar" else turbulent
-    given = {name: getattr(arguments, name) for name in ("viscosity", "duration") if getattr(arguments, name)}
+    given = {name: getattr(arguments, name) for name in ("viscosity", "duration")}
+    given = {name: value for name, value in given.items() if value is not None}
     case = make(**given, sigma=arguments.sigma, cutoff=min(6, arguments.size // 3 - 1))
     rng = torch.Generator().manual_seed(arguments.seed)
     pairs = case.draw(arguments.fields, arguments.size, generator=rng)
@@ -79,6 +91,10 @@ def _simulate(arguments: Namespace) -> None:
 
 
 def _invert(arguments: Namespace) -> None:
+    _check_numbers(arguments, "max_steps")
+    if arguments.output.exists() and arguments.input.exists() and arguments.output.samefile(arguments.input):
+        msg = f"output {arguments.output} is the input, which is never written to; choose another name."
+        raise FileExistsError(msg)
     _refuse(arguments, arguments.output, arguments.save_model)
     from scif.fields.fluids import FluidInverter, NavierStokes2D, NavierStokesChannel, read_fields, write_fields
 
@@ -86,9 +102,12 @@ def _invert(arguments: Namespace) -> None:
     solver = NavierStokes2D(arguments.viscosity, length=_sides(fields))
     channel = NavierStokesChannel(solver, arguments.duration, sigma=arguments.sigma)
     inverter = FluidInverter(channel, width=arguments.width, boundary=arguments.boundary, seed=arguments.seed)
-    inverter.fit(fields, max_steps=arguments.max_steps, progress=True)
+    progress = arguments.output_to.progress
+    how = {"progress": progress, "checkpoint_dir": arguments.checkpoint}
+    _say(f"{arguments.max_steps} training steps ...")
+    inverter.fit(fields, max_steps=arguments.max_steps, **how)
     if arguments.spread:
-        inverter.fit_spread(fields, max_steps=min(200, arguments.max_steps), progress=True)
+        inverter.fit_spread(fields, max_steps=min(200, arguments.max_steps), **how)
         mean, std = inverter.invert(fields, return_std=True)
         result = mean.rename("initial").to_dataset().assign(initial_std=std)
     else:

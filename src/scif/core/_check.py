@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ __all__ = [
     "check_positive",
     "check_same_shape",
     "check_time",
+    "check_whole",
     "expand_time",
 ]
 
@@ -64,11 +66,10 @@ def check_positive(value: float | Tensor, *, name: str, strict: bool = True) -> 
     """Raise ``ValueError`` unless a number or every entry of a tensor is finite and positive."""
     if torch.compiler.is_compiling():
         return
-    low = float(torch.as_tensor(value).detach().min())
-    high = float(torch.as_tensor(value).detach().max())
+    low, high, told = _range(value, name)
     if not (math.isfinite(low) and math.isfinite(high)) or low < 0.0 or (strict and low == 0.0):
         wanted = "positive" if strict else "non-negative"
-        msg = f"{name} has values in [{low:g}, {high:g}]; it must be finite and {wanted}."
+        msg = f"{told}; it must be finite and {wanted}."
         raise ValueError(msg)
 
 
@@ -76,11 +77,41 @@ def check_fraction(fraction: float | Tensor, *, name: str = "fraction") -> None:
     """Raise ``ValueError`` unless a share lies strictly between 0 and 1."""
     if torch.compiler.is_compiling():
         return
-    value = torch.as_tensor(fraction).detach()
-    low, high = float(value.min()), float(value.max())
+    low, high, told = _range(fraction, name)
     if not (0.0 < low and high < 1.0):
-        msg = f"{name} has values in [{low:g}, {high:g}]; it must lie strictly between 0 and 1."
+        msg = f"{told}; it must lie strictly between 0 and 1."
         raise ValueError(msg)
+
+
+def check_whole(value: Any, *, name: str, least: int = 1) -> int:
+    """``value`` as an integer; raise ``ValueError`` if it is not a whole number, or below ``least``.
+
+    Examples
+    --------
+    >>> check_whole(300, name="max_steps")
+    300
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool) or number < least:
+        msg = f"{name} is {value!r}; give a whole number of at least {least}."
+        raise ValueError(msg)
+    return number
+
+
+def _range(value: Any, name: str) -> tuple[float, float, str]:
+    """Least and largest entry, and a sentence that begins with the name and the value."""
+    if isinstance(value, int | float | np.number) and not isinstance(value, bool):
+        return float(value), float(value), f"{name} is {value!r}"
+    try:
+        found = torch.as_tensor(value).detach()
+        low, high = float(found.min()), float(found.max())
+    except (TypeError, ValueError, RuntimeError) as error:
+        msg = f"{name} is {value!r}; pass a number."
+        raise TypeError(msg) from error
+    return low, high, f"{name} has values in [{low:g}, {high:g}]"
 
 
 def expand_time(t: Tensor, like: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from anndata import AnnData
 from scvi.data.fields import LayerField
 
 from scif.model.checks import named
+from scif.model.fingerprint import KEY, fingerprint
 
 __all__ = ["CountField", "gene_order"]
 
@@ -19,6 +20,10 @@ class CountField(LayerField):
 
     def __init__(self, registry_key: str, layer: str | None) -> None:
         super().__init__(registry_key, layer, is_count_data=False, correct_data_format=False)
+
+    def register_field(self, adata: AnnData) -> dict[str, Any]:
+        """Register counts with a fingerprint, by which a later change is noticed."""
+        return super().register_field(adata) | {KEY: fingerprint(self.get_field_data(adata))}
 
     def transfer_field(self, state_registry: dict[str, Any], adata_target: AnnData, **kwargs: Any) -> dict[str, Any]:
         """Register new data that has the same genes, in any order."""

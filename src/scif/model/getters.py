@@ -18,6 +18,7 @@ from scif.counts.denoise import Denoising, cell_scale_blocks, cells_at_a_time, d
 from scif.model.arguments import check_getter, row_numbers
 from scif.model.checks import check_setup, named
 from scif.model.fields import gene_order
+from scif.model.fingerprint import check_unchanged
 from scif.model.memory import tell_if_large
 from scif.model.modality import modality_with
 from scif.model.registered import registered_counts
@@ -219,9 +220,10 @@ class DenoiseMixin(UncertaintyMixin):
             if self.adata is None:  # type: ignore[attr-defined]
                 msg = "this model was loaded without data; pass adata."
                 raise ValueError(msg)
-            return self.adata  # type: ignore[attr-defined]
+            adata = self.adata  # type: ignore[attr-defined]
         adata = modality_with(adata, self.gene_names_)
         if adata is self.adata:  # type: ignore[attr-defined]
+            check_unchanged(self.adata_manager)  # type: ignore[attr-defined]
             return adata
         arguments = self.registry_["setup_args"]  # type: ignore[attr-defined]
         check_setup(adata, **arguments)

@@ -29,6 +29,7 @@ from scif.model.arguments import check_model
 from scif.model.checks import check_setup, refuse_covariates
 from scif.model.feature_types import check_feature_types
 from scif.model.fields import CountField
+from scif.model.fingerprint import check_unchanged, keep_apart
 from scif.model.getters import DenoiseMixin
 from scif.model.modality import registered_modality
 from scif.model.registered import registered_counts
@@ -174,6 +175,7 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         check_feature_types(adata)
         if adata.is_view:
             adata._init_as_actual(adata.copy())  # what is registered must own its data
+        keep_apart(adata, cls._setup_adata_manager_store)
         manager = AnnDataManager(
             fields=[
                 CountField(REGISTRY_KEYS.X_KEY, layer),
@@ -249,6 +251,7 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         if self.adata is None:
             msg = "this model was loaded without data; load it with adata to train on."
             raise ValueError(msg)
+        check_unchanged(self.adata_manager)
         self._options = FitOptions(
             max_epochs=max_epochs,
             early_stopping=early_stopping,
@@ -300,6 +303,7 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         if self.adata is None or self._fit is None:
             msg = "this model was loaded without data; load it with adata to refit it."
             raise ValueError(msg)
+        check_unchanged(self.adata_manager)
         self._keep(refit_dataset(self._dataset(), self.settings, self._options, before=self._fit, first=stage))
 
     @property

@@ -261,8 +261,8 @@ def test_batches_cover_the_data_in_an_order_of_their_own() -> None:
     [
         ({"max_steps": 0}, "max_steps is 0"),
         ({"max_steps": 1, "batch_size": 0}, "batch_size is 0"),
-        ({"max_steps": 1, "lr": -1.0}, "lr has values"),
-        ({"max_steps": 1, "ema_decay": 1.0}, "decay has values"),
+        ({"max_steps": 1, "lr": -1.0}, "lr is -1.0"),
+        ({"max_steps": 1, "ema_decay": 1.0}, "ema_decay is 1.0"),
         ({"max_steps": 1, "optimizer": "sgd"}, "optimizer is 'sgd'; choose 'adamw' or 'muon'"),
     ],
 )

@@ -230,7 +230,7 @@ def test_posterior_draws_are_flow_matching_given_the_observation() -> None:
     [
         (lambda: InverseConsistency(NOISE, resamples=0), "resamples is 0"),
         (lambda: InverseConsistency(NOISE, num_steps=0), "num_steps is 0"),
-        (lambda: Anchor(NOISE, fraction=1.0), "fraction has values in"),
+        (lambda: Anchor(NOISE, fraction=1.0), "fraction is 1.0"),
         (lambda: Anchor(NOISE, fraction=(0.9, 0.5)), "give its lower end first"),
         (lambda: InverseFlowMatching(NOISE, prediction="x0", method="heun"), "no velocity at t = 0"),
         (lambda: InverseFlowMatching(NOISE, prediction="noise"), "prediction is 'noise'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     train.add_argument("--batch-size", type=int, default=8, help="crops in a step (default: 8)")
     train.add_argument("--patch", type=int, help="side of a crop (default: 48, or 8 planes of 32 with --ndim 3)")
     train.add_argument("--lr", type=float, help="largest learning rate; larger networks want a smaller one")
+    train.add_argument("--checkpoint", type=Path, help="folder for the state of training; run again to go on from it")
     train.add_argument("--accelerator", default="auto", help="cpu, gpu, mps or auto (default: auto)")
     train.add_argument("--seed", type=int, default=0, help="(default: 0)")
     train.add_argument("--model", type=Path, help="apply this saved model instead of training one")
@@ -79,6 +81,9 @@ def _how(denoiser: Any, arguments: Namespace) -> dict[str, Any]:
     denoiser.settings.by_flow(arguments.estimator)
     how = {"estimator": arguments.estimator, "dtype": _dtype(arguments.dtype), "tile": arguments.tile}
     how["overlap"] = arguments.overlap
+    if arguments.overlap is not None and not 0 <= arguments.overlap < (arguments.tile or math.inf):
+        msg = f"overlap is {arguments.overlap} and tile is {arguments.tile}; give 0 or more, and tiles longer than it."
+        raise ValueError(msg)
     if arguments.uncertainty:
         if (arguments.estimator or denoiser.estimator) != "mean":
             msg = "--uncertainty is of the mean, but the estimator is the transport."
@@ -107,6 +112,7 @@ def _train(denoiser: Any, images: list[Any], arguments: Namespace) -> None:
         axes=arguments.axes,
         batch_size=arguments.batch_size,
         accelerator=arguments.accelerator,
+        checkpoint_dir=arguments.checkpoint,
         callbacks=[Progress()],
         **{name: value for name, value in given.items() if value is not None},
     )
@@ -142,7 +148,10 @@ def _dtype(text: str | None) -> Any:
     if text is None:
         return None
     try:
-        return np.dtype(text)
+        found = np.dtype(text)
     except TypeError:
-        msg = f"--dtype is {text}; give a type of numbers, such as uint16 or float32."
-        raise ValueError(msg) from None
+        found = np.dtype(object)
+    if found.kind not in "fui":
+        msg = f"--dtype is {text}; give a type of floats or integers, such as uint16 or float32."
+        raise ValueError(msg)
+    return found

@@ -5,5 +5,6 @@ from __future__ import annotations
 from scif.core.engine.batches import Batches
 from scif.core.engine.fit import fit
 from scif.core.engine.module import Engine, NonFiniteLoss, Unpacked
+from scif.core.engine.running import Checkpoint, check_trainer_options
 
-__all__ = ["Batches", "Engine", "NonFiniteLoss", "Unpacked", "fit"]
+__all__ = ["Batches", "Checkpoint", "Engine", "NonFiniteLoss", "Unpacked", "check_trainer_options", "fit"]

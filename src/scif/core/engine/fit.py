@@ -10,10 +10,11 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
-from scif.core._check import check_batch
+from scif.core._check import check_batch, check_fraction, check_whole
 from scif.core.engine.batches import Batches
 from scif.core.engine.chatter import without_chatter
 from scif.core.engine.module import Engine
+from scif.core.engine.running import Checkpoint, check_trainer_options, run
 from scif.core.objective.base import Objective
 
 __all__ = ["fit"]
@@ -39,6 +40,7 @@ def fit(
     gradient_clip: float | None = 1.0,
     progress: bool = False,
     judged_rows: int = 4096,
+    checkpoint: Checkpoint | None = None,
     resume_from: str | Path | None = None,
     **trainer_options: Any,
 ) -> nn.Module:
@@ -71,6 +73,9 @@ def fit(
         Whether to show a progress bar.
     judged_rows
         Largest number of observations that the collapse monitor looks at.
+    checkpoint
+        File that the state of training is written to every minute and on a signal, and that it goes on from, bit for
+        bit, if it exists.
     resume_from
         Checkpoint of an interrupted run with the same arguments.
     **trainer_options
@@ -83,6 +88,8 @@ def fit(
 
     Raises
     ------
+    KeyboardInterrupt
+        If Ctrl-C comes before the first step is done; afterwards it ends training, and the model is returned as it is.
     NonFiniteLoss
         If the loss or a gradient stops being finite; the model keeps the weights of the last good step.
 
@@ -103,13 +110,14 @@ def fit(
     >>> denoiser(x1, 1.0).shape
     torch.Size([64, 2])
     """
-    if max_steps < 1:
-        msg = f"max_steps is {max_steps}; train for at least one step."
-        raise ValueError(msg)
+    max_steps = check_whole(max_steps, name="max_steps")
+    judged_rows = check_whole(judged_rows, name="judged_rows")
+    check_fraction(ema_decay, name="ema_decay")
+    check_trainer_options(trainer_options)
     for name, part in x1.items() if isinstance(x1, Mapping) else [("x1", x1)]:
         if name == "x1" or not isinstance(part, Tensor):
             check_batch(part, name=name)
-    batches = Batches(x1, batch_size, seed=seed)
+    batches = Batches(x1, check_whole(batch_size, name="batch_size"), seed=seed)
     engine = Engine(
         model,
         objective,
@@ -135,9 +143,11 @@ def fit(
     }
     with torch.random.fork_rng(), without_chatter():
         torch.manual_seed(seed)  # dropout draws from the global generator
-        trainer = pl.Trainer(**(options | trainer_options))
-        trainer.fit(engine, batches, ckpt_path=resume_from)
-    report = engine.collapse(batches.head(judged_rows)) if batches.rows >= _FEWEST_ROWS else None
+        interrupted = run(
+            engine, batches, options=options | trainer_options, checkpoint=checkpoint, resume_from=resume_from
+        ).interrupted
+    judge = batches.rows >= _FEWEST_ROWS and not interrupted
+    report = engine.collapse(batches.head(judged_rows)) if judge else None
     if report is not None:
         report.warn()
     return engine.averaged.eval()

@@ -238,7 +238,8 @@ class Engine(pl.LightningModule):
         self.ema.update_parameters(self.model)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the random states of all processes."""
+        """Add the means of the epoch so far, and the random states of all processes."""
+        checkpoint["epoch_sums"] = ({name: value.cpu() for name, value in self._sums.items()}, self._added)
         if self._generator is None:
             return
         state = _state(self._generator)
@@ -249,7 +250,8 @@ class Engine(pl.LightningModule):
         checkpoint["random_states"] = states
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the random states until training starts."""
+        """Take up the means of the epoch, and keep the random states until training starts."""
+        self._sums, self._added = checkpoint.get("epoch_sums", ({}, 0))
         self._random_states = checkpoint.get("random_states", [])
 
     def configure_optimizers(self) -> Any:

@@ -35,7 +35,7 @@ def as_channel(channel: NoiseModel | Callable[[Tensor], Tensor]) -> NoiseModel:
     if isinstance(channel, NoiseModel):
         return channel
     if not callable(channel):
-        msg = f"channel is a {type(channel).__name__}; pass a NoiseModel or a function from initial to final fields."
+        msg = f"channel is {channel!r}; pass a NoiseModel or a function from initial to final fields."
         raise TypeError(msg)
     return Simulator(channel)
 

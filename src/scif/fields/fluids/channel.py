@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from scif.core._check import check_positive, check_same_shape
+from scif.core._check import check_positive, check_same_shape, check_whole
 from scif.core.noise.base import Moments, NoDensity, NoiseModel
 from scif.fields.fluids.solver import NavierStokes2D
 
@@ -49,6 +49,10 @@ class NavierStokesChannel(NoiseModel):
         self, solver: NavierStokes2D, duration: float | Tensor, *, sigma: float = 0.0, steps: int | None = None
     ) -> None:
         super().__init__()
+        if not isinstance(solver, NavierStokes2D):
+            msg = f"solver is {solver!r}; pass a NavierStokes2D."
+            raise TypeError(msg)
+        steps = None if steps is None else check_whole(steps, name="steps")
         check_positive(duration, name="duration")
         check_positive(sigma, name="sigma", strict=False)
         self.solver = solver

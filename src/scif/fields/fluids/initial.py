@@ -117,7 +117,10 @@ def random_vorticity(
     highest = (min(height, width) - 1) // 3
     cutoff = highest if cutoff is None else cutoff
     if n < 1 or not 1 <= cutoff <= highest:
-        msg = f"n is {n} and cutoff is {cutoff}; n must be positive and cutoff in 1..{highest} at {height} x {width}."
+        msg = (
+            f"n is {n}, cutoff is {cutoff} and size is {height} x {width}; n must be positive and cutoff in "
+            f"1..{highest} there: take a larger size, or a lower cutoff."
+        )
         raise ValueError(msg)
     check_positive(energy, name="energy")
     small = SpectralGrid.of((2 * cutoff + 1, 2 * cutoff + 1), length=length, dtype=dtype, device=device)

@@ -30,7 +30,7 @@ def as_observations(observed: Any, channel: NoiseModel, boundary: Boundary, *, s
     if is_labelled(observed):
         tensor = to_tensor(observed, length=None if flow is None else flow.solver.length)
     else:
-        tensor = torch.as_tensor(observed)
+        tensor = _tensor(observed)
     if tensor.is_complex() or not (tensor.is_floating_point() or tensor.dtype in (torch.int32, torch.int64)):
         msg = f"fields have dtype {tensor.dtype}; pass real numbers, float32 or float64."
         raise TypeError(msg)
@@ -47,8 +47,22 @@ def as_observations(observed: Any, channel: NoiseModel, boundary: Boundary, *, s
             else "."
         )
         raise ValueError(msg)
+    if len(tensor) == 0:
+        msg = "final has 0 fields; pass many to train on, and at least one to invert."
+        raise ValueError(msg)
     check_field(tensor, name="fields")
     return tensor if flow is None or _has_masks(channel) else _periodic(tensor, boundary)
+
+
+def _tensor(observed: Any) -> Tensor:
+    try:
+        if isinstance(observed, np.ndarray) and observed.dtype.kind not in "fiubc":
+            raise TypeError
+        return torch.as_tensor(observed)
+    except (TypeError, ValueError, RuntimeError):
+        kind = observed.dtype if isinstance(observed, np.ndarray) else type(observed).__name__
+        msg = f"fields are {kind}; pass real numbers as a tensor, an array or an xarray object."
+        raise TypeError(msg) from None
 
 
 def like_observations(fields: Tensor, observed: Any, *, name: str = "vorticity") -> Any:
@@ -125,11 +139,15 @@ def _periodic(tensor: Tensor, boundary: Boundary) -> Tensor:
     return window(tensor)
 
 
-def as_states(initial: Any) -> Tensor:
-    """Initial fields ``(n, ...)`` in single precision."""
+def as_states(initial: Any, *, like: Tensor) -> Tensor:
+    """Initial fields ``(n, ...)`` in single precision, as many as there are observations."""
     tensor = to_tensor(initial) if is_labelled(initial) else torch.as_tensor(initial)
     tensor = tensor.detach().to(torch.float32)
-    return tensor if tensor.ndim > 2 else tensor[None]
+    tensor = tensor if tensor.ndim > 2 else tensor[None]
+    if len(tensor) != len(like):
+        msg = f"initial has {len(tensor)} fields and final {len(like)}; pass equally many."
+        raise ValueError(msg)
+    return tensor
 
 
 def check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path as FilePath
@@ -11,18 +10,19 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
-from scif.core import Objective, Uniform, fit
+from scif.core import Objective, Uniform
+from scif.core._check import check_whole
+from scif.core.engine import Checkpoint
 from scif.core.noise import NoiseModel
 from scif.fields.fluids.chain import InUnits, as_channel, flow_of, is_observed, lift, noise_level
 from scif.fields.fluids.inputs import as_observations, as_states, check_choice, like_observations
 from scif.fields.fluids.operators import FlowConsistency, FlowVelocity, with_channels
 from scif.fields.fluids.posterior import SpreadModel, SpreadRisk
 from scif.fields.fluids.saving import SavedInverter, check_weights, read, write
+from scif.fields.fluids.settings import check_choices, check_settings, make_net
 from scif.fields.fluids.trained import TrainedInverse, distance
-from scif.fields.fluids.training import Augmentation, History, make_objective
+from scif.fields.fluids.training import Augmentation, make_objective, train
 from scif.modelfile import ModelFileError, refuse_errors
-from scif.nn.fno import FNO
-from scif.nn.unet import UNet
 
 __all__ = ["FluidInverter"]
 
@@ -101,22 +101,15 @@ class FluidInverter:
         boundary: Literal["refuse", "window"] = "refuse",
         seed: int = 0,
     ) -> None:
+        sizes = {"num_steps": num_steps, "width": width, "modes": modes, "depth": depth}
+        check_settings(sizes | {"max_gain": max_gain, "seed": seed})
         self.channel = as_channel(channel)
-        flow, observed = flow_of(self.channel), is_observed(self.channel)
+        flow = flow_of(self.channel)
         start = start or ("backward" if method == "icm" and flow is not None else "identity")
         network = network or ("fno" if flow is not None else "unet")
-        check_choice("method" + " of observations" * observed, method, ("icm", "ifm")[: 1 if observed else 2])
-        check_choice("path", path, ("straight", "flow")[: 1 if observed or flow is None else 2])
-        backward = method == "icm" and flow is not None
-        check_choice(f"start (with method={method!r})", start, ("identity", "backward")[: 2 if backward else 1])
+        check_choices(self.channel, method=method, start=start, path=path, num_steps=num_steps)
         check_choice("network", network, ("fno", "unet"))
         check_choice("boundary", boundary, ("refuse", "window"))
-        if flow is not None and (isinstance(flow.duration, Tensor) or isinstance(flow.solver.viscosity, Tensor)):
-            msg = "the channel's viscosity or duration is a tensor; an inverter needs one number for all samples."
-            raise TypeError(msg)
-        if observed and num_steps not in (None, 1):
-            msg = f"num_steps is {num_steps}, but observations that are no fields have no path; take 1."
-            raise ValueError(msg)
         self.method, self.start, self.path, self.network, self.boundary = method, start, path, network, boundary
         self.num_steps = num_steps or (1 if method == "icm" else 8)
         self.width, self.modes, self.depth = width, modes, depth
@@ -135,6 +128,7 @@ class FluidInverter:
         lr: float = 3e-3,
         ema_decay: float = 0.99,
         judged_rows: int = 256,
+        checkpoint_dir: str | FilePath | None = None,
         **options: Any,
     ) -> FluidInverter:
         """Train on observations.
@@ -150,6 +144,10 @@ class FluidInverter:
             Fields in a batch.
         lr, ema_decay, judged_rows, **options
             As for :func:`scif.core.fit`.
+        checkpoint_dir
+            Folder for the state of training, written every minute and on SIGTERM. A call with the same observations
+            and arguments goes on from there, and ends bit for bit where an uninterrupted one does (on a CPU). Ctrl-C
+            ends training; the network is kept as it is then.
 
         Returns
         -------
@@ -182,7 +180,9 @@ class FluidInverter:
         square = rough.field.shape[-2] == rough.field.shape[-1]
         objective = self.make_objective(untrained.channel, square=square)
         settings = {"max_steps": max_steps, "batch_size": batch_size, "lr": lr, "ema_decay": ema_decay, **options}
-        model, losses = self._train(untrained.model, objective, x1, settings | {"judged_rows": judged_rows})
+        kept = self._checkpoint(checkpoint_dir, "fit", fields, settings)
+        settings |= {"judged_rows": judged_rows, "checkpoint": kept}
+        model, losses = train(untrained.model, objective, x1, seed=self.seed, settings=settings)
         self.history_, self.spread_ = losses, None
         self.trained_, self._about = replace(untrained, model=model), about
         return self
@@ -196,6 +196,7 @@ class FluidInverter:
         lr: float = 3e-3,
         rounds: int = 4,
         fields: int = 256,
+        checkpoint_dir: str | FilePath | None = None,
         **options: Any,
     ) -> FluidInverter:
         """Train the spread of the estimates, for :meth:`sample` and ``invert(..., return_std=True)``.
@@ -204,7 +205,7 @@ class FluidInverter:
         ----------
         final
             Observations, as for :meth:`fit`, after which this is called.
-        max_steps, batch_size, lr, **options
+        max_steps, batch_size, lr, checkpoint_dir, **options
             As for :meth:`fit`.
         rounds
             Rounds in which the spectrum of the errors is found, see :class:`SpreadModel`.
@@ -215,14 +216,19 @@ class FluidInverter:
         if not isinstance(trained.model, FlowConsistency):
             msg = f"method is {self.method!r}; draws around an estimate need method='icm'."
             raise TypeError(msg)
-        x1 = trained.channel.encode(as_observations(final, self.channel, self.boundary))
+        observed = as_observations(final, self.channel, self.boundary)
+        x1 = trained.channel.encode(observed)
         spread = self._untrained_spread(trained.model)
         seen = with_channels(lift(self.channel, x1[:1]).field)
         augmentation = Augmentation.of(trained.channel, square=seen.shape[-2] == seen.shape[-1])
         rng = torch.Generator().manual_seed(self.seed)
+        rounds, fields = check_whole(rounds, name="rounds"), check_whole(fields, name="fields")
         spread.fit_spectrum(x1[:fields], augmentation, rounds=rounds, generator=rng)
         settings = {"max_steps": max_steps, "batch_size": batch_size, "lr": lr, "ema_decay": 0.99, **options}
-        model, losses = self._train(spread, SpreadRisk(augmentation), x1, settings)
+        kept = self._checkpoint(checkpoint_dir, "spread", observed, settings | {"rounds": rounds, "fields": fields})
+        model, losses = train(
+            spread, SpreadRisk(augmentation), x1, seed=self.seed, settings=settings | {"checkpoint": kept}
+        )
         assert isinstance(model, SpreadModel)
         model.source = [trained.model]
         model.calibrate(x1[:fields], augmentation, generator=rng)
@@ -252,6 +258,8 @@ class FluidInverter:
         Initial fields of the kind and dtype of ``final``, or a pair of them and their standard deviations.
         """
         trained = self._trained
+        refinements = check_whole(refinements, name="refinements", least=0)
+        batch_size = check_whole(batch_size, name="batch_size")
         parts = trained.channel.encode(self._observations(final)).split(batch_size)
         found = [trained.refine(part, refinements) if refinements else trained.estimate(part) for part in parts]
         initial = like_observations(torch.cat(found) * trained.channel.state, final)
@@ -274,13 +282,14 @@ class FluidInverter:
             Source of randomness.
         """
         x1 = self._trained.channel.encode(self._observations(final))
+        num_draws = check_whole(num_draws, name="num_draws")
         return self._spread.sample(x1, num_draws, generator=generator) * self._trained.channel.state
 
     @torch.no_grad()
     def misfit(self, initial: Any, final: Any) -> Tensor:
         """Relative L2 distance of the re-simulated initial fields from the observations ``(n,)``: needs no truth."""
         x1 = self._observations(final)
-        return distance(InUnits(self.channel, 1.0, 1.0).noise_free(as_states(initial), x1), x1)
+        return distance(InUnits(self.channel, 1.0, 1.0).noise_free(as_states(initial, like=x1), x1), x1)
 
     def save(self, path: str | FilePath, *, overwrite: bool = False) -> None:
         """Write everything to one model file; a simulator is code, which :meth:`load` has to be given again."""
@@ -340,15 +349,6 @@ class FluidInverter:
         ndim = 3 if self._about.get("channels", 1) == 1 else 4
         return as_observations(final, self.channel, self.boundary, state_ndim=ndim)
 
-    def _train(
-        self, model: nn.Module, objective: Any, x1: Tensor, settings: dict[str, Any]
-    ) -> tuple[nn.Module, dict[str, list[float]]]:
-        history = History()
-        callbacks = [*settings.pop("callbacks", []), history]
-        steps = settings["max_steps"]
-        options = {"warmup_steps": steps // 20, "seed": self.seed, **settings}
-        return fit(model, objective, x1, callbacks=callbacks, **options), history.values
-
     def _load_weights(self, path: str | FilePath, saved: SavedInverter) -> None:
         """Make the networks and fill them, once the file is sure to hold all their weights."""
         with torch.device("meta"):
@@ -371,12 +371,12 @@ class FluidInverter:
         fields = about["channels"] * ((2 if self.start == "backward" else 1) + more)
         return fields + about["masks"], about["channels"]
 
+    def _checkpoint(self, folder: Any, name: str, data: Tensor, settings: dict[str, Any]) -> Checkpoint | None:
+        return None if folder is None else Checkpoint.of(folder, name, data, **self._settings(), **settings)
+
     def _net(self, inputs: int, outputs: int) -> nn.Module:
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
-            if self.network == "fno":
-                return FNO(inputs, outputs, width=self.width, modes=self.modes, depth=self.depth)
-            return UNet(inputs, outputs, widths=(self.width, 2 * self.width), blocks=math.ceil(self.depth / 4))
+        sizes = {"width": self.width, "modes": self.modes, "depth": self.depth}
+        return make_net(self.network, inputs, outputs, seed=self.seed, **sizes)
 
     def _untrained(self, about: dict[str, Any]) -> TrainedInverse:
         """The model before training, in units in which fields are of order one."""

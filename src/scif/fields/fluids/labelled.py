@@ -92,11 +92,25 @@ def read_fields(path: str | Path, *, variable: str | None = None) -> Any:
         The file.
     variable
         Name of the variable; ``vorticity``, ``u`` and ``v``, or the only one if not given.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is damaged, of another format, or has no such variable.
     """
     import xarray as xr
 
-    with xr.open_dataset(path, engine="h5netcdf", phony_dims="sort") as file:
-        data = file.load()
+    if not Path(path).is_file():
+        msg = f"there is no file {str(path)!r}."
+        raise FileNotFoundError(msg)
+    try:
+        with xr.open_dataset(path, engine="h5netcdf", phony_dims="sort") as file:
+            data = file.load()
+    except (OSError, ValueError, KeyError) as error:
+        msg = f"{str(path)!r} is damaged or no NetCDF 4 or HDF5 file ({error}); copy or write it again."
+        raise ValueError(msg) from None
     if variable is not None:
         if variable not in data:
             msg = f"{path} has no variable {variable!r}; it has {', '.join(map(str, data.data_vars)) or 'none'}."

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from typing_extensions import override
 
-from scif.core._check import check_fraction
+from scif.core._check import check_fraction, check_whole
 from scif.core.noise.base import NoiseModel
 from scif.core.noise.moments import Moments
 from scif.fields.fluids.metrics import velocity, vorticity
@@ -83,14 +83,19 @@ class Masked(Observation):
 
     @override
     def observe(self, x0: Tensor, like: Tensor | None = None) -> Tensor:
-        if x0.shape[-2:] != self.mask.shape:
-            msg = f"mask has shape {tuple(self.mask.shape)}, but fields {tuple(x0.shape[-2:])}; pass one for this grid."
-            raise ValueError(msg)
+        self._check(x0)
         return x0 * self.mask
 
     @override
     def lift(self, x1: Tensor) -> Tensor:
+        self._check(x1)
         return fill_gaps(x1, self.mask.expand(x1.shape))
+
+    def _check(self, fields: Tensor) -> None:
+        if fields.shape[-2:] != self.mask.shape:
+            here, there = tuple(self.mask.shape), tuple(fields.shape[-2:])
+            msg = f"mask has shape {here}, but fields {there}; pass one for this grid."
+            raise ValueError(msg)
 
     @override
     def where(self, x1: Tensor) -> Tensor:
@@ -124,10 +129,7 @@ class Gaps(Observation):
     def __init__(self, share: float, size: int = 8) -> None:
         super().__init__()
         check_fraction(share, name="share")
-        if size < 1:
-            msg = f"size is {size}; a gap has at least 1 point a side."
-            raise ValueError(msg)
-        self.share, self.size = float(share), int(size)
+        self.share, self.size = float(share), check_whole(size, name="size")
 
     @override
     def observe(self, x0: Tensor, like: Tensor | None = None) -> Tensor:
@@ -178,10 +180,7 @@ class Coarse(Observation):
 
     def __init__(self, factor: int) -> None:
         super().__init__()
-        if factor < 2:
-            msg = f"factor is {factor}; blocks of at least 2 points a side make a field coarser."
-            raise ValueError(msg)
-        self.factor = int(factor)
+        self.factor = check_whole(factor, name="factor", least=2)
 
     @override
     def observe(self, x0: Tensor, like: Tensor | None = None) -> Tensor:

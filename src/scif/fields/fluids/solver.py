@@ -72,7 +72,7 @@ class NavierStokes2D(nn.Module):
         for side in length if isinstance(length, tuple) else (length,):
             check_positive(side, name="length")
         if not 0.0 < cfl <= STABLE_COURANT:
-            msg = f"cfl is {cfl:g}; it must lie above 0 and at most {STABLE_COURANT:.2f}, where steps turn unstable."
+            msg = f"cfl is {cfl!r}; it must lie above 0 and at most {STABLE_COURANT:.2f}, where steps turn unstable."
             raise ValueError(msg)
         self.viscosity: float | Tensor
         if isinstance(viscosity, Tensor):

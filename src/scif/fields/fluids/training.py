@@ -9,13 +9,13 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 
-from scif.core import GCT, ChannelCoupling, CleanEstimates, FlowMatching, Inverse, LossOutput, Objective
+from scif.core import GCT, ChannelCoupling, CleanEstimates, FlowMatching, Inverse, LossOutput, Objective, fit
 from scif.core.path import Linear
 from scif.fields.fluids.chain import InUnits, flow_of, is_observed
 from scif.fields.fluids.path import FlowPath
 from scif.fields.fluids.symmetry import has_square_symmetry, homogeneous_axes, random_shifts, random_symmetries
 
-__all__ = ["Augmentation", "History", "ObservedConsistency", "make_objective"]
+__all__ = ["Augmentation", "History", "ObservedConsistency", "make_objective", "train"]
 
 
 @dataclass(frozen=True)
@@ -120,3 +120,21 @@ class History(pl.Callback):
         """Take up the loss."""
         self.values["step"].append(trainer.global_step)
         self.values["loss"].append(float(outputs["loss"]))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {name: list(values) for name, values in self.values.items()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.values.update(state_dict)
+
+
+def train(
+    model: nn.Module, objective: Objective, x1: Tensor, *, seed: int, settings: dict[str, Any]
+) -> tuple[nn.Module, dict[str, list[float]]]:
+    """The averaged model, and the loss of every step; ``settings`` are arguments of :func:`scif.core.fit`."""
+    history = History()
+    options = {"warmup_steps": settings["max_steps"] // 20, "seed": seed} | settings
+    options["callbacks"] = [*settings.get("callbacks", []), history]
+    return fit(model, objective, x1, **options), history.values

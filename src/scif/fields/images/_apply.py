@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from scif.core._check import check_whole
 from scif.fields.images._axes import ImageStack
 from scif.fields.images._measured import measured
 from scif.fields.images._outputs import to_dtype
@@ -33,6 +34,12 @@ class Pass:
     tile: int | Sequence[int] | None = None
     overlap: int | Sequence[int] | None = None
     batch_size: int = 4
+
+    def __post_init__(self) -> None:
+        check_whole(self.batch_size, name="batch_size")
+        for name, value, least in (("tile", self.tile, 1), ("overlap", self.overlap, 0)):
+            for side in value if isinstance(value, Sequence) else () if value is None else (value,):
+                check_whole(side, name=name, least=least)
 
 
 def denoise_stack(

@@ -41,6 +41,9 @@ class Axes:
     ndim: int = 2
 
     def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            msg = f"axes is {self.text!r}; give one letter for each axis, such as 'TCYX'."
+            raise TypeError(msg)
         object.__setattr__(self, "text", self.text.upper())
         if self.ndim not in _SPATIAL:
             msg = f"ndim is {self.ndim}; images have 2 or 3 spatial axes."

@@ -26,7 +26,7 @@ from scif.fields.images._axes import ImageStack
 from scif.fields.images.calibration import Calibration, calibrate
 from scif.fields.images.calibration.auto import KINDS, clear_gain
 
-__all__ = ["Found", "find_noise", "flip_axes", "full_scale", "look"]
+__all__ = ["Found", "check_noise", "find_noise", "flip_axes", "full_scale", "look"]
 
 
 _SAME_GAIN = 1.6
@@ -63,6 +63,7 @@ def find_noise(noise: NoiseModel | str, stacks: Sequence[ImageStack]) -> Found:
     """
     if isinstance(noise, NoiseModel):
         return _given(noise, len(stacks[0].spatial))
+    check_noise(noise)
     if noise not in ("auto", *KINDS):
         return _by_name(noise, stacks)
     measured = [calibrate(look(stacks, channel)) for channel in range(stacks[0].channels)]
@@ -75,6 +76,19 @@ def find_noise(noise: NoiseModel | str, stacks: Sequence[ImageStack]) -> Found:
     said = "; ".join(one.describe(kind) for one in measured)
     warnings.warn(f"noise='auto' found {said}. Pass noise=... if you know better.", stacklevel=4)
     return _measured(kind, measured, len(stacks[0].spatial))
+
+
+def check_noise(noise: Any) -> None:
+    """Raise unless noise is a channel or a name: of a kind that can be measured, or of a registered channel."""
+    named = isinstance(noise, str)
+    if isinstance(noise, NoiseModel) or (named and (noise in ("auto", *KINDS) or find_channel(noise) is not None)):
+        return
+    known = ", ".join(("auto", *KINDS))
+    msg = (
+        f"noise is {noise!r}; measure it with one of {known}, pass a channel with its parameters, such as "
+        "scif.core.noise.Gamma(10.0), or register an own class: scif.core.register_channel(name, class)."
+    )
+    raise (ValueError if named else TypeError)(msg)
 
 
 def _refuse_different_gains(kind: str, stacks: Sequence[ImageStack], *, most: int = 8) -> None:
@@ -141,13 +155,7 @@ def _given(noise: NoiseModel, ndim: int) -> Found:
 def _by_name(name: str, stacks: Sequence[ImageStack]) -> Found:
     """A registered channel that measures its own parameters, one value for each channel of the images."""
     kind, ndim = find_channel(name), len(stacks[0].spatial)
-    if kind is None:
-        known = ", ".join(("auto", *KINDS))
-        msg = (
-            f"noise is {name!r}; measure it with one of {known}, pass a channel with its parameters, such as "
-            "scif.core.noise.Gamma(10.0), or register an own class: scif.core.register_channel(name, class)."
-        )
-        raise ValueError(msg)
+    assert kind is not None  # by check_noise
     if kind.measure.__func__ is NoiseModel.measure.__func__:  # type: ignore[attr-defined]
         return _given(_by_default(name, kind), ndim)
     parts = [dict(kind.measure(look(stacks, channel))) for channel in range(stacks[0].channels)]

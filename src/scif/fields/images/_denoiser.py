@@ -16,7 +16,8 @@ from scif.core import Objective
 from scif.core.noise import NoiseModel
 from scif.fields.images import _saving
 from scif.fields.images._apply import Pass, denoise_stack
-from scif.fields.images._fitting import fit_restorer
+from scif.fields.images._channel import check_noise
+from scif.fields.images._fitting import Fitted, fit_restorer
 from scif.fields.images._inputs import open_images
 from scif.fields.images._objective import make_objective
 from scif.fields.images._outputs import check_outputs, open_output, paths_of_std
@@ -99,6 +100,7 @@ class ImageDenoiser:
         seed: int = 0,
     ) -> None:
         choose("ndim", ndim, (2, 3))
+        check_noise(noise)
         self.noise = noise
         self.settings = Settings(
             ndim=ndim,
@@ -108,7 +110,7 @@ class ImageDenoiser:
             consistency_weight=float(consistency_weight),
             num_steps=num_steps,
             fraction=float(fraction),
-            widths=tuple(widths),
+            widths=tuple(widths) if isinstance(widths, Sequence) else (widths,),
             blocks=blocks,
             factor=per_axis((1, 2, 2)[-ndim:] if factor is None else factor, ndim, name="factor"),
             seed=seed,
@@ -139,6 +141,7 @@ class ImageDenoiser:
         lr: float = 4e-3,
         ema_decay: float = 0.99,
         progress: bool = False,
+        checkpoint_dir: str | Path | None = None,
         **trainer_options: Any,
     ) -> ImageDenoiser:
         """Learn from noisy images.
@@ -165,6 +168,9 @@ class ImageDenoiser:
             Share of the moving average of the weights that a step keeps.
         progress
             Whether to show a progress bar.
+        checkpoint_dir
+            Folder for the state of training, written every minute and on SIGTERM. ``fit`` with the same images and
+            arguments goes on from there, and ends bit for bit where a run without an interruption does (on a CPU).
         **trainer_options
             For ``lightning.pytorch.Trainer``: ``accelerator``, ``precision``, ``callbacks`` and so on.
 
@@ -176,6 +182,8 @@ class ImageDenoiser:
         ------
         ValueError
             If pixels are not finite or outside what the channel can produce, or axes do not fit.
+        KeyboardInterrupt
+            If Ctrl-C comes before every network has begun; afterwards it ends training, and what is learnt is kept.
         """
         training = Training.checked(
             self.settings.ndim,
@@ -185,13 +193,19 @@ class ImageDenoiser:
             lr=lr,
             ema_decay=ema_decay,
             progress=progress,
+            checkpoint_dir=checkpoint_dir,
             trainer=trainer_options,
         )
         stacks = [one.stack for one in open_images(images, axes=axes, ndim=self.settings.ndim, once=True)]
         groups = [stacks]
         if self.settings.channels == "apart":
             groups = [[stack.only(c) for stack in stacks] for c in range(stacks[0].channels)]
-        fitted = [fit_restorer(group, self.noise, self.settings, self.make_objective, training) for group in groups]
+        fitted: list[Fitted] = []
+        for part, group in enumerate(groups):
+            fitted.append(fit_restorer(group, self.noise, self.settings, self.make_objective, training, part=part))
+            if fitted[-1].interrupted and len(fitted) < len(groups):
+                msg = f"interrupted before {len(groups) - len(fitted)} of {len(groups)} networks; nothing is kept here."
+                raise KeyboardInterrupt(msg)
         self.restorers_ = [one.restorer for one in fitted]
         self.calibrations_ = [one.found.calibrations for one in fitted]
         self.history_ = [one.history for one in fitted]

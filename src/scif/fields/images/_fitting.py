@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -41,6 +41,7 @@ class Fitted:
     restorer: Restorer
     found: Found
     history: dict[str, list[float]]
+    interrupted: bool = False
 
 
 def fit_restorer(
@@ -49,8 +50,10 @@ def fit_restorer(
     settings: Settings,
     make_objective: Callable[[InUnits, Tensor], Objective],
     training: Training,
+    *,
+    part: int = 0,
 ) -> Fitted:
-    """Find the noise of images that share a network, and train the network."""
+    """Find the noise of images that share a network, and train the network; ``part`` counts networks."""
     stacks = measured(stacks)
     found = find_noise(noise, stacks)
     mean, spread = statistics(stacks, found)
@@ -73,18 +76,27 @@ def fit_restorer(
         torch.manual_seed(settings.seed)
         network = settings.network(stacks[0].channels)
     model = ConsistencyFunction.calibrated(network, x1, restorer.noise, per_feature=True, skip=settings.estimator)
-    engine, history = train(
-        model, make_objective(restorer.noise, x1), crops, training, max_steps=max_steps, seed=settings.seed
+    trained = train(
+        model,
+        make_objective(restorer.noise, x1),
+        crops,
+        training,
+        max_steps=max_steps,
+        seed=settings.seed,
+        checkpoint=training.checkpoint(part, x1, max_steps=max_steps, **asdict(settings)),
     )
+    engine = trained.engine
     restorer.model = engine.averaged
     restorer.to(engine.device)
+    if trained.interrupted:
+        return Fitted(restorer.eval(), found, trained.history, interrupted=True)
     _warn_of_lost_signal(restorer, x1[:_JUDGED])
     if settings.estimator == "mean":
         seen = max_steps * training.batch_size  # no more than training has seen
         restorer.calibrate_errors(torch.cat([*crops.held_out(), x1[:seen]])[:seen])  # those held out first
     if settings.estimator == "transport" and (report := engine.collapse(x1[:_JUDGED])) is not None:
         report.warn()
-    return Fitted(restorer.eval(), found, history)
+    return Fitted(restorer.eval(), found, trained.history)
 
 
 @torch.no_grad()

@@ -67,6 +67,9 @@ def _open(image: Any, axes: str | None, ndim: int) -> Input:
         if not all(hasattr(source, name) for name in ("shape", "dtype", "__getitem__")):
             msg = f"an image is a {type(image).__name__}; pass an array, the path of a file, or a list of these."
             raise TypeError(msg)
+    if str(source.dtype).startswith("torch."):
+        msg = "an image is a Tensor; pass an array, as in images.numpy()."
+        raise TypeError(msg)
     meaning = Axes(letters, ndim) if letters else Axes.guess(len(source.shape), ndim)
     return Input(ImageStack(source, meaning), file)
 

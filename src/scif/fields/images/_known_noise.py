@@ -81,9 +81,12 @@ def known_noise(
 
 def _column(value: Values, ndim: int, *, name: str, positive: bool = False, signed: bool = False) -> Tensor:
     """Values as a tensor that broadcasts against ``(channels, *spatial)``."""
-    tensor = torch.as_tensor(value, dtype=torch.float32)
+    try:
+        tensor = torch.as_tensor(value, dtype=torch.float32)
+    except (TypeError, ValueError):
+        tensor = torch.tensor(torch.nan)
     if not bool(tensor.isfinite().all()) or bool(((tensor <= 0) if positive else (tensor < 0) & (not signed)).any()):
-        msg = f"{name} is {value}; give a {'positive' if positive else 'finite'} number in pixel values."
+        msg = f"{name} is {value!r}; give a {'positive' if positive else 'finite'} number in pixel values."
         raise ValueError(msg)
     return tensor if tensor.ndim == 0 else tensor.reshape(-1, *[1] * ndim)
 

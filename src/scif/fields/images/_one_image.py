@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import ArrayLike, NDArray
@@ -41,6 +42,9 @@ def denoise_image(
 
     from scif.fields.images._denoiser import ImageDenoiser
 
+    if isinstance(image, str | Path):
+        msg = f"image is {str(image)!r}; pass an array, or files to ImageDenoiser().fit(path) and denoise(path)."
+        raise TypeError(msg)
     pixels = np.asarray(image)
     result: NDArray[Any] = ImageDenoiser(noise).fit(pixels, axes=axes, **options).denoise(pixels, axes=axes)
     return result

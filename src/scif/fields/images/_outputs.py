@@ -84,7 +84,7 @@ def open_output(one: Input, path: str | Path | None, *, dtype: Any, overwrite: b
         If a path is given for an array, whose axes and pixel sizes are not known.
     """
     stack = one.stack
-    dtype = stack.dtype if dtype is None else np.dtype(dtype)
+    dtype = stack.dtype if dtype is None else check_dtype(dtype)
     if one.file is None:
         if path is not None:
             msg = (
@@ -119,6 +119,8 @@ def check_outputs(inputs: Sequence[Input], outs: Sequence[str | Path | None], *,
     FileNotFoundError
         If the folder of an output does not exist.
     """
+    if dtype is not None:
+        check_dtype(dtype)
     taken: dict[Path, Input] = {}
     files = [one for one in inputs if one.file is not None]
     for one, to in zip(inputs, outs, strict=True):
@@ -134,11 +136,23 @@ def check_outputs(inputs: Sequence[Input], outs: Sequence[str | Path | None], *,
         for source in files:
             assert source.file is not None
             check_free(source.file, path, overwrite=overwrite)
-        kind = one.stack.dtype if dtype is None else np.dtype(dtype)
+        kind = one.stack.dtype if dtype is None else check_dtype(dtype)
         check_writable(one.file, path, axes=one.stack.axes.text, dtype=kind)
         if not path.parent.is_dir():
             msg = f"the folder {str(path.parent)!r} of the output does not exist; create it first."
             raise FileNotFoundError(msg)
+
+
+def check_dtype(dtype: Any) -> np.dtype[Any]:
+    """The type of numbers that a name tells; raise ``ValueError`` unless it is one of floats or integers."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = np.dtype(object)
+    if found.kind not in "fui":
+        msg = f"dtype is {dtype!r}; give a type of floats or integers, such as 'float32' or 'uint16'."
+        raise ValueError(msg)
+    return found
 
 
 def output_paths(

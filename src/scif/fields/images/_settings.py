@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from scif.core import ConsistencyFunction
+from scif.core._check import check_fraction, check_whole
 from scif.nn.unet import UNet
 
 __all__ = ["Estimator", "Settings", "choose", "per_axis"]
@@ -43,7 +45,17 @@ class Settings:
     def __post_init__(self) -> None:
         choose("channels", self.channels, ("together", "apart"))
         choose("method", self.method, ("icm", "ifm"))
+        for name in ("num_steps", "blocks"):
+            check_whole(getattr(self, name), name=name)
+        for name in ("widths", "factor"):
+            for value in getattr(self, name):
+                check_whole(value, name=name)
+        check_whole(self.seed, name="seed", least=0)
+        check_fraction(self.fraction, name="fraction")
         weights = (self.anchor_weight, self.consistency_weight)
+        if not all(math.isfinite(weight) for weight in weights):
+            msg = f"anchor_weight is {weights[0]} and consistency_weight {weights[1]}; give finite numbers."
+            raise ValueError(msg)
         if min(weights) < 0 or sum(weights) == 0:
             msg = f"anchor_weight is {weights[0]} and consistency_weight {weights[1]}; none negative, one positive."
             raise ValueError(msg)
@@ -127,7 +139,8 @@ class Settings:
 
 def per_axis(value: int | Sequence[int], ndim: int, *, name: str) -> tuple[int, ...]:
     """One value for each spatial axis."""
-    values = (value,) * ndim if isinstance(value, int) else tuple(value)
+    several = isinstance(value, Sequence) and not isinstance(value, str)
+    values: tuple[Any, ...] = tuple(value) if several else (value,) * ndim  # type: ignore[arg-type]
     if len(values) != ndim:
         msg = f"{name} is {value}; give one number, or one for each of the {ndim} spatial axes."
         raise ValueError(msg)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import lightning.pytorch as pl
@@ -13,10 +14,11 @@ from torch.utils.data import DataLoader
 
 from scif.core import Engine, Objective
 from scif.core.engine.chatter import without_chatter
+from scif.core.engine.running import Checkpoint, run
 from scif.fields.images._patches import Patches
 from scif.fields.images._training import Training
 
-__all__ = ["CHECKS", "train"]
+__all__ = ["CHECKS", "Trained", "train"]
 
 CHECKS = 20
 """Times that training is judged."""
@@ -26,10 +28,26 @@ _RISK = "validation_anchor"
 """The logged value that estimates the squared error against the clean image."""
 
 
+@dataclass(frozen=True)
+class Trained:
+    """The engine after training, the mean of every logged value by epoch, and whether training was interrupted."""
+
+    engine: Engine
+    history: dict[str, list[float]]
+    interrupted: bool
+
+
 def train(
-    model: nn.Module, objective: Objective, crops: Patches, training: Training, *, max_steps: int, seed: int
-) -> tuple[Engine, dict[str, list[float]]]:
-    """Train a model and return the engine with its moving average, and the mean of every logged value by epoch.
+    model: nn.Module,
+    objective: Objective,
+    crops: Patches,
+    training: Training,
+    *,
+    max_steps: int,
+    seed: int,
+    checkpoint: Checkpoint | None = None,
+) -> Trained:
+    """Train a model: the engine with its moving average, and the mean of every logged value by epoch.
 
     An epoch is a pass over ``crops``. The targets come from the moving average, which ends as it was where the
     squared error on held-out crops was least, if there are any and the objective knows that error. The engine stays on
@@ -65,11 +83,11 @@ def train(
     with torch.random.fork_rng(), without_chatter():
         warnings.filterwarnings("ignore", module="lightning")  # about validation and workers, which are not wanted
         torch.manual_seed(seed)
-        trainer = pl.Trainer(**options)
-        trainer.fit(engine, crops, DataLoader(held_out, batch_size=None) if held_out else None)
+        validation = DataLoader(held_out, batch_size=None) if held_out else None
+        outcome = run(engine, crops, validation, options=options, checkpoint=checkpoint)
     best.restore(engine)
     # Lightning leaves it on the CPU
-    return engine.to(trainer.strategy.root_device), history.values
+    return Trained(engine.to(outcome.trainer.strategy.root_device), history.values, outcome.interrupted)
 
 
 class History(pl.Callback):
@@ -82,6 +100,14 @@ class History(pl.Callback):
         """Take up what was logged."""
         for name, value in trainer.callback_metrics.items():
             self.values.setdefault(name, []).append(float(value))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"values": {name: list(values) for name, values in self.values.items()}}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.values.update(state_dict["values"])
 
 
 class KeepBest(pl.Callback):
@@ -104,6 +130,15 @@ class KeepBest(pl.Callback):
         self.waited += 1
         if self.waited >= _PATIENCE:
             trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"least": self.least, "waited": self.waited, "weights": self.weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.least, self.waited = state_dict["least"], state_dict["waited"]
+        self.weights = state_dict["weights"]
 
     def restore(self, engine: Engine) -> None:
         """Give the average the best weights, if any were judged."""

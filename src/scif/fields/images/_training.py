@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
+from scif.core._check import check_fraction, check_positive, check_whole
+from scif.core.engine import Checkpoint, check_trainer_options
 from scif.fields.images._axes import ImageStack
 from scif.fields.images._settings import per_axis
 
-__all__ = ["Training", "default_steps", "whole"]
+__all__ = ["Training", "default_steps"]
 
 _STEPS = 1000
 """Optimiser steps at most. On one image of 512 x 512 pixels the second half of them adds 0.1 dB."""
@@ -31,52 +35,56 @@ class Training:
     lr: float
     ema_decay: float
     progress: bool
+    checkpoint_dir: str | Path | None = None
     trainer: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def checked(cls, ndim: int, *, max_steps: Any, batch_size: Any, patch: Any, **others: Any) -> Training:
+    def checked(
+        cls,
+        ndim: int,
+        *,
+        max_steps: Any,
+        batch_size: Any,
+        patch: Any,
+        lr: Any,
+        ema_decay: Any,
+        trainer: Any,
+        **others: Any,
+    ) -> Training:
         """With whole positive numbers where these are needed.
 
         Raises
         ------
         ValueError
             If a number is not whole, or too small.
+        TypeError
+            If an argument is no number, or none of the trainer.
         """
+        check_positive(lr, name="lr")
+        check_fraction(ema_decay, name="ema_decay")
+        check_trainer_options(trainer)
         sides = _PATCH[ndim] if patch is None else patch
         sides = tuple(sides) if isinstance(sides, Sequence) and not isinstance(sides, str) else (sides,) * ndim
         return cls(
             ndim=ndim,
-            max_steps=None if max_steps is None else whole("max_steps", max_steps),
-            batch_size=whole("batch_size", batch_size),
-            patch=per_axis(tuple(whole("patch", side, least=8) for side in sides), ndim, name="patch"),
+            max_steps=None if max_steps is None else check_whole(max_steps, name="max_steps"),
+            batch_size=check_whole(batch_size, name="batch_size"),
+            patch=per_axis(tuple(check_whole(side, name="patch", least=8) for side in sides), ndim, name="patch"),
+            lr=lr,
+            ema_decay=ema_decay,
+            trainer=trainer,
             **others,
         )
+
+    def checkpoint(self, part: int, x1: Tensor, **settings: Any) -> Checkpoint | None:
+        """Where the state of training of one of the networks goes, if anywhere."""
+        if self.checkpoint_dir is None:
+            return None
+        settings |= {"batch_size": self.batch_size, "patch": self.patch, "lr": self.lr, "ema_decay": self.ema_decay}
+        return Checkpoint.of(self.checkpoint_dir, f"network{part}", x1, **settings)
 
 
 def default_steps(stacks: Sequence[ImageStack]) -> int:
     """Optimiser steps that images of this size deserve: by the square root of the pixels, 1,000 for 512 x 512."""
     pixels = sum(len(stack) * math.prod(stack.spatial) for stack in stacks)
     return int(min(max(_STEPS * (pixels / 512**2) ** 0.5, _FEWEST), _STEPS))
-
-
-def whole(name: str, value: Any, *, least: int = 1) -> int:
-    """``value`` as an integer.
-
-    Raises
-    ------
-    ValueError
-        If it is not a whole number, or below ``least``.
-
-    Examples
-    --------
-    >>> whole("max_steps", 300)
-    300
-    """
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool) or number < least:
-        msg = f"{name} is {value!r}; give a whole number of at least {least}."
-        raise ValueError(msg)
-    return number

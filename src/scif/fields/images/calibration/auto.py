@@ -77,6 +77,9 @@ def calibrate(images: ArrayLike | Sequence[ArrayLike], *, offset: float | None =
     >>> print(calibrate(np.linspace(0, 100, 256) + rng.normal(scale=5.0, size=(256, 256))))
     Gaussian noise: sigma ...
     """
+    if offset is not None and not np.isfinite(offset):
+        msg = f"offset is {offset!r}; give what the camera reports in the dark, in pixel values."
+        raise ValueError(msg)
     planes = as_planes(images)
     gaussian = calibrate_gaussian(planes)
     try:

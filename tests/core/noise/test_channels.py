@@ -26,7 +26,9 @@ def test_every_named_channel_is_in_the_table(cases):
     for case in cases.values():
         channel = case.make()
         tested |= {type(part) for part in (channel.chain if isinstance(channel, Compose) else [channel])}
-    assert set(NOISE_CHANNELS.values()) <= tested
+    # an example of the registry registers a channel of its own
+    named = {channel for channel in NOISE_CHANNELS.values() if channel.__module__ != "scif.core.noise.registry"}
+    assert named <= tested
 
 
 def test_samples_match_moments_and_support(case, generator):
@@ -247,7 +249,7 @@ def test_densities_ask_for_equal_shapes(summable):
 
 @pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, float("nan")])
 def test_fractions_lie_between_zero_and_one(splittable, fraction):
-    with pytest.raises(ValueError, match="fraction has values"):
+    with pytest.raises(ValueError, match="fraction (is|has values)"):
         splittable.make().split(splittable.signals(2).abs().round(), fraction)
 
 

@@ -37,7 +37,11 @@ def scene(side: int) -> np.ndarray:
     return 120 + 50 * np.sin(x / 9) * np.cos(y / 11) + 30 * (np.hypot(x % 40 - 20, y % 40 - 20) < 12)
 
 
-@pytest.mark.parametrize("shape", [(128, 128), (4, 64, 64)], ids=["one image", "a stack"])
+@pytest.mark.parametrize(
+    "shape",
+    [(128, 128), pytest.param((4, 64, 64), marks=pytest.mark.slow)],
+    ids=["one image", "a stack"],
+)
 def test_one_image_and_one_stack_gain_by_default(shape: tuple[int, ...]) -> None:
     clean = scene(shape[-1])
     noisy = clean + 20 * np.random.default_rng(0).normal(size=shape)

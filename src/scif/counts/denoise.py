@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from scif.counts.consistency import CountConsistency
+from scif.counts.controls import ControlColumns
 from scif.counts.data.batch import CountBatch, cached_cells
 from scif.counts.data.dataset import CountDataset
 from scif.counts.posterior.estimate import estimate, scales
@@ -85,16 +86,20 @@ def denoised_blocks(
 ) -> Iterator[np.ndarray]:
     """Denoised counts of cells, in their order, as arrays ``(..., cells of the block, genes asked for)``."""
     pick = torch.from_numpy(genes).to(module.device)
+    controls = ControlColumns.among(genes, dataset.controls, module.device)
     certain = asked.estimator in ("mean", "transport") and not asked.return_std and asked.quantiles is None
     uncertain = None if certain else CountUncertainty.of(module.network, module.fitted)
 
     def block(given: tuple[CountBatch, np.ndarray]) -> np.ndarray:
         cells = given[0].to(module.device)
-        value = _estimates(module, cells, asked)
+        mean = _estimates(module, cells, asked)
         if uncertain is None:
-            value = value[:, pick]
+            value = mean[:, pick]
         else:
-            value = _uncertain(uncertain, cells, value, asked, rows=torch.from_numpy(given[1]), pick=pick)
+            value = _uncertain(uncertain, cells, mean, asked, rows=torch.from_numpy(given[1]), pick=pick)
+        if controls is not None and cells.controls is not None:
+            factor = _over_counts(cells, asked.library_size)
+            value = controls.into(value, cells.controls, factor, with_sd=asked.return_std, quantiles=asked.quantiles)
         array: np.ndarray = value.cpu().numpy()
         return array
 
@@ -139,7 +144,17 @@ def _library_sizes(cells: CountBatch, asked: float | str | None) -> Tensor | flo
         return None
     if asked == "observed":
         return None if cells.ratio is None else cells.x.totals()
-    return float(asked)
+    return float(asked) if cells.controls is None else _over_counts(cells, asked) * cells.x.totals()
+
+
+def _over_counts(cells: CountBatch, asked: float | str | None) -> Tensor:
+    """Sums of the results over those of the counts ``(cells,)``; a number is the sum over controls, too."""
+    totals = cells.x.totals()
+    if asked is None or asked == "latent":
+        return torch.ones_like(totals) if cells.ratio is None else cells.ratio
+    if asked == "observed":
+        return torch.ones_like(totals)
+    return float(asked) / (totals if cells.controls is None else totals + cells.controls.sum(1))
 
 
 def _uncertain(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import torch
-from scipy import sparse
 
 from scif.core.noise import NoiseModel
 from scif.counts.config import CountConfig
@@ -137,7 +137,13 @@ class FittedCounts:
             msg = "the fit has batches; pass batch, one name for each cell."
             raise ValueError(msg)
         codes = None if self.batches is None else self._codes(batch)
-        return CountDataset(x, batch=codes, size_factor=_factors(size_factor), factor_unit=self.dataset.factor_unit)
+        return CountDataset(
+            x,
+            batch=codes,
+            size_factor=_factors(size_factor),
+            factor_unit=self.dataset.factor_unit,
+            controls=self.dataset.controls,
+        )
 
     def _codes(self, names: Any) -> np.ndarray:
         known = list(self.batches or ())
@@ -161,6 +167,7 @@ def fit_counts(
     max_epochs: int | None = None,
     seed: int = 0,
     config: CountConfig | None = None,
+    controls: Any = None,
     progress: bool = False,
     **options: Any,
 ) -> FittedCounts:
@@ -189,6 +196,9 @@ def fit_counts(
         Seed of everything that is drawn.
     config
         Constants of the stages.
+    controls
+        Numbers of the genes that are spike-ins or controls: library sizes are sums of the others, and these are given
+        back as counted.
     progress
         Whether to show progress by stage.
     **options
@@ -210,7 +220,9 @@ def fit_counts(
     >>> fitted.report["network"].decision
     '1 epochs, validation loss ...'
     """
-    check_counts(x, name="x")
+    for remark in check_counts(x, name="x").remarks:
+        warnings.warn(remark, UserWarning, stacklevel=2)
+    controls = None if controls is None or len(controls) == 0 else np.unique(np.asarray(controls, dtype=np.int64))
     names = None if batch is None else tuple(pd.unique(np.asarray(batch)).tolist())
     if batch is not None and len(batch) != x.shape[0]:
         msg = f"batch has {len(batch)} entries, but x has {x.shape[0]} cells."
@@ -222,13 +234,10 @@ def fit_counts(
     if factors is not None and len(factors) != x.shape[0]:
         msg = f"size_factor has {len(factors)} entries, but x has {x.shape[0]} cells."
         raise ValueError(msg)
-    unit = None if factors is None else float(x.sum()) / float(factors.sum())
-    dataset = CountDataset(
-        x if sparse.issparse(x) or not isinstance(x, list) else np.asarray(x),
-        batch=codes,
-        size_factor=factors,
-        factor_unit=unit,
-    )
+    dataset = CountDataset(x, batch=codes, controls=controls)
+    if factors is not None:
+        unit = float(dataset.gene_totals().sum()) / float(factors.sum())
+        dataset = CountDataset(x, batch=codes, size_factor=factors, factor_unit=unit, controls=controls)
     settings = CountSettings(
         noise, n_latent, residual=residual, seed=seed, config=CountConfig() if config is None else config
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from scif.model.checks import named
+from scif.model.controls import CONTROL_KINDS
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -29,7 +30,7 @@ def check_feature_types(adata: AnnData) -> None:
     if column is None:
         return
     values = adata.var[column].astype(str)
-    kinds = values.value_counts()
+    kinds = values[~values.isin(CONTROL_KINDS)].value_counts()
     if len(kinds) < 2 or set(kinds.index) & KINDS_OF_GENES or column == "feature_type" and GENES not in kinds:
         return
     first = GENES if GENES in kinds else str(kinds.index[0])

@@ -10,6 +10,8 @@ from anndata import AnnData
 from scvi.data.fields import LayerField
 
 from scif.model.checks import named
+from scif.model.controls import KEY as CONTROLS
+from scif.model.controls import controls_of
 from scif.model.fingerprint import KEY, fingerprint
 
 __all__ = ["CountField", "gene_order"]
@@ -22,13 +24,15 @@ class CountField(LayerField):
         super().__init__(registry_key, layer, is_count_data=False, correct_data_format=False)
 
     def register_field(self, adata: AnnData) -> dict[str, Any]:
-        """Register counts with a fingerprint, by which a later change is noticed."""
-        return super().register_field(adata) | {KEY: fingerprint(self.get_field_data(adata))}
+        """Register counts with a fingerprint, by which a later change is noticed, and with the names of controls."""
+        known = {KEY: fingerprint(self.get_field_data(adata)), CONTROLS: list(adata.var_names[controls_of(adata)])}
+        return super().register_field(adata) | known
 
     def transfer_field(self, state_registry: dict[str, Any], adata_target: AnnData, **kwargs: Any) -> dict[str, Any]:
         """Register new data that has the same genes, in any order."""
         gene_order(state_registry[self.COLUMN_NAMES_KEY], adata_target.var_names)
-        return super().transfer_field(state_registry, adata_target, **kwargs)
+        state = super().transfer_field(state_registry, adata_target, **kwargs)
+        return state | {CONTROLS: list(state_registry.get(CONTROLS, []))}
 
 
 def gene_order(model_genes: Sequence[str], data_genes: Sequence[str]) -> np.ndarray | None:

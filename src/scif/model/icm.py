@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -27,6 +28,7 @@ from scif.counts.posterior.estimate import estimate
 from scif.counts.report import FitReport
 from scif.model.arguments import check_model
 from scif.model.checks import check_setup, refuse_covariates
+from scif.model.controls import check_cells_beside_controls, control_remark, controls_of
 from scif.model.feature_types import check_feature_types
 from scif.model.fields import CountField
 from scif.model.fingerprint import check_unchanged, keep_apart
@@ -173,6 +175,10 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         setup_method_args = cls._get_setup_method_args(**locals())
         check_setup(adata, layer=layer, batch_key=batch_key, size_factor_key=size_factor_key)
         check_feature_types(adata)
+        controls = controls_of(adata)
+        check_cells_beside_controls(adata, layer, controls)
+        if (remark := control_remark(adata, controls)) is not None:
+            warnings.warn(remark, UserWarning, stacklevel=2)
         if adata.is_view:
             adata._init_as_actual(adata.copy())  # what is registered must own its data
         keep_apart(adata, cls._setup_adata_manager_store)

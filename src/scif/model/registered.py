@@ -7,6 +7,7 @@ from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
 
 from scif.counts.data.dataset import CountDataset
+from scif.model.controls import KEY
 
 __all__ = ["registered_counts"]
 
@@ -26,6 +27,9 @@ def registered_counts(
         Counts per unit of size factor; None if there are no size factors.
     """
     codes = manager.get_from_registry(REGISTRY_KEYS.BATCH_KEY).ravel().astype(np.int64)
+    state = manager.get_state_registry(REGISTRY_KEYS.X_KEY)
+    names = np.asarray(state["column_names"], dtype=str)
+    controls = np.flatnonzero(np.isin(names if genes is None else names[genes], list(state.get(KEY, []))))
     has_factors = REGISTRY_KEYS.SIZE_FACTOR_KEY in manager.data_registry and factor_unit is not None
     return CountDataset(
         manager.get_from_registry(REGISTRY_KEYS.X_KEY),
@@ -33,4 +37,5 @@ def registered_counts(
         size_factor=manager.get_from_registry(REGISTRY_KEYS.SIZE_FACTOR_KEY).ravel() if has_factors else None,
         factor_unit=factor_unit,
         genes=genes,
+        controls=controls if len(controls) else None,
     )

@@ -35,6 +35,8 @@ class CountBatch:
         Molecules kept from training, for validation.
     parts
         The counts split for the anchor; None if it has to do that.
+    controls
+        Counts of spike-ins and controls, which are not among the others, ``(cells, controls)``; None if there are none.
     """
 
     x: SparseCounts
@@ -42,6 +44,7 @@ class CountBatch:
     ratio: Tensor | None = None
     held_out: SparseCounts | None = None
     parts: Thinned | None = None
+    controls: Tensor | None = None
 
     def to(self, device: Any, **kwargs: Any) -> CountBatch:
         """The same cells on another device."""

@@ -12,6 +12,7 @@ import torch
 from scipy import sparse
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, Sampler
 
+from scif.counts.controls import without_controls
 from scif.counts.data.batch import CountBatch
 from scif.counts.data.prefetch import AheadLoader, ahead
 from scif.counts.data.sparse_counts import SparseCounts
@@ -56,6 +57,9 @@ class CountDataset(Dataset[CountBatch]):
         Columns of the data in the order of the model's genes; None if they are in order.
     held_out
         Molecules that are kept from training.
+    controls
+        Numbers of the model's genes that are spike-ins or controls, whose counts the model does not see; None if there
+        are none.
     """
 
     def __init__(
@@ -67,13 +71,14 @@ class CountDataset(Dataset[CountBatch]):
         factor_unit: float | None = None,
         genes: np.ndarray | None = None,
         held_out: HeldOut | None = None,
+        controls: np.ndarray | None = None,
     ) -> None:
         self.data = by_rows(counts)
         self.genes = genes
         self.num_cells = int(self.data.shape[0])
         self.batch = batch
         self.factor, self.factor_unit = size_factor, factor_unit
-        self.held_out = held_out
+        self.held_out, self.controls = held_out, controls
         self._slot = np.full(self.num_cells, -1)
         if held_out is not None:
             self._slot[held_out.rows] = np.arange(len(held_out.rows))
@@ -87,12 +92,18 @@ class CountDataset(Dataset[CountBatch]):
             factor_unit=self.factor_unit,
             genes=self.genes,
             held_out=held_out,
+            controls=self.controls,
         )
 
     def whole(self) -> CountDataset:
         """The same cells with all of their molecules."""
         return CountDataset(
-            self.data, batch=self.batch, size_factor=self.factor, factor_unit=self.factor_unit, genes=self.genes
+            self.data,
+            batch=self.batch,
+            size_factor=self.factor,
+            factor_unit=self.factor_unit,
+            genes=self.genes,
+            controls=self.controls,
         )
 
     def __len__(self) -> int:
@@ -109,7 +120,10 @@ class CountDataset(Dataset[CountBatch]):
         return isinstance(self.data, StoredCounts)
 
     def counts(self, rows: Sequence[int] | np.ndarray) -> sparse.csr_matrix:
-        """Counts of some cells, in that order, with the model's genes."""
+        """Counts of some cells, in that order, with the model's genes; controls have none."""
+        return without_controls(self._every_count(rows), self.controls)
+
+    def _every_count(self, rows: Sequence[int] | np.ndarray) -> sparse.csr_matrix:
         index = np.asarray(rows, dtype=np.int64)
         x = sparse.csr_matrix(self.data[index], dtype=np.float32)
         x = x if self.genes is None else x[:, self.genes]
@@ -120,8 +134,10 @@ class CountDataset(Dataset[CountBatch]):
     def __getitem__(self, rows: Sequence[int] | np.ndarray) -> CountBatch:
         """A minibatch, without the molecules that are held out."""
         index = np.asarray(rows, dtype=np.int64)
-        x = self.counts(index)
-        ratio = None
+        every = self._every_count(index)
+        x, ratio, controls = without_controls(every, self.controls), None, None
+        if self.controls is not None:
+            controls = torch.from_numpy(every[:, self.controls].toarray())
         if self.factor is not None and self.factor_unit is not None:
             totals = np.asarray(x.sum(1)).ravel()
             ratio = torch.from_numpy((self.factor[index] * self.factor_unit / totals).astype(np.float32))
@@ -131,7 +147,7 @@ class CountDataset(Dataset[CountBatch]):
             x.data -= kept
             held_out = SparseCounts.from_scipy(sparse.csr_matrix((kept, x.indices, x.indptr), x.shape))
         batch = None if self.batch is None else torch.from_numpy(self.batch[index])
-        return CountBatch(SparseCounts.from_scipy(x), batch, ratio, held_out)
+        return CountBatch(SparseCounts.from_scipy(x), batch, ratio, held_out, controls=controls)
 
     def training_counts(self, rows: Sequence[int] | np.ndarray) -> sparse.csr_matrix:
         """Counts of some cells without the molecules that are held out."""

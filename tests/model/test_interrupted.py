@@ -52,9 +52,12 @@ def test_a_second_training_that_fails_leaves_the_model_as_it_was(
     before = {kind: model.get_denoised(estimator=kind) for kind in ("mean", "transport")}
     callback = type("Fail", (Callback,), {hook: failing(error)})()
     with pytest.raises((error, SystemExit)):
-        model.train(max_epochs=3, enable_progress_bar=False, callbacks=[callback])
-    for kind, found in before.items():
-        np.testing.assert_array_equal(model.get_denoised(estimator=kind), found)
+        model.train(max_epochs=3, consistency="none", enable_progress_bar=False, callbacks=[callback])
+    for refitted in (False, True):  # with the choices of the training that is kept
+        if refitted:
+            model.refit("latent_prior")
+        for kind, found in before.items():
+            np.testing.assert_array_equal(model.get_denoised(estimator=kind), found)
 
 
 @pytest.mark.trains

@@ -75,10 +75,9 @@ class DenoiseMixin(UncertaintyMixin):
         gene_list
             Which genes, in the order of the columns of the result.
         estimator
-            ``"mean"``: posterior mean, lowest error; of genes without :attr:`credibility` as much is kept in shallow
-            cells as in deep ones, for their logarithms not to follow depth. ``"transport"``: keeps the distribution
-            (variances); with fewer than 40 cells, or none that differ by more than noise, and of genes without
-            :attr:`credibility`, of what genes vary on their own alone.
+            ``"mean"``: posterior mean, lowest error. ``"transport"``: keeps the distribution (variances); with fewer
+            than 40 cells, or none that differ by more than noise, and of genes without :attr:`credibility`, of what
+            genes vary on their own alone.
             ``"sample"``: draws from the posterior of the expected counts: latent factors, loadings and gene-specific
             variation. A draw of a cell depends on ``seed`` and the cell's row alone.
         library_size

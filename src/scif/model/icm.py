@@ -258,7 +258,7 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
             msg = "this model was loaded without data; load it with adata to train on."
             raise ValueError(msg)
         check_unchanged(self.adata_manager)
-        self._options = FitOptions(
+        options = FitOptions(
             max_epochs=max_epochs,
             early_stopping=early_stopping,
             batch_size=batch_size,
@@ -281,11 +281,12 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         fit = fit_dataset(
             self._dataset(),
             settings,
-            self._options,
+            options,
             batches=self._batches(),
             before=self._fit,
             **trainer_kwargs,
         )
+        self._options = options  # those of the fit that is kept, also where another one fails
         self._keep(fit)
         if fit.network is not None:
             self.trainer = fit.network.trainer

@@ -20,7 +20,7 @@ class CountAnchor(Anchor):
 
     Molecules are thinned one by one, at the stored entries only; given the number of hidden molecules their
     likelihood under Poisson noise is multinomial. Technical overdispersion is shared by both parts and cannot be seen
-    here; :func:`scif.counts.stages.dispersion.fit_variation` takes it off.
+    here; :func:`scif.counts.stages.dispersion.fit_dispersion` takes it off.
     """
 
     def __init__(self, *, fraction: tuple[float, float] = (0.5, 0.95)) -> None:

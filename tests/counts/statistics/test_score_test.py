@@ -109,7 +109,7 @@ def test_same_halves_same_evidence():
 
 def believed(x: np.ndarray, config: CountConfig | None = None) -> np.ndarray:
     ICM.setup_anndata(adata := ad.AnnData(sparse.csr_matrix(x)))
-    model = ICM(adata, n_latent=2)
+    model = ICM(adata, n_latent=2, config=config)
     model.train(max_epochs=5, enable_progress_bar=False)
     assert list(model.credibility.index) == list(adata.var_names)
     return model.credibility.to_numpy()
@@ -122,6 +122,15 @@ def test_the_model_believes_what_follows_and_not_what_does_not():
     assert set(np.unique(found)) <= {0.0, 1.0}
     assert found[:FOLLOWING].mean() > 0.75
     assert found[FOLLOWING:].mean() < 0.1
+
+
+@pytest.mark.trains
+def test_more_is_asked_of_genes_with_variation_of_their_own():
+    """With as much asked of all, more of those that follow nothing are believed."""
+    x = drawn(seed=8, depth=2.0)
+    strict, lenient = believed(x), believed(x, CountConfig(shared_genes=SharedGenesConfig(own_share=1.0)))
+    assert (lenient >= strict).all()
+    assert lenient[FOLLOWING:].sum() > strict[FOLLOWING:].sum()
 
 
 def test_more_is_asked_where_genes_of_similar_expression_show_much():

@@ -29,6 +29,8 @@ from scif.counts.report import FitReport, StageRecord
 from scif.counts.stages.dispersion import moment_dispersion
 from scif.counts.stages.initial import average_profile, fit_start
 from scif.counts.stages.network import NetworkFit, fit_network, minibatch
+from scif.counts.statistics.replicates import CELLS as REPLICATE_CELLS
+from scif.counts.statistics.replicates import replicate_dispersion
 from scif.parallel import cores
 
 __all__ = ["CountSettings", "Fit", "fit_dataset", "refit_dataset"]
@@ -160,7 +162,8 @@ def fit_dataset(
                     training, rows.reference, min(minibatch(len(dataset), options, config.network), 128)
                 )
                 few = reference.first(config.dispersion.few_entries)
-                moments = moment_dispersion(module.network, module.fitted, few, technical=settings.technical)
+                technical = technical_dispersion(dataset, settings)
+                moments = moment_dispersion(module.network, module.fitted, few, technical=technical)
                 module.fitted = replace(module.fitted, dispersion=moments)
                 records.append(StageRecord("start", now() - begin, f"{module.network.width} SVD components"))
             else:
@@ -220,6 +223,16 @@ def _samples(dataset: CountDataset, settings: CountSettings) -> _Rows:
     return _Rows(many, reference)
 
 
+def technical_dispersion(dataset: CountDataset, settings: CountSettings) -> torch.Tensor | float:
+    """Technical inverse dispersion: as given, or that between cells that are as good as replicates."""
+    if settings.technical is not None:
+        return settings.technical
+    rng = np.random.default_rng([settings.seed, 6])
+    rows = np.sort(rng.permutation(len(dataset))[:REPLICATE_CELLS])
+    found = replicate_dispersion(dataset.counts(rows), rng=rng).technical
+    return 1.0 / found if found > 0 else math.inf
+
+
 def _sample(dataset: CountDataset, rows: np.ndarray, size: int, device: Any = "cpu") -> CellSample:
     return CellSample(dataset, rows, size, torch.device(device))
 
@@ -233,7 +246,7 @@ def stage_data(
     return StageData(
         _sample(dataset, rows.cells, cached_cells(dataset.num_genes), device),
         _sample(dataset, rows.reference, size, device),
-        settings.technical,
+        technical_dispersion(dataset, settings),
         anchored=options.anchor_weight > 0,
         prior_share=options.prior_share,
         seed=seed,

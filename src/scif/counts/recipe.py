@@ -42,7 +42,7 @@ class StageData:
     reference
         Cells of which dispersions are estimated.
     technical
-        Technical inverse dispersion, one number or ``(genes,)``; None to estimate it.
+        Technical inverse dispersion, one number or ``(genes,)``.
     anchored
         Whether the network was trained with the anchor; loadings and prior need that.
     prior_share
@@ -53,7 +53,7 @@ class StageData:
 
     cells: CellSample
     reference: CellSample
-    technical: torch.Tensor | float | None
+    technical: torch.Tensor | float
     anchored: bool = True
     prior_share: float = 0.5
     seed: int = 0

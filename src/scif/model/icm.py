@@ -62,8 +62,9 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         AnnData that :meth:`setup_anndata` has registered, or MuData that ``setup_mudata`` has.
     noise
         Noise of the measurement given the expected counts. ``"poisson"``: sampling of molecules alone; all other
-        variation counts as biology and is kept. ``"nb"``: negative binomial; the overdispersion that even the
-        steadiest well-measured genes show counts as technical, too, is estimated, and is taken off. Or a
+        variation counts as biology and is kept. ``"nb"``: negative binomial; the overdispersion that the steadiest
+        genes show even between the most alike cells counts as technical, too, and is taken off, if there is evidence of
+        it (:func:`~scif.counts.statistics.replicates.replicate_dispersion`). Or a
         :class:`~scif.core.noise.Poisson`, :class:`~scif.core.noise.Multinomial` or
         :class:`~scif.core.noise.NegativeBinomial` channel.
     n_latent

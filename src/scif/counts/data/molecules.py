@@ -62,8 +62,8 @@ def unlike_molecules(x: sparse.csr_matrix) -> str | None:
         return (
             f"looks like reads, not molecules: where a gene that few cells show is seen, it has typically "
             f"{typical:g} counts; of molecules it would have 1 or 2. Reads of one molecule are not independent, and "
-            "noise='poisson' would keep what amplification adds. Give counts of molecules (UMIs), or use "
-            "ICM(adata, noise='nb')."
+            "noise='poisson' keeps what amplification adds. Give counts of molecules (UMIs), or use "
+            "ICM(adata, noise='nb'), which takes off what even the most alike cells differ by, if they do."
         )
     return None
 

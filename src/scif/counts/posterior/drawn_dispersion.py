@@ -28,7 +28,7 @@ def drawn_dispersion(
     config: DispersionConfig,
     *,
     factors: Tensor,
-    technical: Tensor | float | None,
+    technical: Tensor | float,
 ) -> Dispersion:
     """Estimate each gene's dispersion around expectations at drawn latent factors, by likelihood.
 
@@ -45,7 +45,7 @@ def drawn_dispersion(
     factors
         Draws from the posteriors of these cells and perhaps of more, ``(cells, k)``.
     technical
-        Technical inverse dispersion, one number or ``(genes,)``; None to estimate it.
+        Technical inverse dispersion, one number or ``(genes,)``.
     """
     loss = torch.zeros(len(GRID), network.num_genes, dtype=torch.float64)
     expression = torch.zeros(network.num_genes, dtype=torch.float64)
@@ -69,4 +69,4 @@ def drawn_dispersion(
         loss += some
         expression += expected
     shapes = posterior_shapes(loss, expression, rounds=config.variance_rounds)
-    return divided(shapes, expression, technical, cells.device)
+    return divided(shapes, technical, cells.device)

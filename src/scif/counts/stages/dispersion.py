@@ -37,7 +37,7 @@ def fit_dispersion(
     cells: CellSample,
     config: DispersionConfig,
     *,
-    technical: Tensor | float | None,
+    technical: Tensor | float,
     generator: torch.Generator,
     times: int = 1,
 ) -> Dispersion:
@@ -57,8 +57,7 @@ def fit_dispersion(
     config
         Constants.
     technical
-        Technical inverse dispersion, one number or ``(genes,)``; None to estimate it from the steadiest fortieth of the
-        well-measured genes.
+        Technical inverse dispersion, one number or ``(genes,)``.
     generator
         Source of randomness.
     times
@@ -104,12 +103,12 @@ def fit_dispersion(
         loss += some
         expression += expected
     shapes = posterior_shapes(loss / times, expression, rounds=config.rounds)
-    return divided(shapes, expression, technical, cells.device)
+    return divided(shapes, technical, cells.device)
 
 
 @torch.no_grad()
 def moment_dispersion(
-    network: CountNetwork, parameters: Parameters, cells: CellSample, *, technical: Tensor | float | None
+    network: CountNetwork, parameters: Parameters, cells: CellSample, *, technical: Tensor | float
 ) -> Dispersion:
     """Estimate each gene's dispersion by moments around the network's expectation; see :func:`fit_dispersion`."""
     expected, observed = [], []
@@ -118,4 +117,4 @@ def moment_dispersion(
         observed.append(batch.x.dense())
     x0 = torch.cat(expected).cpu()
     total = NegativeBinomial.fit(torch.cat(observed).cpu(), x0).inverse_dispersion
-    return divided(total.clamp(float(GRID[0]), MAX_SHAPE), x0.sum(0), technical, cells.device)
+    return divided(total.clamp(float(GRID[0]), MAX_SHAPE), technical, cells.device)

@@ -79,7 +79,7 @@ def fit_latent_prior(
     *,
     dispersion_config: DispersionConfig,
     at: StandardFactors,
-    technical: Tensor | float | None,
+    technical: Tensor | float,
     generator: torch.Generator,
 ) -> LatentPriorFit:
     r"""Fit the prior that, put through the decoder and the noise, gives the observed counts back.
@@ -105,7 +105,7 @@ def fit_latent_prior(
     at
         The network's factors of these cells.
     technical
-        Technical inverse dispersion, one number or ``(genes,)``; None to estimate it.
+        Technical inverse dispersion, one number or ``(genes,)``.
     generator
         Source of randomness, of the CPU.
     """

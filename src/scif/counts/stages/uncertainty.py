@@ -28,7 +28,7 @@ def fit_uncertainty(
     config: DispersionConfig,
     *,
     fitted_to: tuple[float, float],
-    technical: Tensor | float | None,
+    technical: Tensor | float,
     generator: torch.Generator,
 ) -> Uncertainty | None:
     """Fit the gamma shapes of the gene-specific variation around drawn factors and drawn loadings.
@@ -49,7 +49,7 @@ def fit_uncertainty(
     fitted_to
         Number of cells that loadings were fitted to, and their mean number of molecules.
     technical
-        Technical inverse dispersion, one number or ``(genes,)``; None to estimate it.
+        Technical inverse dispersion, one number or ``(genes,)``.
     generator
         Source of randomness, of the CPU.
 
@@ -68,7 +68,7 @@ def fit_uncertainty(
         loss += shape_losses(batch.x, mu).cpu()
         expression += mu.sum(0).cpu()
     shapes = posterior_shapes(loss, expression, rounds=config.variance_rounds)
-    found = divided(shapes, expression, technical, cells.device)
+    found = divided(shapes, technical, cells.device)
     return Uncertainty(found.residual_shape, float(number), float(depth))
 
 

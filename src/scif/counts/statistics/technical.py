@@ -10,22 +10,11 @@ from scif.counts.posterior.parameters import MAX_SHAPE, Dispersion
 __all__ = ["divided"]
 
 
-def divided(total: Tensor, expression: Tensor, technical: Tensor | float | None, device: torch.device) -> Dispersion:
+def divided(total: Tensor, technical: Tensor | float, device: torch.device) -> Dispersion:
     """Divide total dispersion into a technical and a biological part."""
-    if technical is None:
-        technical = _steady_dispersion(total, expression)
     theta = torch.as_tensor(technical, dtype=torch.float32).cpu().expand(len(total)).clamp(max=MAX_SHAPE)
     theta = torch.maximum(theta, total)  # no more can be technical than there is
     # dispersions of a product of independent gamma factors: 1 + total = (1 + biological)(1 + technical)
     left = (1.0 + 1.0 / total) / (1.0 + 1.0 / theta) - 1.0
     shape = (1.0 / left.clamp_min(1.0 / MAX_SHAPE)).clamp(max=MAX_SHAPE)
     return Dispersion(shape.to(device), theta.clone().to(device))
-
-
-def _steady_dispersion(total: Tensor, expression: Tensor) -> float:
-    """Inverse dispersion of the steadiest few among the better-measured half of the expressed genes."""
-    expressed = expression > 0
-    if not bool(expressed.any()):
-        return MAX_SHAPE
-    measured = expression >= expression[expressed].median()
-    return float(total[measured].quantile(0.975))

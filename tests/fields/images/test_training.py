@@ -13,7 +13,7 @@ from scif.fields.images._axes import Axes, ImageStack
 from scif.fields.images._held_out import reserve
 from scif.fields.images._patches import Patches
 from scif.fields.images._train import KeepBest
-from scif.fields.images._training import default_steps
+from scif.fields.images._training import Training, default_steps
 
 
 class Unread:
@@ -30,6 +30,17 @@ class Unread:
 def test_numbers_of_training_are_refused_before_an_image_is_read(argument: str, value: object) -> None:
     with pytest.raises(ValueError, match=rf"{argument} is {value!r}; give a whole number"):
         ImageDenoiser(noise="gaussian").fit(Unread(), **{argument: value})
+
+
+def test_the_old_name_of_max_steps_is_taken_with_one_warning() -> None:
+    options = {"batch_size": 8, "patch": None, "lr": 1e-3, "ema_decay": 0.9, "progress": False}
+    with pytest.warns(FutureWarning, match="steps is now called max_steps") as told:
+        training = Training.checked(2, max_steps=None, trainer={"steps": 7, "devices": 1}, **options)
+    assert (training.max_steps, training.trainer, len(told)) == (7, {"devices": 1}, 1)
+    with pytest.raises(TypeError, match=r"steps=7 and max_steps=9"):
+        Training.checked(2, max_steps=9, trainer={"steps": 7}, **options)
+    with pytest.warns(FutureWarning), pytest.raises(ValueError, match="max_steps is 0"):
+        ImageDenoiser(noise="gaussian").fit(Unread(), steps=0)
 
 
 def scene(side: int) -> np.ndarray:

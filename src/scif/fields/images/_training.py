@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,6 +63,9 @@ class Training:
         """
         check_positive(lr, name="lr")
         check_fraction(ema_decay, name="ema_decay")
+        if "steps" in trainer:
+            trainer = dict(trainer)
+            max_steps = _renamed(trainer.pop("steps"), max_steps)
         check_trainer_options(trainer)
         sides = _PATCH[ndim] if patch is None else patch
         sides = tuple(sides) if isinstance(sides, Sequence) and not isinstance(sides, str) else (sides,) * ndim
@@ -82,6 +86,15 @@ class Training:
             return None
         settings |= {"batch_size": self.batch_size, "patch": self.patch, "lr": self.lr, "ema_decay": self.ema_decay}
         return Checkpoint.of(self.checkpoint_dir, f"network{part}", x1, **settings)
+
+
+def _renamed(steps: Any, max_steps: Any) -> Any:
+    """What ``steps`` of older scripts says."""
+    if max_steps is not None:
+        msg = f"fit() got steps={steps!r} and max_steps={max_steps!r}; give max_steps alone, steps is its old name."
+        raise TypeError(msg)
+    warnings.warn("steps is now called max_steps; fit() will refuse the old name.", FutureWarning, stacklevel=4)
+    return steps
 
 
 def default_steps(stacks: Sequence[ImageStack]) -> int:

@@ -99,6 +99,7 @@ nitpick_ignore = [
     ("py:class", "Scale"),
     ("py:class", "TimeFunction"),
     ("py:class", "scif.fields.fluids.chain.InUnits"),
+    ("py:class", "scif.core.engine.running.Checkpoint"),
 ]
 
 MODULES = [

@@ -36,6 +36,8 @@ def machine() -> str:
     if info.exists():
         names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
         processor = names[0] if names else processor
+    # processors of one name differ in their instructions, and these in how they round
+    processor = f"{processor} {torch.backends.cpu.get_cpu_capability()}"
     return f"{processor}, torch {torch.__version__}, numpy {np.__version__}"
 
 

@@ -7,9 +7,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from lightning.pytorch.callbacks import Callback
+
+import scif
+from scif.model import ICM
 
 CODE = """
 import os, signal, sys, warnings
@@ -21,9 +26,9 @@ class Kill(Callback):
         if trainer.current_epoch == 4:
             os.kill(os.getpid(), getattr(signal, sys.argv[3]))
 
-adata = scif.datasets.simulate_counts(150, 60, seed=0)
-scif.model.ICM.setup_anndata(adata)
-model = scif.model.ICM(adata)
+adata = scif.datasets.simulate_counts(150, 60, n_batches=2, seed=0)
+scif.model.ICM.setup_anndata(adata, batch_key="batch")
+model = scif.model.ICM(adata, dropout_rate=0.1)
 folder = sys.argv[1] if sys.argv[1] != "none" else None
 model.train(
     max_epochs=7, enable_progress_bar=False, checkpoint_dir=folder, callbacks=[Kill()] if sys.argv[3] != "none" else []
@@ -38,11 +43,18 @@ def run(folder: Path | None, out: Path, kill: str = "none") -> subprocess.Comple
     return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[np.ndarray, str]:
+    """Result and output of a training that nothing stops."""
+    out = tmp_path_factory.mktemp("whole") / "whole.npy"
+    done = run(None, out)
+    assert done.returncode == 0, done.stderr
+    return np.load(out), done.stdout
+
+
 @pytest.mark.trains
 @pytest.mark.parametrize("kill", ["SIGKILL", "SIGTERM"])
-def test_a_killed_training_goes_on_bit_equal(tmp_path: Path, kill: str) -> None:
-    whole = run(None, tmp_path / "whole.npy")
-    assert whole.returncode == 0, whole.stderr
+def test_a_killed_training_goes_on_bit_equal(tmp_path: Path, whole: tuple[np.ndarray, str], kill: str) -> None:
     killed = run(tmp_path / "checkpoints", tmp_path / "resumed.npy", kill)
     assert killed.returncode != 0
     assert killed.returncode == -signal.SIGKILL or kill == "SIGTERM"
@@ -50,6 +62,45 @@ def test_a_killed_training_goes_on_bit_equal(tmp_path: Path, kill: str) -> None:
     assert (tmp_path / "checkpoints" / "last.ckpt").exists()
     resumed = run(tmp_path / "checkpoints", tmp_path / "resumed.npy")
     assert resumed.returncode == 0, resumed.stderr
-    np.testing.assert_array_equal(np.load(tmp_path / "resumed.npy"), np.load(tmp_path / "whole.npy"))
-    assert resumed.stdout == whole.stdout  # epochs in the learning curves
+    np.testing.assert_array_equal(np.load(tmp_path / "resumed.npy"), whole[0])
+    assert resumed.stdout == whole[1]  # epochs in the learning curves
     assert not (tmp_path / "checkpoints" / "last.ckpt").exists()
+
+
+class Fail(Callback):
+    def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
+        if trainer.current_epoch == 4:
+            msg = "no space left"
+            raise OSError(msg)
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"early_stopping": False}, {"anchor_weight": 0.0, "num_steps": 3}, {"consistency": "both"}],
+    ids=["default", "nothing held out", "gradient", "both"],
+)
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_all_ways_of_training_go_on_bit_equal(tmp_path: Path, options: dict[str, Any], dropout: float) -> None:
+    adata = scif.datasets.simulate_counts(150, 60, seed=0)
+
+    def trained(folder: Path | None, *callbacks: Callback) -> ICM:
+        ICM.setup_anndata(adata)
+        model = ICM(adata, dropout_rate=dropout)
+        model.train(
+            max_epochs=6,
+            enable_progress_bar=False,
+            checkpoint_dir=None if folder is None else str(folder),
+            callbacks=list(callbacks),
+            **options,
+        )
+        return model
+
+    whole = trained(None)
+    with pytest.raises(OSError, match="no space left"):
+        trained(tmp_path, Fail())
+    resumed = trained(tmp_path)
+    for kind in ("mean", "transport"):
+        np.testing.assert_array_equal(resumed.get_denoised(estimator=kind), whole.get_denoised(estimator=kind))
+    for name, curve in whole.history.items():
+        np.testing.assert_array_equal(resumed.history[name], curve, err_msg=name)

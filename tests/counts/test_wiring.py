@@ -83,6 +83,20 @@ def test_dispersion_around_draws_is_that_of_transport(fitted: FittedCounts) -> N
 
 
 @pytest.mark.trains
+def test_the_last_dispersion_replaces_the_provisional_one(fitted: FittedCounts) -> None:
+    provisional = fitted.fit.module.fitted.provisional
+    assert provisional is not None
+    assert np.abs(denoised(fitted, dispersion=provisional) - denoised(fitted)).max() > 1e-2
+
+
+@pytest.mark.trains
+def test_uncertainty_is_that_of_draws_and_leaves_the_mean(fitted: FittedCounts) -> None:
+    assert fitted.fit.module.fitted.uncertainty is not None
+    assert np.abs(denoised(fitted, "sample", uncertainty=None) - denoised(fitted, "sample")).max() > 1e-2
+    np.testing.assert_array_equal(denoised(fitted, uncertainty=None), denoised(fitted))
+
+
+@pytest.mark.trains
 def test_the_likelihood_ratio_guards_the_mean_of_two_compositions(fitted: FittedCounts) -> None:
     """A prior that has gone astray loses its weight."""
     module = fitted.fit.module

@@ -205,7 +205,7 @@ class CountDataset(Dataset[CountBatch]):
         """Minibatches of all cells in random order, prepared; from disk of neighbours if they are many."""
         if self.on_disk and self.num_cells > MIXED:
             order: Sampler[Any] = NeighbouringBatches(self.data, batch_size=batch_size, generator=generator)
-            return AheadLoader(self, sampler=order, batch_size=None, collate_fn=prepare)
+            return _loader(self, order, prepare)
         cells = RandomSampler(range(self.num_cells), generator=generator)
         return self.loader(cells, batch_size=batch_size, prepare=prepare)
 
@@ -218,8 +218,17 @@ class CountDataset(Dataset[CountBatch]):
     ) -> DataLoader[CountBatch]:
         """Minibatches of the cells that a sampler gives, prepared."""
         batches = BatchSampler(sampler, batch_size=batch_size, drop_last=False)
-        return AheadLoader(self, sampler=batches, batch_size=None, collate_fn=prepare)
+        return _loader(self, batches, prepare)
 
     def batches(self, rows: np.ndarray, *, batch_size: int) -> Iterator[CountBatch]:
         """Minibatches of some cells, in that order."""
         return ahead(self[rows[start : start + batch_size]] for start in range(0, len(rows), batch_size))
+
+
+def _loader(dataset: CountDataset, sampler: Sampler[Any], prepare: Callable[[Any], CountBatch] | None) -> AheadLoader:
+    """Minibatches as a sampler gives them.
+
+    A data loader draws a seed for workers, which there are none of here, whenever it starts. With a generator of its
+    own that leaves torch's alone, which dropout draws from: a resumed training starts one loader more.
+    """
+    return AheadLoader(dataset, sampler=sampler, batch_size=None, collate_fn=prepare, generator=torch.Generator())

@@ -45,6 +45,16 @@ def test_sparse_and_dense_counts_say_the_same():
     torch.testing.assert_close(scale_evidence(sparse, mu, shape), scale_evidence(x, mu, shape))
 
 
+@pytest.mark.parametrize("depth", [1.0, 100.0])
+def test_evidence_is_that_of_double_precision(depth: float) -> None:
+    """Rounded logarithms made a cell's scale depend on the last bit of its expectation, and so on its minibatch."""
+    _, mu, shape = drawn(np.zeros(40), genes=60)
+    x = torch.from_numpy(np.random.default_rng(0).poisson(depth * mu.numpy())).float()
+    mu = (depth * mu).float()
+    found, exact = (scale_evidence(x, part, shape) for part in (mu, mu.double()))
+    torch.testing.assert_close(found, exact, rtol=0.0, atol=1e-8)
+
+
 def test_genes_that_do_not_vary_say_nothing():
     x, mu, shape = drawn(np.linspace(-1.0, 1.0, 5), genes=40)
     steady = shape.clone()

@@ -85,8 +85,7 @@ def scale_evidence(
     """
     varies = shape < STEADY
     rows, columns, values = _entries(x, varies)
-    # Likelihoods are small differences of large sums, which single precision rounds otherwise in each minibatch;
-    # for the logarithms that are summed it will do.
+    # Likelihoods are small differences of large sums, which single precision rounds otherwise in each minibatch.
     mu, shape = mu if bool(varies.all()) else mu[:, varies], shape[varies].to(wide(mu))
     values = values.to(shape)
     technical = None if inverse_dispersion is None else inverse_dispersion[varies].to(shape)
@@ -98,10 +97,10 @@ def scale_evidence(
     array = (len(mu), len(shape))
     every, tabled_ones, rest = (EntrySums(rows[at], columns[at], array, axis=1) for at in (slice(None), some, others))
     found, stored = [], rows * len(shape) + columns
-    ratio, work = torch.empty_like(mu), torch.empty_like(mu, dtype=shape.dtype)
+    work = torch.empty_like(mu, dtype=shape.dtype)
     for factor in (2.0**POINTS).tolist():
         total = combined_shape(shape * factor, technical)
-        work.copy_(torch.div(mu, total.to(mu), out=ratio).log1p_())
+        torch.div(mu, total, out=work).log1p_()
         here = work @ total if total.dim() == 1 else (work * total).sum(1)
         here = -(here + every(values * work.view(-1).index_select(0, stored)))
         if len(some) > 0:

@@ -37,7 +37,8 @@ def test_every_part_of_a_report_is_there(adata, model, tmp_path):
     assert np.all(np.abs(found.coverage.overall - found.coverage.levels) < 0.1)
     assert found.smoothing.correlation_null.mean() < found.smoothing.correlation_denoised.mean()
     assert found.smoothing.variance_within is not None
-    assert found.collapse == model.collapse_["message"]
+    assert found.collapse.lower() == model.collapse_["message"].lower()
+    assert found.collapse[0].isupper()
     assert set(found.cells.index) <= set(adata.obs_names)
     assert found.settings["model_id"]
     assert {f.topic for f in found.findings()} >= {"held-out molecules", "coverage", "correlation", "collapse"}

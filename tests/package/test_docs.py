@@ -6,18 +6,25 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
+import scif
 from scif.core.noise import registry
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = sorted(path for path in [ROOT / "README.md", *DOCS.glob("*.md")] if BLOCK.search(path.read_text()))
+#: Counts in ``X`` or in a layer that are replaced.
+OVERWRITES = re.compile(r"adata\.(X|layers\[.counts.\])\s*=")
 
 
-def blocks(page: str) -> list[str]:
+def blocks(page: Path) -> list[str]:
     """Python blocks of a page, each with as many empty lines before it as the page has: errors name its line."""
-    text = (DOCS / page).read_text()
-    found = re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return ["\n" * text.count("\n", 0, block.start(1)) + block.group(1) for block in found]
+    text = page.read_text()
+    return ["\n" * text.count("\n", 0, block.start(1)) + block.group(1) for block in BLOCK.finditer(text)]
 
 
 @pytest.fixture
@@ -29,15 +36,39 @@ def names() -> Iterator[None]:
     registry._CHANNELS.update(known)
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Short trainings on few cells, in a folder of their own with the files that pages speak of."""
+    from scif.fields.images import ImageDenoiser
+    from scif.model import ICM
+
+    for owner, name, least in ((ICM, "train", {"max_epochs": 2}), (ImageDenoiser, "fit", {"max_steps": 5})):
+        whole = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *args, whole=whole, least=least, **given: whole(*args, **least | given))
+    cells = scif.datasets.pbmc68k_counts()
+    some = np.arange(cells.n_vars) < 200
+    few = cells[:250, some | cells.var_names.isin(["LYZ", "NKG7"])]
+    monkeypatch.setattr(scif.datasets, "pbmc68k_counts", few.copy)
+    monkeypatch.chdir(tmp_path)
+    scene = np.random.default_rng(0).poisson(50.0 + 20.0 * np.sin(np.arange(64) / 6), (3, 64, 64))
+    tifffile.imwrite("stack.tif", scene.astype(np.uint16), metadata={"axes": "TYX"})
+
+
 @pytest.mark.trains
-@pytest.mark.usefixtures("names")
-@pytest.mark.parametrize("page", ["bring_your_own_noise.md"])
-def test_a_page_runs_from_top_to_bottom(page: str) -> None:
+@pytest.mark.usefixtures("names", "quick")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_runs_from_top_to_bottom(page: Path) -> None:
     scope: dict[str, object] = {"__name__": "page"}
     for block in blocks(page):
-        exec(compile(block, str(DOCS / page), "exec"), scope)
+        exec(compile(block, str(page), "exec"), scope)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_page_teaches_to_overwrite_counts(page: Path) -> None:
+    assert not [block for block in blocks(page) if OVERWRITES.search(block)]
 
 
 def test_own_channel_objective_and_network_take_less_than_40_lines() -> None:
-    own = [line for block in blocks("bring_your_own_noise.md")[:3] for line in block.strip().splitlines() if line]
-    assert len(own) < 40
+    own = "\n".join(blocks(DOCS / "bring_your_own_noise.md")[:3])
+    assert sum(bool(line) for line in own.splitlines()) < 40

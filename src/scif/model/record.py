@@ -30,5 +30,5 @@ def record(model: ICM, *, library_size: Any = None) -> dict[str, Any]:
         "n_genes": len(model.gene_names_),
     }
     if losses is not None and np.isfinite(losses.to_numpy(dtype=float)).any():
-        facts["held_out_loss"] = float(np.nanmin(losses.to_numpy(dtype=float)))
+        facts["held_out_loss"] = round(float(np.nanmin(losses.to_numpy(dtype=float))), 6)
     return facts

@@ -111,7 +111,7 @@ class ReportMixin:
             pit=pit,
             denoised_null=_shuffled(model, cells, seed) if shuffled else None,
             clusters=None if labels is None else labels[rows],
-            collapse=None if model.collapse_ is None else model.collapse_["message"],
+            collapse=_sentence(model.collapse_),
             cells=[str(name) for name in data.obs_names[rows]],
             genes=model.gene_names_,
             n_changed=n_changed,
@@ -231,6 +231,11 @@ def _apart(model: ICM, data: AnnData, rows: np.ndarray, counts: sparse.csr_matri
         if isinstance(obs[key].dtype, pd.CategoricalDtype):
             obs[key] = obs[key].cat.remove_unused_categories()
     return AnnData(counts.astype(np.float32), obs=obs, var=pd.DataFrame(index=model.gene_names_))
+
+
+def _sentence(collapse: dict[str, Any] | None) -> str | None:
+    """Message of the collapse monitor, with a capital."""
+    return None if collapse is None else collapse["message"][:1].upper() + collapse["message"][1:]
 
 
 def _labels(data: AnnData, clusters: str | Sequence[Any]) -> np.ndarray:

@@ -112,3 +112,4 @@ def test_pictures(widget, qtbot) -> None:
     widget.buttons["Denoise"].click()
     wait(qtbot, widget)
     widget.grab().save(str(folder / "done.png"))
+    assert all((folder / name).stat().st_size > 1000 for name in ("training.png", "done.png"))

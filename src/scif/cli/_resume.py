@@ -9,7 +9,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scif.cli._training import train
+from scif.cli._training import train_as_asked
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -44,19 +44,7 @@ def trained(arguments: Namespace, adata: AnnData) -> ICM:
 
         say.say(f"{adata.n_obs} cells x {adata.n_vars} genes; going on with the model in {saved} ...")
         return ICM.load(str(saved), adata)
-    say.say(f"{adata.n_obs} cells x {adata.n_vars} genes; training ...")
-    model = train(
-        adata,
-        noise=arguments.noise,
-        seed=arguments.seed,
-        max_epochs=arguments.max_epochs,
-        accelerator=arguments.accelerator,
-        progress=say.progress,
-        layer=arguments.layer,
-        batch_key=arguments.batch_key,
-        size_factor_key=arguments.size_factor_key,
-    )
-    arguments.signals.check()
+    model = train_as_asked(arguments, adata)
     if arguments.resume and not arguments.signals.received:
         folder.mkdir(exist_ok=True)
         model.save(str(saved), overwrite=True)

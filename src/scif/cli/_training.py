@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from argparse import Namespace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from scif.model import ICM
 
-__all__ = ["train"]
+__all__ = ["train", "train_as_asked"]
 
 
 def train(
@@ -25,7 +26,7 @@ def train(
     progress: bool | None = None,
     **setup: str | None,
 ) -> ICM:
-    """A trained model; ``setup`` are arguments of ``setup_anndata``. A terminal sees a progress bar."""
+    """Train a model; ``setup`` are arguments of ``setup_anndata``. A terminal sees a progress bar."""
     from scif.model import ICM
 
     ICM.setup_anndata(adata, **setup)
@@ -37,4 +38,23 @@ def train(
         warnings.filterwarnings("ignore", module="lightning")
         shown = sys.stderr.isatty() if progress is None else progress
         model.train(max_epochs=max_epochs, accelerator=accelerator, enable_progress_bar=shown)
+    return model
+
+
+def train_as_asked(arguments: Namespace, adata: AnnData) -> ICM:
+    """Train by the options of the command line, and say so."""
+    say = arguments.output_to
+    say.say(f"{adata.n_obs} cells x {adata.n_vars} genes; training ...")
+    model = train(
+        adata,
+        noise=arguments.noise,
+        seed=arguments.seed,
+        max_epochs=arguments.max_epochs,
+        accelerator=arguments.accelerator,
+        progress=say.progress,
+        layer=arguments.layer,
+        batch_key=arguments.batch_key,
+        size_factor_key=arguments.size_factor_key,
+    )
+    arguments.signals.check()
     return model

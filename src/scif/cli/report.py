@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from scif.cli._training import train
+from scif.cli._training import train_as_asked
 from scif.cli.denoise import add_input, add_model, read_input
 
 __all__ = ["add_arguments", "run"]
@@ -32,19 +32,7 @@ def run(arguments: Namespace) -> None:
         msg = f"--clusters {arguments.clusters} is not a column of obs, which has {', '.join(adata.obs) or 'none'}."
         raise ValueError(msg)
     arguments.signals.check()
-    say.say(f"{adata.n_obs} cells x {adata.n_vars} genes; training ...")
-    model = train(
-        adata,
-        noise=arguments.noise,
-        seed=arguments.seed,
-        max_epochs=arguments.max_epochs,
-        accelerator=arguments.accelerator,
-        progress=say.progress,
-        layer=arguments.layer,
-        batch_key=arguments.batch_key,
-        size_factor_key=arguments.size_factor_key,
-    )
-    arguments.signals.check()
+    model = train_as_asked(arguments, adata)
     say.say("training on a part of the molecules and on shuffled genes ...")
     found = model.report(
         clusters=arguments.clusters,

@@ -4,92 +4,34 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from scif.core.noise import NegativeBinomial, NoiseModel, Poisson
-from scif.counts.config import CountConfig
 from scif.counts.consistency import CountConsistency
 from scif.counts.data.batch import cached_cells
 from scif.counts.data.dataset import CountDataset
 from scif.counts.data.held_out import hold_out
 from scif.counts.data.sample import CellSample
 from scif.counts.frozen import to_device
-from scif.counts.network import CountNetwork
+from scif.counts.initial import average_profile, fit_start
 from scif.counts.options import FitOptions
-from scif.counts.posterior.parameters import Dispersion, Parameters
-from scif.counts.progress import now
+from scif.counts.posterior.parameters import Parameters
 from scif.counts.recipe import STAGES, StageData, StagesDone, run_stages
 from scif.counts.report import FitReport, StageRecord
+from scif.counts.settings import CountSettings
 from scif.counts.stages.dispersion import moment_dispersion
-from scif.counts.stages.initial import average_profile, fit_start
 from scif.counts.stages.network import NetworkFit, fit_network, minibatch
 from scif.counts.statistics.replicates import CELLS as REPLICATE_CELLS
 from scif.counts.statistics.replicates import replicate_dispersion
 from scif.parallel import cores
 
-__all__ = ["CountSettings", "Fit", "fit_dataset", "refit_dataset"]
-
-
-@dataclass(frozen=True)
-class CountSettings:
-    """What a model is, apart from how it is trained.
-
-    Attributes
-    ----------
-    noise
-        ``"poisson"``, ``"nb"``, or a channel of counts.
-    n_latent
-        Number of SVD components; None to choose it by held-out molecules.
-    n_hidden, dropout_rate
-        Width and dropout of the network.
-    residual
-        Whether estimates contain gene-specific variation.
-    start
-        ``"svd"`` or ``"pooled"``.
-    seed
-        Seed of everything that is drawn.
-    config
-        Constants of the stages.
-    """
-
-    noise: str | NoiseModel = "poisson"
-    n_latent: int | None = None
-    n_hidden: int = 256
-    dropout_rate: float = 0.0
-    residual: bool = True
-    start: Literal["svd", "pooled"] = "svd"
-    seed: int = 0
-    config: CountConfig = field(default_factory=CountConfig)
-
-    @property
-    def technical(self) -> torch.Tensor | float | None:
-        """Technical inverse dispersion if it is known; None if it is to be estimated."""
-        if isinstance(self.noise, NegativeBinomial):
-            return self.noise.inverse_dispersion.detach().float()
-        return None if self.noise == "nb" else math.inf
-
-    def channel(self, parameters: Parameters) -> NoiseModel:
-        """The channel of the counts, with the technical dispersion that was found."""
-        if isinstance(self.noise, NegativeBinomial) or self.noise == "nb":
-            return NegativeBinomial(parameters.dispersion.inverse_dispersion.detach().cpu().clone())
-        return Poisson()
-
-    def build(self, num_genes: int, *, num_batches: int, width: int | None = None) -> CountConsistency:
-        """A model that is not trained."""
-        width = max(1, min(10 if width is None else width, num_genes - 1))
-        with torch.random.fork_rng():
-            torch.manual_seed(self.seed)
-            network = CountNetwork(
-                num_genes, width, hidden=self.n_hidden, num_batches=num_batches, dropout=self.dropout_rate
-            )
-        profile = torch.full((num_genes,), 1.0 / num_genes)
-        return CountConsistency(network, Parameters(profile, Dispersion.none(num_genes), residual=self.residual))
+__all__ = ["Fit", "fit_dataset", "refit_dataset"]
 
 
 @dataclass(frozen=True)
@@ -156,7 +98,7 @@ def fit_dataset(
         with training.held(rows.cells):
             records: list[StageRecord] = []
             if before is None:
-                begin = now()
+                begin = time.perf_counter()
                 module = fit_start(training, settings, totals=totals, batches=batches)
                 reference = _sample(
                     training, rows.reference, min(minibatch(len(dataset), options, config.network), 128)
@@ -165,12 +107,14 @@ def fit_dataset(
                 technical = technical_dispersion(dataset, settings)
                 moments = moment_dispersion(module.network, module.fitted, few, technical=technical)
                 module.fitted = replace(module.fitted, dispersion=moments)
-                records.append(StageRecord("start", now() - begin, f"{module.network.width} SVD components"))
+                records.append(
+                    StageRecord("start", time.perf_counter() - begin, f"{module.network.width} SVD components")
+                )
             else:
                 module = copy.deepcopy(before.module)
             profile = torch.from_numpy(average_profile(module.network, totals)).to(module.network.bias)
             module.fitted = _without_stages(module.fitted, profile, options.prior_share)
-            begin = now()
+            begin = time.perf_counter()
             network = fit_network(
                 module,
                 training,
@@ -181,7 +125,7 @@ def fit_dataset(
                 history=None if before is None else before.history,
                 **trainer_options,
             )
-            records.append(StageRecord("network", now() - begin, network.decision))
+            records.append(StageRecord("network", time.perf_counter() - begin, network.decision))
             module.eval()
             data = stage_data(training, settings, options, device=module.device, seed=seed)
             stages = _on_one_process(module, data, settings, progress=options.progress)

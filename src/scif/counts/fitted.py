@@ -15,9 +15,10 @@ from scif.counts.config import CountConfig
 from scif.counts.data.checks import check_counts
 from scif.counts.data.dataset import CountDataset
 from scif.counts.denoise import Denoising, Estimator, cell_scale_blocks, cells_at_a_time, denoised_blocks
-from scif.counts.fit import CountSettings, Fit, fit_dataset, refit_dataset
+from scif.counts.fit import Fit, fit_dataset, refit_dataset
 from scif.counts.options import Consistency, FitOptions
 from scif.counts.report import FitReport
+from scif.counts.settings import CountSettings
 from scif.parallel import cores
 
 __all__ = ["FittedCounts", "fit_counts"]
@@ -241,7 +242,7 @@ def fit_counts(
     settings = CountSettings(
         noise, n_latent, residual=residual, seed=seed, config=CountConfig() if config is None else config
     )
-    chosen = FitOptions(max_epochs=max_epochs, consistency=consistency, progress=progress, seed=seed, **options)
+    chosen = FitOptions(max_epochs=max_epochs, consistency=consistency, progress=progress, **options)
     fit = fit_dataset(dataset, settings, chosen, batches=("all",) if codes is None or names is None else names)
     return FittedCounts(fit, settings, chosen, dataset, None if codes is None else names)
 

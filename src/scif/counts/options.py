@@ -31,7 +31,6 @@ class FitOptions:
     consistency_weight: float = 1.0
     num_steps: int | None = None
     held_out: float = 0.05
-    seed: int = 0
     progress: bool = False
 
     def __post_init__(self) -> None:

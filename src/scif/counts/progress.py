@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -81,8 +80,3 @@ def _plain() -> bool:
 def _quiet() -> dict[str, Any]:
     """Options of a bar."""
     return {"file": sys.stdout, "mininterval": 0.5, "leave": True}
-
-
-def now() -> float:
-    """Seconds of a clock that never goes back."""
-    return time.perf_counter()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from scif.counts.data.sample import CellSample
 from scif.counts.network import CountNetwork
 from scif.counts.posterior.factors import StandardFactors, standard_factors
 from scif.counts.posterior.parameters import Parameters
-from scif.counts.progress import StageProgress, now
+from scif.counts.progress import StageProgress
 from scif.counts.report import StageRecord
 from scif.counts.stages.cell_scale import fit_cell_scale
 from scif.counts.stages.depth_trend import fit_depth_trend
@@ -284,14 +285,14 @@ def run_stages(
     bar = StageProgress(tuple(stage.name for stage in todo), enabled=progress)
     records: list[StageRecord] = []
     for stage in todo:
-        start, error = now(), None
+        start, error = time.perf_counter(), None
         try:
             with bar.stage(stage.name):
                 fit = stage.fit(given)
             given.parameters = stage.keep(given.parameters, fit)
         except (Exception, KeyboardInterrupt) as caught:  # noqa: BLE001  (whatever it is, the network is not lost)
             error = caught
-        records.append(_record(stage.name, now() - start, None if error else fit, error))
+        records.append(_record(stage.name, time.perf_counter() - start, None if error else fit, error))
         if error is not None:
             _warn_stopped(stage.name, error)
             break

@@ -22,10 +22,11 @@ from scif.core.noise import NoiseModel
 from scif.counts.config import CountConfig
 from scif.counts.consistency import CountConsistency
 from scif.counts.data.dataset import CountDataset
-from scif.counts.fit import CountSettings, Fit, fit_dataset, refit_dataset
+from scif.counts.fit import Fit, fit_dataset, refit_dataset
 from scif.counts.options import Consistency, FitOptions
 from scif.counts.posterior.estimate import estimate
 from scif.counts.report import FitReport
+from scif.counts.settings import CountSettings
 from scif.model.arguments import check_model
 from scif.model.checks import check_setup, refuse_covariates
 from scif.model.controls import check_cells_beside_controls, control_remark, controls_of
@@ -128,7 +129,7 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         self.factor_unit_: float | None = None
         self.collapse_: dict[str, Any] | None = None
         self._fit: Fit | None = None
-        self._options = FitOptions(seed=seed)
+        self._options = FitOptions()
         self.module: CountConsistency = self.settings.build(
             len(self.gene_names_), num_batches=int(self.summary_stats.n_batch), width=n_latent
         )
@@ -270,7 +271,6 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
             consistency_weight=consistency_weight,
             num_steps=num_steps,
             held_out=held_out,
-            seed=self.settings.seed,
             progress=enable_progress_bar,
         )
         settings = self.settings

@@ -15,11 +15,12 @@ from anndata import AnnData
 from scif import modelfile
 from scif.core.noise import Multinomial, NegativeBinomial, NoiseModel, Poisson
 from scif.counts.config import CountConfig
-from scif.counts.fit import CountSettings, Fit
+from scif.counts.fit import Fit
 from scif.counts.frozen import flatten, restore
 from scif.counts.options import FitOptions
 from scif.counts.posterior.parameters import Parameters
 from scif.counts.report import FitReport
+from scif.counts.settings import CountSettings
 from scif.model.modality import modality_with
 from scif.model.registry import as_json, from_json
 
@@ -180,7 +181,7 @@ class SaveMixin:
 
 
 _SETTINGS = ("n_latent", "n_hidden", "dropout_rate", "residual", "start", "seed")
-_OPTIONS = ("anchor_weight", "consistency", "consistency_weight", "num_steps", "batch_size", "held_out", "seed")
+_OPTIONS = ("anchor_weight", "consistency", "consistency_weight", "num_steps", "batch_size", "held_out")
 
 
 def _settings(contents: modelfile.ModelFile) -> CountSettings:

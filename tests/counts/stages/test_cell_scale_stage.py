@@ -19,7 +19,7 @@ from scif.counts.data.sample import CellSample
 from scif.counts.data.sparse_counts import SparseCounts
 from scif.counts.network import CountNetwork
 from scif.counts.posterior.cell_scale import POINTS, cell_scales
-from scif.counts.posterior.estimate import posterior_shape, scales
+from scif.counts.posterior.estimate import gene_shapes, scales
 from scif.counts.posterior.expectation import expectation
 from scif.counts.posterior.parameters import MAX_SHAPE, CellScale, Dispersion, Parameters
 from scif.counts.stages.cell_scale import fit_cell_scale, learn_scales
@@ -141,7 +141,8 @@ def test_transport_takes_all_cells_to_be_alike_and_draws_do_not(has_prior):
 
     @torch.no_grad()
     def shape() -> torch.Tensor:
-        return posterior_shape(module.network, module.fitted, cells) - cells.x.dense()
+        expected = expectation(module.network, module.fitted, cells).at_depth
+        return gene_shapes(module.fitted, cells.x, expected).expand(100, 30)
 
     module.fitted = base
     before, plain = model.get_denoised(estimator="transport"), shape()

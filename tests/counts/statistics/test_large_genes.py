@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from scif.counts.stages.start import log_normalise, svd_start, totals
+from scif.counts.stages.start import svd_start
 from scif.counts.statistics import score_test as evidences
 from scif.counts.statistics.large_genes import DEEPEST, LeftOut, large_genes
+from scif.counts.statistics.normalise import log_normalise, totals
 from scif.model import ICM
 
 

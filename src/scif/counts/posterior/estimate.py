@@ -9,12 +9,12 @@ from scif.counts.data.batch import CountBatch
 from scif.counts.data.sparse_counts import SparseCounts, dense_counts, library_sizes
 from scif.counts.network import CountNetwork
 from scif.counts.posterior.cell_scale import cell_scales, scale_evidence
-from scif.counts.posterior.expectation import Kind, at_depth, composition, expectation
+from scif.counts.posterior.expectation import Kind, at_depth, composition
 from scif.counts.posterior.gene_variation import signal_share
 from scif.counts.posterior.outliers import find_outliers
 from scif.counts.posterior.parameters import MAX_SHAPE, Parameters
 
-__all__ = ["combine", "estimate", "gene_shapes", "posterior_shape", "scales"]
+__all__ = ["combine", "estimate", "gene_shapes", "scales"]
 
 #: Least and greatest factor on expected counts that brings a cell to its library size.
 FILL = (0.05, 20.0)
@@ -140,15 +140,6 @@ def gene_shapes(parameters: Parameters, x: SparseCounts | Tensor, expected: Tens
         return own
     factors = scales(parameters, x, expected)[:, None]
     return own * (factors if parameters.credibility is None else torch.where(parameters.credibility > 0, factors, 1.0))
-
-
-def posterior_shape(network: CountNetwork, parameters: Parameters, cells: CountBatch) -> Tensor:
-    """Gamma shape of each gene's posterior ``(cells, genes)``: ``x + s alpha`` for Poisson noise."""
-    mu = expectation(network, parameters, cells).at_depth
-    own, technical = gene_shapes(parameters, cells.x, mu), parameters.dispersion.technical
-    if technical is None:
-        return cells.x.dense() + own
-    return cells.x.dense() / (1.0 + mu * (1.0 + 1.0 / own) / technical) + own
 
 
 def _rescaled(kept: Tensor, mu: Tensor, share: Tensor, *, library: Tensor, varying: Tensor | None) -> Tensor:

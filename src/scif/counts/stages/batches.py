@@ -11,9 +11,9 @@ from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
 from scif.counts.data.offsets import without_offsets
-from scif.counts.stages.start import log_normalise, totals
 from scif.counts.statistics.clusters import k_means
 from scif.counts.statistics.log_linear import LogLinear, fit_log_linear, shrink_offsets
+from scif.counts.statistics.normalise import log_normalise, totals
 
 __all__ = ["BatchOffsets", "fit_batches", "reference_profile", "start_rows"]
 

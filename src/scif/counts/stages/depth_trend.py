@@ -62,6 +62,8 @@ def fit_depth_trend(
         bounds=config.slopes,
         bins=config.bins,
         max_steps=config.max_steps,
+        ridge=config.ridge,
+        pseudo=config.pseudo,
     )
     bias, slope = np.zeros((2, genes))
     bias[alone], slope[alone] = fit.bias, fit.slope

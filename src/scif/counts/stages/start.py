@@ -12,9 +12,10 @@ from sklearn.utils.extmath import randomized_svd
 from scif.counts.config import StartConfig
 from scif.counts.data.offsets import without_offsets
 from scif.counts.network import CountStart
+from scif.counts.statistics.normalise import log_normalise, totals
 from scif.parallel import spread
 
-__all__ = ["choose_width", "log_normalise", "svd_start", "totals"]
+__all__ = ["choose_width", "svd_start"]
 
 
 def choose_width(
@@ -159,17 +160,5 @@ def _thin(x: sparse.csr_matrix, fraction: float, rng: np.random.Generator) -> tu
     return tuple(parts)
 
 
-def totals(x: sparse.csr_matrix) -> np.ndarray:
-    """Molecules of each cell, ``(cells,)``."""
-    return np.asarray(x.sum(1)).ravel()
-
-
 def _depth(x: sparse.csr_matrix) -> float:
     return float(np.median(totals(x)))
-
-
-def log_normalise(x: sparse.csr_matrix, depth: float) -> sparse.csr_matrix:
-    """``log1p`` of counts brought to the library size ``depth``, sparse and in single precision."""
-    scaled = sparse.csr_matrix(sparse.diags(depth / totals(x).clip(1.0)) @ x, dtype=np.float32)
-    scaled.data = np.log1p(scaled.data)
-    return scaled

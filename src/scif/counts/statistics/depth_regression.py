@@ -57,6 +57,8 @@ def regress_on_depth(
     bounds: tuple[float, float] = (-np.inf, np.inf),
     bins: int = BINS,
     max_steps: int = STEPS,
+    ridge: float = RIDGE,
+    pseudo: float = PSEUDO,
 ) -> DepthRegression:
     r"""Fit :math:`E[x_{cg}] = L_c p_g \exp(a_g + b_g \ell_c)` by the quasi-likelihood of negative binomial counts.
 
@@ -78,6 +80,10 @@ def regress_on_depth(
         Bins of cells of similar depth.
     max_steps
         Newton steps.
+    ridge
+        Precision of the normal prior of slopes.
+    pseudo
+        Molecules added to observed and expected totals.
     """
     molecules, overall = depth @ member, (depth @ np.log(depth)) / depth.sum()
     # a batch of which there is no cell here has the level of the others
@@ -101,26 +107,26 @@ def regress_on_depth(
     for _ in range(max_steps):
         mu, weight = expected(*trend)
         rest = (observed - mu) * weight
-        gradient = np.stack([rest.sum(0), at @ rest - RIDGE * trend[1]])
+        gradient = np.stack([rest.sum(0), at @ rest - ridge * trend[1]])
         a, b, c = (at**i @ (mu * weight) for i in range(3))
-        a, c = a + 1e-9, c + RIDGE
+        a, c = a + 1e-9, c + ridge
         step = np.stack([c * gradient[0] - b * gradient[1], a * gradient[1] - b * gradient[0]]) / (a * c - b**2)
         trend += step.clip(-1.0, 1.0)
-    slope = _shrunk(trend[1], c - b**2 / a).clip(*bounds)
+    slope = _shrunk(trend[1], c - b**2 / a, ridge).clip(*bounds)
     mu, weight = expected(np.zeros_like(slope), slope)
-    bias = np.log(((observed * weight).sum(0) + PSEUDO) / ((mu * weight).sum(0) + PSEUDO))
+    bias = np.log(((observed * weight).sum(0) + pseudo) / ((mu * weight).sum(0) + pseudo))
     bias = np.where(slope == 0.0, 0.0, bias)
     return DepthRegression(bias, slope, level, (float(centred.min()), float(centred.max())))
 
 
-def _shrunk(modes: np.ndarray, curvature: np.ndarray) -> np.ndarray:
+def _shrunk(modes: np.ndarray, curvature: np.ndarray, ridge: float) -> np.ndarray:
     """Posterior means of slopes, whose prior is learned from all of them; modes under the ridge are known.
 
     One gene tells nothing of a prior.
     """
     if len(modes) < 2:
         return modes
-    information = torch.from_numpy((curvature - RIDGE).clip(0.0))[:, None, None]
+    information = torch.from_numpy((curvature - ridge).clip(0.0))[:, None, None]
     target = torch.from_numpy(curvature * modes)[:, None]
     prior = learn_prior(information, target, guess=torch.full((1, 1), 0.05, dtype=torch.float64))
     slope: np.ndarray = shrink(information, target, prior=prior)[:, 0].numpy()

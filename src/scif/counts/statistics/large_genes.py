@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from scif.counts.stages.start import log_normalise, totals
 from scif.counts.statistics.independent_genes import Pooled
+from scif.counts.statistics.normalise import log_normalise, totals
 from scif.counts.statistics.regressed import Regressed
 
 __all__ = ["DEGREE", "LeftOut", "large_genes", "powers"]

@@ -9,7 +9,7 @@ from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.extmath import randomized_svd
 
-from scif.counts.stages.start import log_normalise
+from scif.counts.statistics.normalise import log_normalise
 
 __all__ = ["ReplicateDispersion", "replicate_dispersion"]
 

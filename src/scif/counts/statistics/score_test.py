@@ -9,9 +9,9 @@ import torch
 from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
-from scif.counts.stages.start import log_normalise, totals
 from scif.counts.statistics.independent_genes import Pooled
 from scif.counts.statistics.large_genes import LeftOut, large_genes, powers
+from scif.counts.statistics.normalise import log_normalise, totals
 from scif.counts.statistics.regressed import Regressed
 from scif.parallel import spread
 

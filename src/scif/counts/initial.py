@@ -1,10 +1,9 @@
-"""Stage: the model where training starts."""
+"""The model where training starts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,11 +11,9 @@ import torch
 from scif.counts.consistency import CountConsistency
 from scif.counts.data.dataset import CountDataset
 from scif.counts.network import CountNetwork
+from scif.counts.settings import CountSettings
 from scif.counts.stages.batches import fit_batches, reference_profile, start_rows
 from scif.counts.stages.start import choose_width, svd_start
-
-if TYPE_CHECKING:
-    from scif.counts.fit import CountSettings
 
 __all__ = ["average_profile", "fit_start"]
 

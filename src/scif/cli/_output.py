@@ -1,4 +1,4 @@
-"""What a command says: plain lines, or one JSON object, or nothing; errors in one line with a status."""
+"""Output of a command: plain lines, one JSON object, or nothing; errors in one line with a status."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Output:
             sys.stdout.flush()
 
     def result(self, sentence: str, **values: Any) -> None:
-        """What came of it: the sentence, or the values as JSON."""
+        """Print the result: the sentence, or the values as JSON."""
         if self.as_json:
             sys.stdout.write(json.dumps(values, default=str) + "\n")
             sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""What a signal does to a command: it ends with the status a shell expects, and nothing that looks finished is left."""
+"""Signals end a command with the status a shell expects, and leave nothing that looks finished."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def add_input(parser: ArgumentParser) -> None:
-    """What is read, for every command that reads counts."""
+    """Declare the options of every command that reads counts."""
     parser.add_argument("input", type=Path, help="counts: .h5ad, .zarr, .h5mu, .loom, 10x .h5 or a matrix folder")
     parser.add_argument("--layer", help="layer with the counts (default: X)")
     parser.add_argument("--modality", help="modality of an .h5mu file (default: the only one, or rna)")

@@ -1,4 +1,4 @@
-"""What a time grid does to a signal, in closed form: the linear-Gaussian case."""
+"""Effect of a time grid on a signal, in closed form: the linear-Gaussian case."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ DISK_CELLS = 256
 
 @dataclass(frozen=True)
 class Denoising:
-    """What is asked for.
+    """Choices of one request for denoised counts.
 
     Attributes
     ----------

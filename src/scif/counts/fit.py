@@ -198,7 +198,7 @@ def stage_data(
 
 
 def _without_stages(parameters: Parameters, profile: torch.Tensor, prior_share: float) -> Parameters:
-    """What training knows: the pooled profile and the dispersions."""
+    """Parameters during training: the pooled profile and the dispersions."""
     return Parameters(profile, parameters.dispersion, residual=parameters.residual, prior_share=prior_share)
 
 

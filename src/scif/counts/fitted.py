@@ -48,7 +48,7 @@ class FittedCounts:
 
     @property
     def report(self) -> FitReport:
-        """What each stage did."""
+        """Record of the fit, stage by stage."""
         return self.fit.report
 
     @property

@@ -225,7 +225,7 @@ class CountNetwork(nn.Module):
         return decoded_nll(z, loadings, self.bias, counts)
 
     def offset(self, batch: Tensor | None, like: Tensor) -> Tensor | None:
-        """What the cells' batches add to the log-rates, ``(cells, genes)``; None if there are no batches."""
+        """Offsets of the cells' batches on the log-rates, ``(cells, genes)``; None if there are no batches."""
         if self.batch_offset is None:
             return None
         return self.batch_offset[batch_codes(batch, like)]

@@ -27,7 +27,7 @@ class CountAnchor(Anchor):
         super().__init__(Poisson(), fraction=fraction)
 
     def split(self, x1: SparseCounts, generator: torch.Generator | None) -> Thinned:
-        """What is seen, and what is hidden: a share of each cell's molecules of its own."""
+        """Split counts into seen and hidden molecules, each cell by a share of its own."""
         low, high = self.range
         fraction = low + (high - low) * torch.rand(x1.num_cells, device=x1.device, generator=generator)
         return x1.thin(fraction, generator=generator)

@@ -61,7 +61,7 @@ class StageData:
 
 
 class Inputs:
-    """What a stage may use: the network, earlier results, cells and constants; shared work is done once."""
+    """Inputs of a stage: the network, earlier results, cells and constants; shared work is done once."""
 
     def __init__(self, network: CountNetwork, parameters: Parameters, data: StageData, config: CountConfig) -> None:
         self.network, self.parameters, self.data, self.config = network, parameters, data, config

@@ -1,4 +1,4 @@
-"""What a count model is, apart from how it is trained."""
+"""Settings of a count model, apart from how it is trained."""
 
 from __future__ import annotations
 

@@ -19,10 +19,10 @@ FORMATS = (
     ".h5ad, .zarr, .h5mu (one modality), 10x Genomics .h5, a folder with matrix.mtx, barcodes.tsv and features.tsv or "
     "genes.tsv (.gz or not), .loom"
 )
-"""What :func:`read_counts` reads, in words."""
+"""Formats that :func:`read_counts` reads, in words."""
 
 GENES = "Gene Expression"
-"""What 10x Genomics calls genes in ``feature_types``."""
+"""Name of genes at 10x Genomics in ``feature_types``."""
 
 
 def read_counts(

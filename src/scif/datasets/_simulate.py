@@ -129,7 +129,7 @@ def _check_arguments(
 
 @dataclass(frozen=True)
 class _Programmes:
-    """What genes do: log abundance ``(genes,)`` and log fold changes ``(..., genes)``."""
+    """Genes: log abundance ``(genes,)`` and log fold changes ``(..., genes)``."""
 
     abundance: np.ndarray
     types: np.ndarray
@@ -140,7 +140,7 @@ class _Programmes:
 
 @dataclass(frozen=True)
 class _Cells:
-    """What cells are: weights of the programmes ``(cells, programmes)``, pseudotime and batch ``(cells,)``."""
+    """Cells: weights of the programmes ``(cells, programmes)``, pseudotime and batch ``(cells,)``."""
 
     types: np.ndarray
     within: np.ndarray

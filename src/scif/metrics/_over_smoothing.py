@@ -20,7 +20,7 @@ __all__ = ["OverSmoothing", "over_smoothing"]
 
 @dataclass(frozen=True)
 class OverSmoothing:
-    """What denoising did to correlations, zeros and variance; see :func:`scif.metrics.over_smoothing`.
+    """Effects of denoising on correlations, zeros and variance; see :func:`scif.metrics.over_smoothing`.
 
     Attributes
     ----------

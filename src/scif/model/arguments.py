@@ -1,4 +1,4 @@
-"""What the model's own arguments may be: each error names the argument, its value and the choices."""
+"""Checks of the model's own arguments: each error names the argument, its value and the choices."""
 
 from __future__ import annotations
 

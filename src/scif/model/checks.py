@@ -1,4 +1,4 @@
-"""What is refused at setup: every bad value is named before anything is changed."""
+"""Checks at setup: every bad value is named before anything is changed."""
 
 from __future__ import annotations
 

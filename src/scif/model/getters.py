@@ -32,7 +32,7 @@ __all__ = ["DenoiseMixin"]
 
 
 class DenoiseMixin(UncertaintyMixin):
-    """What a trained model of counts gives."""
+    """Results of a trained model of counts."""
 
     module: CountConsistency
     gene_names_: list[str]

@@ -316,7 +316,7 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
 
     @property
     def fit_report_(self) -> FitReport:
-        """What each stage of the last fit did: seconds, rounds, objective, decision."""
+        """Record of the last fit, stage by stage: seconds, rounds, objective, decision."""
         self._check_if_trained(warn=False)
         assert self._fit is not None  # a trained model has one
         return self._fit.report

@@ -1,4 +1,4 @@
-"""What is noted beside a denoised layer."""
+"""Record of what was done, beside a denoised layer."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def as_json(value: Any) -> Any:
 
 
 def from_json(value: Any) -> Any:
-    """What :func:`as_json` was given.
+    """Restore the value that :func:`as_json` was given.
 
     Examples
     --------

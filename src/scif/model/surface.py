@@ -1,4 +1,4 @@
-"""What users do around denoising, as one base class of the model."""
+"""Calls around denoising, as one base class of the model."""
 
 from __future__ import annotations
 

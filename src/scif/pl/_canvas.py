@@ -1,4 +1,4 @@
-"""What every figure function does at its start and end: scanpy's ``show``, ``save``, ``ax`` and ``return_fig``."""
+"""Start and end of every figure function: scanpy's ``show``, ``save``, ``ax`` and ``return_fig``."""
 
 from __future__ import annotations
 

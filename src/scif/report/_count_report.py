@@ -31,7 +31,7 @@ _KEPT_PIT = 100_000
 
 @dataclass(frozen=True)
 class CountReport:
-    """What is known of a denoising of counts; see :func:`count_report`.
+    """Judgement of denoised counts; see :func:`count_report`.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What runs beside the window: calibration, training that can be stopped, denoising."""
+"""Work that runs beside the window: calibration, training that can be stopped, denoising."""
 
 from __future__ import annotations
 

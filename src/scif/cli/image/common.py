@@ -12,7 +12,7 @@ FORMATS = "TIFF, OME-TIFF, zarr, OME-Zarr, PNG; CZI, ND2, LIF with scif-tools[bi
 
 
 def add_common(parser: ArgumentParser) -> None:
-    """What every action has."""
+    """Declare the options that every action has."""
     parser.add_argument("--axes", help="letters of the axes, such as TCZYX (default: those in the file)")
     parser.add_argument("--ndim", type=int, choices=[2, 3], default=2, help="spatial axes (default: 2)")
     parser.add_argument("--series", type=int, help="which image of files that hold several (default: all)")

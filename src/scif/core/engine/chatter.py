@@ -1,4 +1,4 @@
-"""What Lightning says that nobody has asked for."""
+"""Messages of Lightning that are kept quiet."""
 
 import logging
 import re
@@ -9,7 +9,7 @@ from contextlib import contextmanager, redirect_stdout
 from typing import Any, TextIO
 
 _STOPPED = re.compile(r"Monitored metric .*|.*Best score: .*|.*Signaling Trainer to stop.*")
-"""What scvi-tools and Lightning print when training stops early; ``history`` tells it, too."""
+"""Lines that scvi-tools and Lightning print when training stops early; ``history`` tells it, too."""
 
 
 class _Sieve:

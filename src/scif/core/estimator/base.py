@@ -1,4 +1,4 @@
-"""What an estimator returns."""
+"""Result of an estimator."""
 
 from __future__ import annotations
 

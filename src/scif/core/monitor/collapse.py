@@ -22,7 +22,7 @@ class CollapseWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Collapse:
-    """What is left of the signal along each principal direction of the observations, all ``(directions,)``.
+    """Surviving signal along each principal direction of the observations, all ``(directions,)``.
 
     Only ``detectable`` directions, whose signal stands clear of the sampling error, count for the verdict.
     """

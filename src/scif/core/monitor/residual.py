@@ -27,7 +27,7 @@ class Residual:
     """Mean correlation of neighbouring entries, or for unordered entries the excess of the largest eigenvalue of
     their correlation matrix over that of white noise, as a share of the total."""
     verdict: Literal["noise", "signal", "biased"]
-    """What was removed."""
+    """Removed part."""
     message: str
     """The verdict in words."""
 

@@ -1,4 +1,4 @@
-"""What the moment fits share: pairs of clean and noisy signals, or repeated frames of one scene."""
+"""Parts that the moment fits share: pairs of clean and noisy signals, or repeated frames of one scene."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ __all__ = ["LossOutput", "Objective", "SumObjective"]
 
 @dataclass(frozen=True)
 class LossOutput:
-    """What an objective says of a batch."""
+    """Value of an objective on a batch."""
 
     loss: Tensor
     """The scalar to minimise."""

@@ -1,4 +1,4 @@
-"""What is refused of a count matrix: every bad value is named before anything is changed."""
+"""Checks of a count matrix: every bad value is named before anything is changed."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ class CountDataset(Dataset[CountBatch]):
         return x
 
     def _held_out_of(self, x: sparse.csr_matrix, index: np.ndarray) -> np.ndarray | None:
-        """What is held out at each stored entry of the counts of some cells; None if nothing is."""
+        """Held-out molecules at each stored entry of the counts of some cells; None if there are none."""
         slots = self._slot[index]
         if self.held_out is None or not bool((slots >= 0).any()):
             return None

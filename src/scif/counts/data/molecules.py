@@ -1,4 +1,4 @@
-"""What shows that counts are not of molecules, which the noise would be wrong for: one look at some of the cells."""
+"""Signs that counts are not counts of molecules, for which the noise would be wrong."""
 
 from __future__ import annotations
 

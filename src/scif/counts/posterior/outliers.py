@@ -110,6 +110,6 @@ def find_outliers(
 
 
 def _log_likelihood(x: Tensor, mu: Tensor, shape: Tensor) -> Tensor:
-    """Of negative binomial counts, up to what does not depend on the shape."""
+    """Log-likelihood of negative binomial counts, up to terms without the shape."""
     there = torch.log(mu + shape)
     return torch.lgamma(x + shape) - torch.lgamma(shape) + shape * (shape.log() - there) - x * there

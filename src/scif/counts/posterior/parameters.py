@@ -179,7 +179,7 @@ class CellScale:
 
 @dataclass(frozen=True)
 class Uncertainty:
-    """What intervals and draws need beside the estimates.
+    """Parameters of intervals and draws.
 
     Attributes
     ----------

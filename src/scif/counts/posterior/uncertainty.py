@@ -57,7 +57,7 @@ class CountUncertainty:
 
     @classmethod
     def of(cls, network: CountNetwork, parameters: Parameters) -> CountUncertainty:
-        """Of a fitted model; the posterior of its loadings is computed."""
+        """Compute the posterior of the loadings of a fitted model."""
         prior, known = parameters.prior, parameters.uncertainty
         if prior is None or known is None:
             return cls(network, parameters, None)

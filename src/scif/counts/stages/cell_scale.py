@@ -43,7 +43,7 @@ class CellScaleFit:
 
     @property
     def decision(self) -> str:
-        """What was decided, in a few words."""
+        """The decision, in a few words."""
         return "too few cells" if self.scale is None else f"spread {self.scale.spread:.2f} (log2)"
 
 

@@ -35,7 +35,7 @@ class DepthTrendFit:
 
     @property
     def decision(self) -> str:
-        """What was decided, in a few words."""
+        """The decision, in a few words."""
         return f"{self.genes:,} genes with a technical trend"
 
 

@@ -54,7 +54,7 @@ class LatentPriorFit:
 
     @property
     def decision(self) -> str:
-        """What was decided, in a few words."""
+        """The decision, in a few words."""
         if self.prior is None:
             return f"not fitted: {self.reason}"
         return f"{len(self.prior.centre)} components, {self.prior.centre.shape[1]} informative factors"

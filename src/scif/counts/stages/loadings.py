@@ -37,7 +37,7 @@ class LoadingsFit:
 
     @property
     def decision(self) -> str:
-        """What was decided, in a few words."""
+        """The decision, in a few words."""
         return f"loadings moved by {self.change:.2f} (root mean square)"
 
 

@@ -62,7 +62,7 @@ class NetworkFit:
 
     @property
     def decision(self) -> str:
-        """What was decided, in a few words."""
+        """The decision, in a few words."""
         loss = "" if self.validation_loss is None else f", validation loss {self.validation_loss:.4f}"
         return f"{self.epochs} epochs{loss}"
 

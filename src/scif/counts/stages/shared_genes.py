@@ -40,7 +40,7 @@ class SharedGenes:
 
     @property
     def decision(self) -> str:
-        """What was decided, in a few words."""
+        """The decision, in a few words."""
         return f"{int(self.credibility.sum()):,} of {len(self.credibility):,} genes share variance"
 
 

@@ -77,7 +77,7 @@ def _gains(
     pooled = np.asarray(seen.sum(0)).ravel() / seen.sum()
 
     def found(chunk: np.ndarray) -> np.ndarray:
-        """Of some cells."""
+        """Gains of some cells."""
         gains = np.zeros(len(widths))
         codes, target = (left[chunk] * singular).astype(np.float32), hidden[chunk].tocoo()
         usual = np.log(pooled[target.col] + 1e-9)

@@ -68,7 +68,7 @@ class Pooled:
         return mu
 
     def residuals(self, x: np.ndarray, depth: np.ndarray, member: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of counts ``(cells, genes)``, weighted by how sure they are, and the weights, like the counts."""
+        """Weighted residuals of counts ``(cells, genes)``, and their weights, of the same shape."""
         mu = self.expected(depth, member)
         certainty = 1.0 / (1.0 + mu * self.dispersion)
         return (x - mu) * certainty, mu * certainty

@@ -33,7 +33,7 @@ def large_genes(x: sparse.csr_matrix) -> np.ndarray:
 
 
 def powers(depth: np.ndarray) -> np.ndarray:
-    """Of the log library size, ``(cells, q)``."""
+    """Powers of the log library size, ``(cells, q)``."""
     level = np.log(depth)
     level = (level - level.mean()) / max(level.std(), 1e-12)
     return np.vander(level, DEGREE + 1)[:, :-1]
@@ -87,7 +87,7 @@ class LeftOut:
         first: np.ndarray,
         member: np.ndarray,
     ) -> LeftOut:
-        """Of some genes of all counts, with the axes ``(genes, k)`` of either half."""
+        """Leave some genes out of all counts, with the axes ``(genes, k)`` of either half."""
         depth, counts = totals(x).astype(np.float64), sparse.csc_matrix(x[:, genes], dtype=np.float64)
         share = sparse.diags(1.0 / depth) @ counts
         most = -np.log1p(-min(float(share.max()), 1.0 - np.exp(-DEEPEST)))
@@ -124,7 +124,7 @@ class LeftOut:
         return float(sums[0].plus(sums[1]).score(scale)[0])
 
     def _factors(self, gene: int, x: np.ndarray, cells: np.ndarray) -> np.ndarray:
-        """Of some cells, with ``x`` molecules of the gene, as they are without it, ``(cells, k)``."""
+        """Factors of some cells without the gene, of which they have ``x`` molecules, ``(cells, k)``."""
         most = self.points[-1]
         deeper = (-np.log1p(-x / self.depth[cells])).clip(0.0, most)
         weights = np.vander(deeper / most, POINTS) @ np.linalg.inv(np.vander(self.points / most, POINTS))

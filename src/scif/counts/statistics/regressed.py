@@ -28,7 +28,7 @@ class Regressed:
     square: np.ndarray
 
     def plus(self, other: Regressed) -> Regressed:
-        """Of the cells of both."""
+        """Sums over the cells of both."""
         return Regressed(**{name: value + getattr(other, name) for name, value in vars(self).items()})
 
     def score(self, scale: np.ndarray) -> np.ndarray:

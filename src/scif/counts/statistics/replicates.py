@@ -42,7 +42,7 @@ class ReplicateDispersion:
 
     @property
     def technical(self) -> float:
-        """What may be taken for technical: nothing without evidence against Poisson noise."""
+        """Technical dispersion: none without evidence against Poisson noise."""
         return max(self.found - MARGIN * self.error, 0.0) if self.found > EVIDENCE * self.error else 0.0
 
 

@@ -36,7 +36,7 @@ class VectorPrior:
 
 
 def second_moment(vectors: Tensor) -> Tensor:
-    """Of vectors ``(vectors, k)``, ``(k, k)``: a first guess of their covariance."""
+    """Second moment ``(k, k)`` of vectors ``(vectors, k)``: a first guess of their covariance."""
     return vectors.T @ vectors / len(vectors)
 
 
@@ -107,7 +107,7 @@ def ridge(prior: VectorPrior) -> Tensor:
 
 @dataclass(frozen=True)
 class _Posterior:
-    """Of every vector, in coordinates in which its information and the prior are both diagonal.
+    """Posterior of every vector, in coordinates in which its information and the prior are diagonal.
 
     ``root (k, k)`` is the prior's, ``axes (vectors, k, k)`` the vector's own; ``signal (vectors, k)`` times ``gain
     (scales, vectors, k)`` are the means given the scale, which has chance ``chance (scales, vectors)``.

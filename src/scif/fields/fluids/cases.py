@@ -29,7 +29,7 @@ class FlowCase:
     """A distribution of initial fields and the flow that they go through."""
 
     name: str
-    """What the case is called."""
+    """Name of the case."""
     channel: NavierStokesChannel
     """The flow, and the measurement of its end."""
     spectrum: Callable[[Tensor], Tensor]

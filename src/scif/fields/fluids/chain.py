@@ -1,4 +1,4 @@
-"""What an inversion asks of a channel: its parts, a rough way back, its noise."""
+"""Parts of a channel that an inversion needs: a rough way back, and the noise."""
 
 from __future__ import annotations
 

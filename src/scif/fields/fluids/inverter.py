@@ -327,7 +327,7 @@ class FluidInverter:
         return inverter
 
     def make_objective(self, channel: InUnits, *, square: bool) -> Objective:
-        """What :meth:`fit` minimises, on a square domain or not; override to train the same network otherwise."""
+        """Objective of :meth:`fit`, on a square domain or not; override to train the same network otherwise."""
         steps = self.num_steps
         return make_objective(channel, method=self.method, path=self.path, num_steps=steps, square=square)
 

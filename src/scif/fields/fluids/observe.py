@@ -19,7 +19,7 @@ __all__ = ["Coarse", "Gaps", "Masked", "Observation", "Velocities", "fill_gaps"]
 
 
 class Observation(NoiseModel):
-    """What an instrument reports of a field, with a rough way back to the field.
+    """Observation of a field by an instrument, with a rough way back to the field.
 
     Observations compose with the flow and with noise: ``Gaussian(0.1) @ Coarse(4) @ flow``.
     """

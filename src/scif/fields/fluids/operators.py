@@ -104,7 +104,7 @@ class FlowConsistency(nn.Module):
         return base + self.error * expand_time(t, base) * added
 
     def inputs(self, rough: Lifted, *more: Tensor) -> Tensor:
-        """What the network sees, ``(batch, inputs, height, width)``."""
+        """Input of the network, ``(batch, inputs, height, width)``."""
         seen = [rough.field] if self.start == "identity" and len(more) == 1 else [rough.field, *more]
         return torch.cat([*map(with_channels, seen), *rough.masks], 1)
 

@@ -1,4 +1,4 @@
-"""What an inverter trains on: inverse consistency of fields, or of their observations."""
+"""Objectives of an inverter: inverse consistency of fields, or of their observations."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ class History(pl.Callback):
         self.values["loss"].append(float(outputs["loss"]))
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """State that a checkpoint keeps."""
         return {name: list(values) for name, values in self.values.items()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -122,7 +122,7 @@ class ImageDenoiser:
 
     @property
     def estimator(self) -> Estimator:
-        """What :meth:`denoise` returns by default: the posterior mean where it is trained for, else the transport."""
+        """Default result of :meth:`denoise`: the posterior mean where it is trained for, else the transport."""
         return self.settings.estimator
 
     @property
@@ -387,7 +387,7 @@ class ImageDenoiser:
         return denoiser
 
     def make_objective(self, noise: InUnits, x1: Tensor) -> Objective:
-        """What training minimises; override to train the same network otherwise.
+        """Objective of training; override to train the same network otherwise.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What users pass for images: arrays, files and lists of these, brought to one form."""
+"""Images as users pass them, brought to one form: arrays, files and lists of these."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _distinct(inputs: list[Input]) -> list[Input]:
 
 
 def _fingerprint(stack: ImageStack) -> str | None:
-    """Of a few pieces of a stack, wherever they are not blank; ``None`` for blank images, which may well be equal."""
+    """Hash of a few pieces of a stack, where they are not blank; ``None`` for blank images, which may be equal."""
     digest, blank = hashlib.sha256(str((len(stack), stack.channels, stack.spatial, stack.dtype)).encode()), True
     for index in sorted({0, len(stack) // 2, len(stack) - 1}):
         middle = [slice(max(n // 2 - 64, 0), min(n // 2 + 64, n)) for n in stack.spatial]

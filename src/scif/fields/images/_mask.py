@@ -49,7 +49,7 @@ class Mask:
 
 @dataclass(frozen=True)
 class Unmeasured:
-    """What tells pixels that are no measurement, found in images of one channel.
+    """Rules for pixels that are no measurement, found in images of one channel.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What the plots of this package share."""
+"""Parts that the plots of this package share."""
 
 from __future__ import annotations
 

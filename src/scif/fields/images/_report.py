@@ -26,7 +26,7 @@ Plane = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ImageReport:
-    """What denoising did to images, judged without a truth. Made by :meth:`~scif.fields.images.ImageDenoiser.report`.
+    """Judgement of denoised images without a truth, made by :meth:`~scif.fields.images.ImageDenoiser.report`.
 
     All is measured on at most eight crops of one channel, spread over the images and centred.
     """

@@ -106,7 +106,7 @@ def _risks(restorer: Restorer, x1: Tensor, channel: int, scale: float) -> dict[s
 
 
 def _standardised(restorer: Restorer, x1: Tensor, x0: Tensor) -> Tensor:
-    """What was removed, in standard deviations of the noise."""
+    """Removed part, in standard deviations of the noise."""
     moments = restorer.noise.moments(x0)
     floor = 1e-6 * moments.variance.mean()
     return (x1 - moments.mean) / moments.variance.clamp_min(floor).sqrt()

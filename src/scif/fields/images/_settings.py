@@ -1,4 +1,4 @@
-"""What a denoiser is made of: checked once, kept with the trained networks."""
+"""Settings of a denoiser: checked once, kept with the trained networks."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Settings:
 
     @property
     def estimator(self) -> Estimator:
-        """What one call of the network gives: the posterior mean where it is trained for, else the transport."""
+        """Result of one call of the network: the posterior mean where it is trained for, else the transport."""
         return "mean" if self.anchor_weight > 0 or self.method == "ifm" else "transport"
 
     def by_flow(self, estimator: str | None) -> bool:
@@ -119,7 +119,7 @@ class Settings:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any], *, network: Callable[[int], nn.Module] | nn.Module | None) -> Settings:
-        """What :meth:`to_data` gave, with the own network, if there was one."""
+        """Restore the settings that :meth:`to_data` gave, with the own network, if there was one."""
         given: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
         }

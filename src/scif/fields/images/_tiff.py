@@ -201,7 +201,7 @@ def without_alpha(path: Path, source: Any, axis: int, keep: dict[str, Any]) -> A
 
 
 def _kept(path: Path, tif: TiffFile, series: TiffPageSeries) -> dict[str, Any]:
-    """What the result shall have of the original: metadata, pixel sizes, meaning of the values."""
+    """Metadata, pixel sizes and meaning of the values that the result takes from the original."""
     keep: dict[str, Any] = {}
     if tif.is_ome and tif.ome_metadata:
         import tifffile
@@ -228,7 +228,7 @@ def _kept(path: Path, tif: TiffFile, series: TiffPageSeries) -> dict[str, Any]:
 
 
 def _photometric(page: TiffPage) -> str:
-    """What the values of a page mean, by tifffile's name."""
+    """Meaning of the values of a page, by tifffile's name."""
     return str(getattr(page.photometric, "name", page.photometric))
 
 

@@ -89,7 +89,7 @@ class Training:
 
 
 def _renamed(steps: Any, max_steps: Any) -> Any:
-    """What ``steps`` of older scripts says."""
+    """Number of steps that ``steps`` of older scripts asks for."""
     if max_steps is not None:
         msg = f"fit() got steps={steps!r} and max_steps={max_steps!r}; give max_steps alone, steps is its old name."
         raise TypeError(msg)

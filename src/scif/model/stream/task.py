@@ -1,4 +1,4 @@
-"""What decides the values of a streamed layer, for rows of two runs never to be mixed."""
+"""Choices that decide the values of a streamed layer: rows of two runs are never mixed."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class Calibration:
     """The kind of noise found in images, and the measurements behind the decision."""
 
     kind: Kind
-    """What the noise was taken for."""
+    """Kind of noise that was found."""
     gaussian: GaussianCalibration
     """As if it were white and Gaussian."""
     poisson_gaussian: PoissonGaussianCalibration | None

@@ -23,7 +23,7 @@ class PoissonGaussianCalibration:
     gain: float
     """Pixel values for each photon."""
     offset: float
-    """What the camera reports in the dark: the value given, else zero, or where the line cuts the axis if that lies
+    """Offset of the camera in the dark: the value given, else zero, or where the line cuts the axis if that lies
     above zero. (One line has two numbers, a camera three.)"""
     read_noise: float
     """Standard deviation in the dark."""

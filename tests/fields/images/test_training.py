@@ -48,6 +48,7 @@ def scene(side: int) -> np.ndarray:
     return 120 + 50 * np.sin(x / 9) * np.cos(y / 11) + 30 * (np.hypot(x % 40 - 20, y % 40 - 20) < 12)
 
 
+@pytest.mark.trains
 @pytest.mark.parametrize(
     "shape",
     [(128, 128), pytest.param((4, 64, 64), marks=pytest.mark.slow)],
@@ -56,7 +57,7 @@ def scene(side: int) -> np.ndarray:
 def test_one_image_and_one_stack_gain_by_default(shape: tuple[int, ...]) -> None:
     clean = scene(shape[-1])
     noisy = clean + 20 * np.random.default_rng(0).normal(size=shape)
-    denoiser = ImageDenoiser(Gaussian(20.0), widths=(8, 16)).fit(noisy)
+    denoiser = ImageDenoiser(Gaussian(20.0), widths=(4, 8)).fit(noisy)
     assert psnr(np.broadcast_to(clean, shape), denoiser.denoise(noisy), data_range=255) > 31  # 22 with noise
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -27,6 +28,8 @@ __all__ = ["Fitted", "fit_restorer", "statistics"]
 
 _LOOKED_AT = 2_500_000
 """Pixels of the random crops from which scales and the skewness of the noise are taken; this scatters by 2 %."""
+_TIMES = 16
+"""Times that each pixel of small images is looked at: more crops of the same few pixels tell nothing new."""
 _JUDGED = 256
 """Crops on which training is judged."""
 _MOST_REMOVED = 2.0
@@ -70,7 +73,8 @@ def fit_restorer(
         seed=settings.seed,
         reserved=measured_boxes(stacks, reserve(stacks, sides, seed=settings.seed), sides),
     )
-    batches = -(-_LOOKED_AT // crops.peek(0).numel())
+    pixels = sum(len(stack) * stack.channels * math.prod(stack.spatial) for stack in stacks)
+    batches = -(-min(_LOOKED_AT, _TIMES * pixels) // crops.peek(0).numel())
     x1 = torch.cat([crops.peek(k) for k in range(max(batches, -(-_JUDGED // training.batch_size)))])
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)

@@ -65,5 +65,5 @@ def test_zero_prediction_of_a_positive_target_is_dear_but_finite() -> None:
 def test_bad_arguments() -> None:
     with pytest.raises(ValueError, match=r"prediction has shape \(2, 3\) but target has shape \(3, 2\)"):
         SquaredError()(torch.zeros(2, 3), torch.zeros(3, 2))
-    with pytest.raises(ValueError, match="c has values"):
+    with pytest.raises(ValueError, match="c is 0"):
         PseudoHuber(c=0.0)

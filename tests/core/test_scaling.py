@@ -85,5 +85,5 @@ def test_bad_input() -> None:
         Scaling.calibrated(torch.tensor([[1.0], [float("nan")]]), Additive())
     with pytest.raises(ValueError, match="variance of x1"):
         Scaling.calibrated(torch.ones(5, 2), Additive())
-    with pytest.raises(ValueError, match="data_scale has values"):
+    with pytest.raises(ValueError, match="data_scale is 0"):
         Scaling(data_scale=0.0)

@@ -92,7 +92,7 @@ def test_regression_slope_of_sampled_pairs() -> None:
 
 
 def test_bad_arguments() -> None:
-    with pytest.raises(ValueError, match="snr has values"):
+    with pytest.raises(ValueError, match="snr is -1"):
         linear_gaussian_survival(-1.0, Uniform().grid(2))
     with pytest.raises(ValueError, match="prior_variance"):
         linear_gaussian_slope(float("nan"), Uniform().grid(2))

@@ -90,7 +90,7 @@ def test_far_apart_points_move_at_constant_speed() -> None:
 def test_bad_arguments() -> None:
     with pytest.raises(ValueError, match="num_steps is 0"):
         Uniform().grid(0)
-    with pytest.raises(ValueError, match="t_min has values"):
+    with pytest.raises(ValueError, match="t_min is 1.0"):
         Karras(t_min=1.0)
     with pytest.raises(ValueError, match="cannot be told apart"):
         Uniform().grid(5000, dtype=torch.float16)

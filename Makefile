@@ -4,6 +4,7 @@ TORCH ?= torch==2.13.0
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+JOBS ?= --numprocesses=auto --dist=loadfile
 PIP = $(BIN)/python -m pip install --quiet
 
 # Idle threads sleep: on a busy machine they would otherwise take the time of those that work.
@@ -23,11 +24,13 @@ help:
 demo: $(VENV)/run.stamp
 	env -u OMP_WAIT_POLICY $(BIN)/scif demo --out demo
 
+# One process a core, each of one thread: the networks of tests are too small for more.
+test test-fast: export OMP_NUM_THREADS = 1
 test: lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(JOBS)
 
 test-fast: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest tests -m "not slow and not trains"
+	$(BIN)/python -m pytest tests $(JOBS) -m "not slow and not trains"
 
 slow: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -m slow

@@ -237,6 +237,7 @@ class TestRareAndTime:
         with pytest.raises(ValueError, match="has 1 cells"):
             pseudotime_correlation([1, 2, 3, 4], [1, 2, 3, 4], lineages=["a", "a", "a", "b"])
 
+    @pytest.mark.trains
     def test_diffusion_pseudotime_orders_cells_of_a_path(self):
         rng = np.random.default_rng(0)
         time = rng.random(150)

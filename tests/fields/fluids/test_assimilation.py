@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from scif.core.noise import Gaussian, Simulator
@@ -28,6 +29,7 @@ def test_variational_solution_is_the_wiener_filter_of_a_linear_channel() -> None
     assert (relative_l2(four_d_var(observed, channel, climate, iterations=40), exact) < 1e-3).all()
 
 
+@pytest.mark.trains
 def test_smoother_with_many_members_is_the_wiener_filter_too() -> None:
     climate = random_vorticity(1500, 16, cutoff=2, generator=rng())
     channel = Gaussian(0.3) @ Simulator(lambda x: 0.5 * x)

@@ -48,6 +48,7 @@ def test_trained_at_one_resolution_runs_at_another(plain: FluidInverter) -> None
     assert (relative_l2(at_fine[:, ::2, ::2], at_coarse) < 0.03).all()  # the network's own aliases, at 16 points
 
 
+@pytest.mark.trains
 def test_misfit_needs_no_truth_and_refinements_lower_it(plain: FluidInverter) -> None:
     fresh = draw(8, seed=2)
     rough, refined = plain.invert(fresh.final), plain.invert(fresh.final, refinements=3)

@@ -85,6 +85,7 @@ def _channels() -> list:
 
 
 @pytest.mark.parametrize("index", range(4))
+@pytest.mark.trains
 def test_every_observation_is_inverted_better_than_it_is_seen(index: int) -> None:
     channel, case = _channels()[index], laminar(viscosity=0.15, duration=0.5, cutoff=3)
     train, test = (case.draw(n, 16, generator=rng(n)).initial for n in (96, 16))
@@ -109,6 +110,7 @@ def test_nan_are_gaps_where_the_channel_has_gaps() -> None:
 
 
 @pytest.mark.parametrize("noise", [False, True])
+@pytest.mark.trains
 def test_any_simulator_is_inverted(noise: bool) -> None:
     solver = NavierStokes2D(0.15)
     channel = Simulator(lambda x: solver.solve(x, 0.5))
@@ -200,6 +202,7 @@ def test_velocities_come_as_u_and_v() -> None:
     np.testing.assert_allclose(estimate.values, inverter.invert(seen).numpy(), atol=1e-6)
 
 
+@pytest.mark.trains
 def test_spread_covers_the_truth_and_is_saved(tmp_path) -> None:
     case = laminar(viscosity=0.15, duration=0.5, sigma=0.1, cutoff=3)
     train, test = (case.draw(n, 16, generator=rng(n)) for n in (128, 32))

@@ -50,6 +50,7 @@ def test_spectral_flows_agree() -> None:
     assert (relative_l2(spectral(x0), NavierStokes2D(0.15).solve(x0, 0.5)) < 1e-3).all()
 
 
+@pytest.mark.trains
 def test_its_spectral_flow_is_inverted() -> None:
     case = laminar(viscosity=0.15, duration=0.5, cutoff=3)
     train, test = (case.draw(n, 16, generator=rng(n)) for n in (64, 16))
@@ -60,6 +61,7 @@ def test_its_spectral_flow_is_inverted() -> None:
     assert relative_l2(found, test.initial).mean() < 0.95 * relative_l2(spectral(test.initial), test.initial).mean()
 
 
+@pytest.mark.trains
 def test_its_flow_between_walls_is_inverted() -> None:
     box = torch.sin(math.pi * (torch.arange(16) + 0.5) / 16)
     start = 2 * velocity(random_vorticity(96, 16, cutoff=2, generator=rng())).movedim(0, 1) * box * box[:, None]

@@ -89,6 +89,7 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
     return said
 
 
+@pytest.mark.trains
 def test_noise_can_be_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     noisy, model = str(folder / "noisy.tif"), folder / "m.safetensors"
     train = ["--max-steps", "2", "--batch-size", "8", "--patch", "32", "--widths", "4,8", "--overwrite"]
@@ -109,6 +110,7 @@ def test_noise_can_be_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main(["image", "denoise", noisy, *train, "--noise", "poisson", "--sigma", "5"]) == 2
 
 
+@pytest.mark.trains
 def test_what_calibrate_writes_denoise_reads(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rng, found = np.random.default_rng(0), folder / "noise.json"
     frames = rng.poisson(np.linspace(5, 200, 64), size=(9, 2, 64, 64)) * np.array([2, 3])[:, None, None] + 100

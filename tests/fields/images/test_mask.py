@@ -66,6 +66,7 @@ def test_a_mirror_image_fills_padding_and_a_neighbour_hot_pixels(micrograph: np.
     np.testing.assert_array_equal(mended[~mask.constant & ~mask.hot], spoilt[~mask.constant & ~mask.hot])
 
 
+@pytest.mark.trains
 def test_denoising_keeps_padding_and_blank_frames_and_says_so(micrograph: np.ndarray) -> None:
     stack = np.stack([hot(wedge(micrograph), 0.001), np.zeros_like(micrograph)]).astype(np.uint16)
     stack[0][wedge(np.ones_like(micrograph)) == 0] = 0

@@ -25,6 +25,7 @@ def fitted() -> tuple[ImageDenoiser, np.ndarray]:
     return ImageDenoiser(Gaussian(20.0), widths=(4, 8)).fit(noisy[:4], max_steps=60, patch=24), noisy[4:]
 
 
+@pytest.mark.trains
 def test_the_risk_is_the_squared_error_that_the_truth_tells(fitted: tuple[ImageDenoiser, np.ndarray]) -> None:
     denoiser, noisy = fitted
     report = denoiser.report(noisy)
@@ -38,6 +39,7 @@ def test_the_risk_is_the_squared_error_that_the_truth_tells(fitted: tuple[ImageD
     assert "non-local means" in str(report) and report.best != "nothing"
 
 
+@pytest.mark.trains
 def test_it_is_written_as_one_file_and_drawn(fitted: tuple[ImageDenoiser, np.ndarray], tmp_path: Path) -> None:
     report = fitted[0].report(fitted[1])
     assert isinstance(report, ImageReport)
@@ -50,6 +52,7 @@ def test_it_is_written_as_one_file_and_drawn(fitted: tuple[ImageDenoiser, np.nda
 
 
 @pytest.mark.parametrize("channels", ["together", "apart"])
+@pytest.mark.trains
 def test_a_channel_of_a_camera(channels: str) -> None:
     rng = np.random.default_rng(0)
     noisy = (2.0 * rng.poisson(scene(64) / 2, size=(2, 2, 64, 64)) + 100).astype(np.uint16)

@@ -232,6 +232,7 @@ def test_two_inputs_never_become_one_output(denoiser: ImageDenoiser, tmp_path: P
     assert sorted(p.name for p in tmp_path.rglob("*.tif")) == ["cells.tif", "cells.tif"]
 
 
+@pytest.mark.trains
 def test_an_image_listed_twice_is_taken_once(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", PIXELS, metadata={"axes": "TYX"})
     tifffile.imwrite(tmp_path / "copy.tif", PIXELS, metadata={"axes": "TYX"})

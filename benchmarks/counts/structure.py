@@ -126,8 +126,8 @@ def main() -> None:
     text = markdown(lines(), digits=(0,) * 4)
     text += (
         f"\n\n`scif.counts` has {sum(sizes):,} lines in {len(sizes)} files; the median file has "
-        f"{int(np.median(sizes))} lines, the longest {max(sizes)}. After the last gradient a default run enters {files} "
-        f"files, with {moves:,} moves between them."
+        f"{int(np.median(sizes))} lines, the longest {max(sizes)}. After the last gradient a default run enters "
+        f"{files} files, with {moves:,} moves between them."
     )
     print(text)
     replace_table(PAGE, text, name="structure")

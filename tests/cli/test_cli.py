@@ -35,7 +35,7 @@ def test_version_and_help(capsys):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_documents_its_options(name):
     parser = argparse.ArgumentParser()
-    importlib.import_module(f"scif.cli.{name}").add_arguments(parser)
+    importlib.import_module(f"scif.cli.{name.replace('-', '_')}").add_arguments(parser)
     options = [action for action in parser._actions if not isinstance(action, argparse._SubParsersAction)]
     assert all(action.help for action in options)
 

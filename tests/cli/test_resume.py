@@ -39,7 +39,7 @@ def test_a_run_that_was_stopped_goes_on(counts, tmp_path, monkeypatch, capsys):
     assert main(["denoise", str(counts), str(out), "--max-epochs", "3", "--batch-key", "batch", "--resume"]) == 2
     assert "another max_epochs, 2 and not 3" in capsys.readouterr().err
     with monkeypatch.context() as patch:
-        patch.setattr("scif.cli._resume.train", None)  # nothing is trained again
+        patch.setattr("scif.cli._resume.train_as_asked", None)  # nothing is trained again
         assert main(["denoise", str(counts), str(out), *options, "--resume"]) == 0
     found, wanted = (read_h5ad(path).layers["denoised"] for path in (out, whole))
     np.testing.assert_allclose(found, wanted, rtol=3e-5, atol=1e-6)

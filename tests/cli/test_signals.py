@@ -58,3 +58,23 @@ def test_what_is_trained_so_far_is_kept_under_a_name_of_its_own(counts, tmp_path
             break
     assert [path.name for path in tmp_path.iterdir()] == ["out.partial.h5ad"]
     assert "denoised" in read_h5ad(tmp_path / "out.partial.h5ad").layers
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    source, folder = tmp_path / "in.h5ad", tmp_path / "state"
+    scif.datasets.simulate_counts(200, 40, seed=0, truth=False).write_h5ad(source)
+    command = [sys.executable, "-m", "scif", "denoise", str(source)]
+    options = ["--max-epochs", "60", "--checkpoint", str(folder), "--json"]
+    with subprocess.Popen([*command, str(tmp_path / "a.h5ad"), *options], env=ENVIRONMENT) as process:
+        for _ in range(600):  # until an epoch is over
+            if (folder / "last.ckpt").exists() or process.poll() is not None:
+                break
+            time.sleep(0.1)
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    assert not (tmp_path / "a.h5ad").exists()
+    for name, more in (("a", options), ("b", options[:2])):  # going on, and anew
+        subprocess.run([*command, str(tmp_path / f"{name}.h5ad"), *more], env=ENVIRONMENT, check=True)
+    found, whole = (read_h5ad(tmp_path / f"{name}.h5ad").layers["denoised"] for name in "ab")
+    assert (found == whole).all()

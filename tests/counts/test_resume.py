@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from lightning.pytorch.callbacks import Callback
 
 import scif
@@ -104,3 +105,38 @@ def test_all_ways_of_training_go_on_bit_equal(tmp_path: Path, options: dict[str,
         np.testing.assert_array_equal(resumed.get_denoised(estimator=kind), whole.get_denoised(estimator=kind))
     for name, curve in whole.history.items():
         np.testing.assert_array_equal(resumed.history[name], curve, err_msg=name)
+
+
+@pytest.mark.parametrize("what", ["counts", "options", "code", "cut"])
+def test_a_checkpoint_of_another_training_or_with_code_is_refused(tmp_path: Path, what: str) -> None:
+    def train(seed: int, *callbacks: Callback, max_epochs: int = 6) -> None:
+        adata = scif.datasets.simulate_counts(40, 15, seed=seed)
+        ICM.setup_anndata(adata)
+        model = ICM(adata, n_latent=2, n_hidden=8)
+        model.train(
+            max_epochs=max_epochs, enable_progress_bar=False, checkpoint_dir=str(tmp_path), callbacks=list(callbacks)
+        )
+
+    with pytest.raises(OSError, match="no space left"):
+        train(0, Fail())
+    file = tmp_path / "last.ckpt"
+    torch.load(file, weights_only=True)  # numbers and text alone
+    if what == "code":
+        torch.save({"scif_training": _Runs(tmp_path / "ran")}, file)
+    if what == "cut":
+        file.write_bytes(file.read_bytes()[:1000])
+    message = "other data or arguments" if what in ("counts", "options") else "damaged or no checkpoint"
+    with pytest.raises(ValueError, match=message):
+        train(1 if what == "counts" else 0, max_epochs=7 if what == "options" else 6)
+    assert file.exists()
+    assert not (tmp_path / "ran").exists()
+
+
+class _Runs:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.write_text, (self.path, "ran")

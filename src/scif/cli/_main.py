@@ -8,6 +8,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 from scif import __version__
 from scif.cli._output import Output, describe, show_warnings_in_one_line
@@ -16,6 +17,7 @@ from scif.cli._signals import Interrupted, watching
 __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
+    "convert-model": "Convert a model that an earlier scif saved as a pickle, if you trust its maker.",
     "demo": "Denoise real blood cells that come with scanpy, score the result, draw a figure.",
     "denoise": "Denoise counts: .h5ad, .zarr, .h5mu, .loom, 10x .h5 and matrix folders.",
     "evaluate": "Score denoised counts on held-out molecules, against simple methods.",
@@ -24,7 +26,7 @@ COMMANDS = {
     "report": "Write a page on what denoising does to counts: losses, coverage, over-smoothing.",
     "simulate": "Draw counts whose expectation is known.",
 }
-"""Name of the module in ``scif.cli`` and what it does."""
+"""Name of the module in ``scif.cli`` (``_`` for ``-``) and what it does."""
 
 INPUT_ERROR = 2
 """Exit status for anything wrong with what was given, as argparse has it."""
@@ -64,7 +66,7 @@ def _run(parsed: argparse.Namespace) -> int:
     """The status of a command that was parsed."""
     signals = parsed.signals
     try:
-        importlib.import_module(f"scif.cli.{parsed.command}").run(parsed)
+        _module(parsed.command).run(parsed)
     except Interrupted:
         return _fail(parsed, "interrupted; nothing was written.", signals.status)
     except (ValueError, OSError, KeyError, ImportError) as error:
@@ -83,6 +85,10 @@ def _run(parsed: argparse.Namespace) -> int:
             return _fail(parsed, f"error: {text}", INPUT_ERROR)
         return _fail(parsed, f"{type(error).__name__}: {text} (--debug shows where)", signals.status or 1)
     return int(signals.status)
+
+
+def _module(command: str) -> Any:
+    return importlib.import_module(f"scif.cli.{command.replace('-', '_')}")
 
 
 def _fail(parsed: argparse.Namespace, text: str, status: int) -> int:
@@ -107,5 +113,5 @@ def _parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)
     for name, summary in COMMANDS.items():
         sub = commands.add_parser(name, help=summary, description=summary, parents=[common])
-        importlib.import_module(f"scif.cli.{name}").add_arguments(sub)
+        _module(name).add_arguments(sub)
     return parser

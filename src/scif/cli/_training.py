@@ -6,6 +6,7 @@ import logging
 import sys
 import warnings
 from argparse import Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,9 +25,11 @@ def train(
     max_epochs: int | None = None,
     accelerator: str = "auto",
     progress: bool | None = None,
+    checkpoint: Path | None = None,
     **setup: str | None,
 ) -> ICM:
     """Train a model; ``setup`` are arguments of ``setup_anndata``. A terminal sees a progress bar."""
+    folder = None if checkpoint is None else str(checkpoint)
     from scif.model import ICM
 
     ICM.setup_anndata(adata, **setup)
@@ -37,7 +40,7 @@ def train(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
         shown = sys.stderr.isatty() if progress is None else progress
-        model.train(max_epochs=max_epochs, accelerator=accelerator, enable_progress_bar=shown)
+        model.train(max_epochs, accelerator=accelerator, enable_progress_bar=shown, checkpoint_dir=folder)
     return model
 
 
@@ -52,6 +55,7 @@ def train_as_asked(arguments: Namespace, adata: AnnData) -> ICM:
         max_epochs=arguments.max_epochs,
         accelerator=arguments.accelerator,
         progress=say.progress,
+        checkpoint=getattr(arguments, "checkpoint", None),
         layer=arguments.layer,
         batch_key=arguments.batch_key,
         size_factor_key=arguments.size_factor_key,

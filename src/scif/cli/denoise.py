@@ -39,6 +39,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="keep the model and the finished rows in OUTPUT.parts until all is written, and go on from there",
     )
+    parser.add_argument(
+        "--checkpoint", type=Path, help="folder for the state of training after each epoch; run again to go on from it"
+    )
     parser.add_argument("--save-model", type=Path, help="folder to save the trained model in")
     parser.add_argument("--overwrite", action="store_true", help="replace an output that exists already")
     parser.add_argument(

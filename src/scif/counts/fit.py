@@ -24,6 +24,7 @@ from scif.counts.options import FitOptions
 from scif.counts.posterior.parameters import Parameters
 from scif.counts.recipe import STAGES, StageData, StagesDone, run_stages
 from scif.counts.report import FitReport, StageRecord
+from scif.counts.resuming import told
 from scif.counts.settings import CountSettings
 from scif.counts.stages.dispersion import moment_dispersion
 from scif.counts.stages.network import NetworkFit, fit_network, minibatch
@@ -123,6 +124,7 @@ def fit_dataset(
                 noise=settings.channel(module.fitted),
                 seed=seed,
                 history=None if before is None else before.history,
+                about=told(dataset, totals, settings, options, epochs_before=done),
                 **trainer_options,
             )
             records.append(StageRecord("network", time.perf_counter() - begin, network.decision))

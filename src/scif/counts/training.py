@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from scif.core import Engine
+from scif.core.engine.running import ABOUT
 from scif.core.objective import LossOutput, Objective, SumObjective
 from scif.counts.config import NetworkConfig
 from scif.counts.consistency import CountConsistency
@@ -51,6 +52,7 @@ class CountPlan(Engine):
             seed=seed,
         )
         self.best: tuple[float, dict[str, Tensor]] | None = None
+        self.about = ""
         self._losses: list[tuple[Tensor, int]] = []
 
     @property
@@ -114,8 +116,9 @@ class CountPlan(Engine):
             self.model.eval()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the best weights."""
+        """Add the best weights, and which training it is."""
         super().on_save_checkpoint(checkpoint)
+        checkpoint[ABOUT] = {"about": self.about}
         if self.best is not None:
             checkpoint["best_loss"], checkpoint["best_weights"] = self.best
 

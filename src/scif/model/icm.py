@@ -247,7 +247,8 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         plan_kwargs
             Constants of the network's training: ``lr``, ``weight_decay``, ``ema_decay``, ``warmup_steps``.
         checkpoint_dir
-            Folder for checkpoints. A training that was killed goes on from there and ends bit-equal on a CPU.
+            Folder for checkpoints. A training that was killed goes on from there and ends bit-equal on a CPU; one
+            with other counts or arguments is refused.
         **trainer_kwargs
             Arguments of :class:`lightning.pytorch.Trainer`, such as ``callbacks`` or ``gradient_clip_val``.
 

@@ -209,7 +209,7 @@ def _check_present(folder: Path, path: Path, before: str) -> None:
     if (folder / f"{before}{_PICKLE}").exists():
         msg = (
             f"{str(folder)!r} holds {_PICKLE}, a pickle of scvi-tools or of an earlier scif. Reading a pickle can run "
-            "code, so it is not opened. Train and save the model again: the new file is data alone."
+            f"code, so it is not opened. If you made it yourself: scif convert-model --trust {folder} NEW."
         )
         raise modelfile.ModelFileError(msg)
     msg = f"{str(folder)!r} has no {path.name}; pass the folder that model.save() was given."

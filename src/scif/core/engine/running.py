@@ -25,11 +25,11 @@ from torch import Tensor
 if TYPE_CHECKING:
     from scif.core.engine.module import Engine
 
-__all__ = ["Checkpoint", "Outcome", "check_trainer_options", "run"]
+__all__ = ["ABOUT", "Checkpoint", "Outcome", "check_trainer_options", "run"]
 
 EVERY = 60.0
 """Seconds of training between checkpoints: what a lost machine costs at most."""
-_ABOUT = "scif_training"
+ABOUT = "scif_training"
 """Entry of a checkpoint that says which training it is of."""
 
 
@@ -67,7 +67,7 @@ class Checkpoint:
             return None
         try:
             found = torch.load(self.path, map_location="cpu", weights_only=True)
-            about = found[_ABOUT]["about"]
+            about = found[ABOUT]["about"]
         except (pickle.UnpicklingError, OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError) as error:
             msg = f"{str(self.path)!r} is damaged or no checkpoint of scif ({_first_line(error)}); remove it."
             raise ValueError(msg) from None
@@ -111,7 +111,7 @@ class _Watch(pl.Callback):
     ) -> None:
         """Say which training it is, and whether it is over."""
         if self.checkpoint is not None:
-            checkpoint[_ABOUT] = {"about": self.checkpoint.about, "finished": self.finished}
+            checkpoint[ABOUT] = {"about": self.checkpoint.about, "finished": self.finished}
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Receive signals instead of Lightning, which would lose the step at the end of an epoch."""
@@ -214,7 +214,7 @@ def run(
     trainer = pl.Trainer(**{**options, "callbacks": [*options.get("callbacks", []), watch]})
     found = None if checkpoint is None else checkpoint.read()
     stopped = False
-    if found is not None and found[_ABOUT]["finished"]:
+    if found is not None and found[ABOUT]["finished"]:
         _take_up(engine, trainer, found)
     else:
         with watch.listening():

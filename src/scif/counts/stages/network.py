@@ -25,6 +25,7 @@ from scif.counts.data.dataset import CountDataset
 from scif.counts.objective import CountAnchor, CountICM
 from scif.counts.options import FitOptions
 from scif.counts.progress import EpochProgress
+from scif.counts.resuming import FILE, checkpoint_of
 from scif.counts.training import CountPlan, Curves
 
 __all__ = ["NetworkFit", "epochs", "fit_network", "minibatch"]
@@ -91,6 +92,7 @@ def fit_network(
     noise: NoiseModel,
     seed: int,
     history: dict[str, pd.DataFrame] | None = None,
+    about: str = "",
     **trainer_options: Any,
 ) -> NetworkFit:
     """Train the network of a model, which is changed in place.
@@ -111,6 +113,8 @@ def fit_network(
         Seed of everything that is drawn.
     history
         Learning curves of an earlier training, which are continued.
+    about
+        What decides the result, in plain text: a checkpoint of another training is refused.
     **trainer_options
         Arguments of Lightning's trainer, and ``checkpoint_dir``: a folder from which an interrupted training goes on.
     """
@@ -126,11 +130,13 @@ def fit_network(
     data = CountDataModule(dataset, batch_size=size, seed=seed, split=split)
     curves = Curves()
     trainer, checkpoint = _trainer(options, config, most, curves, dataset.held_out is not None, **trainer_options)
-    path = checkpoint if checkpoint is not None and checkpoint.exists() else None
-    interrupted = False
+    interrupted, path = False, None
+    if checkpoint is not None:
+        plan.about = about
+        path = None if checkpoint_of(checkpoint.parent, about).read() is None else checkpoint
     try:
         with without_chatter():
-            trainer.fit(plan, datamodule=data, ckpt_path=path, weights_only=None if path is None else False)
+            trainer.fit(plan, datamodule=data, ckpt_path=path, weights_only=True)
     except (KeyboardInterrupt, SystemExit):  # Lightning turns the former into the latter
         if checkpoint is not None and trainer.received_sigterm:  # a scheduler ends the job: it goes on from the file
             raise SystemExit(128 + signal.SIGTERM) from None
@@ -182,13 +188,13 @@ def _trainer(
 
         every = ModelCheckpoint(
             checkpoint_dir,
-            filename="last",
+            filename=FILE,
             save_top_k=1,
             save_on_train_epoch_end=True,
             enable_version_counter=False,
         )
         chosen.append(every)
-        path = Path(checkpoint_dir) / "last.ckpt"
+        path = Path(checkpoint_dir) / f"{FILE}.ckpt"
     defaults: dict[str, Any] = {
         "gradient_clip_val": config.gradient_clip,
         "benchmark": False,

@@ -38,3 +38,25 @@ def true_gain(noisy: NDArray, clean: NDArray, *, groups: int = 20) -> float:
     order = np.array_split(np.argsort(expected, kind="stable"), groups)
     means, variances = (np.array([values[group].mean() for group in order]) for values in (expected, squares))
     return float(np.polyfit(means, variances, 1)[0])
+
+
+def main() -> None:
+    """Print both tables: ``python -m benchmarks.images.calibration --data DIR --split judge``."""
+    import argparse
+    import sys
+
+    from benchmarks.images.auto import auto_table, run_auto
+
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.images.calibration", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder of bsd68.npz and w2s.npz")
+    parser.add_argument("--split", choices=["tune", "judge"], default="judge", help="half of the pictures")
+    parser.add_argument("--out", type=Path, help="file for the rows, .csv")
+    options = parser.parse_args()
+    runs = run_auto(options.data, options.split)
+    if options.out is not None:
+        runs.to_csv(options.out, index=False)
+    sys.stdout.write(f"{auto_table(runs)}\n\n{calibration_table(options.data)}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -279,7 +279,8 @@ class FluidInverter:
         num_draws
             Draws of each.
         generator
-            Source of randomness.
+            Source of randomness. One state of it gives an observation the same draws, up to rounding, whatever others
+            are asked for along with it.
         """
         x1 = self._trained.channel.encode(self._observations(final))
         num_draws = check_whole(num_draws, name="num_draws")

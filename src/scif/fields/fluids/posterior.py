@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import torch
@@ -74,13 +75,16 @@ class SpreadModel(nn.Module):
     def noise(self, like: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         """Unit noise with the spectrum of the errors."""
         device = generator.device if generator is not None else like.device
-        white = torch.randn(like.shape, generator=generator, dtype=like.dtype, device=device).to(like.device)
-        index = shells(like)
+        return self._shaped(torch.randn(like.shape, generator=generator, dtype=like.dtype, device=device).to(like))
+
+    def _shaped(self, white: Tensor) -> Tensor:
+        """White noise with the spectrum of the errors."""
+        index = shells(white)
         known = index < len(self.amplitude)  # a finer grid has more shells, of which nothing is known
-        finer = like.shape[-2] * like.shape[-1] / self.points
+        finer = white.shape[-2] * white.shape[-1] / self.points
         amplitude = torch.where(known, self.amplitude[index.clamp_max(len(self.amplitude) - 1)], 0) * finer.sqrt()
         shaped = torch.fft.rfft2(white, norm="ortho") * amplitude
-        out: Tensor = torch.fft.irfft2(shaped, s=like.shape[-2:], norm="ortho")
+        out: Tensor = torch.fft.irfft2(shaped, s=white.shape[-2:], norm="ortho")
         return out
 
     def forward(self, x: Tensor, t: float | Tensor = 1.0) -> tuple[Tensor, Tensor]:
@@ -104,9 +108,23 @@ class SpreadModel(nn.Module):
 
     @torch.no_grad()
     def sample(self, x1: Tensor, num_draws: int, *, generator: torch.Generator | None) -> Tensor:
-        """Draws ``(num_draws, batch, ...)``."""
+        """Draws ``(num_draws, batch, ...)``; those of an observation depend on no other, nor on how many are asked."""
         estimate, spread = self(x1)
-        return torch.stack([estimate + spread * self.noise(estimate, generator=generator) for _ in range(num_draws)])
+        like, base = estimate[0].cpu(), int(torch.randint(2**62, (), generator=generator, device=_device(generator)))
+        rngs = [torch.Generator().manual_seed(_seed(base, row)) for row in x1]
+        white = [[torch.randn(like.shape, generator=rng, dtype=like.dtype) for _ in range(num_draws)] for rng in rngs]
+        drawn = torch.stack([torch.stack(rows) for rows in white], 1).to(estimate)
+        return estimate + spread * self._shaped(drawn)
+
+
+def _seed(base: int, row: Tensor) -> int:
+    """A seed of one observation, by its values."""
+    values = row.detach().cpu().contiguous().numpy().tobytes()
+    return int.from_bytes(hashlib.blake2b(values, digest_size=8, key=base.to_bytes(8, "little")).digest(), "little")
+
+
+def _device(generator: torch.Generator | None) -> torch.device:
+    return torch.device("cpu") if generator is None else generator.device
 
 
 class SpreadRisk(Objective):

@@ -1,6 +1,6 @@
-"""How often ``noise="auto"`` names the right kind and strength, on pictures of two halves: one to tune on, one to judge.
+"""How often ``noise="auto"`` names the right kind and strength, on pictures of two halves.
 
-Pictures with an even number were looked at when the rules were made; those with an odd number judge them.
+Pictures with an even number were looked at when the rules were made (tune); those with an odd number judge them.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from skimage import data
+
 from scif.core.noise import CorrelatedGaussian, Gaussian, NoiseModel, Poisson, PoissonGaussian
 from scif.fields.images._axes import Axes, ImageStack
 from scif.fields.images._channel import Found, find_noise
 from scif.fields.images.calibration import calibrate
-from skimage import data
 
 __all__ = ["NOISES", "auto_table", "pictures", "run_auto"]
 

@@ -113,10 +113,12 @@ class _Watch(pl.Callback):
         if self.checkpoint is not None:
             checkpoint[ABOUT] = {"about": self.checkpoint.about, "finished": self.finished}
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Receive signals instead of Lightning, which would lose the step at the end of an epoch."""
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Receive signals instead of Lightning, which began to just before and would end a step without a checkpoint."""
         for number in self.before:
             signal.signal(number, self.receive)
+        if self.received:
+            raise _Stopped
 
     def on_train_batch_end(self, trainer: pl.Trainer, *arguments: Any) -> None:
         """Save and stop, unless the means of an epoch are about to be logged."""
@@ -128,10 +130,11 @@ class _Watch(pl.Callback):
         self._pause(trainer)
 
     def _pause(self, trainer: pl.Trainer) -> None:
-        if self.checkpoint is not None and (self.received or time.monotonic() - self.saved >= EVERY):
+        stop = bool(self.received)  # read once: a signal that comes below waits for the next step and its checkpoint
+        if self.checkpoint is not None and (stop or time.monotonic() - self.saved >= EVERY):
             self.checkpoint.write(trainer)
             self.saved = time.monotonic()
-        if self.received:
+        if stop:
             raise _Stopped
 
     def receive(self, number: int, frame: FrameType | None) -> None:

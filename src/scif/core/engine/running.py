@@ -114,7 +114,7 @@ class _Watch(pl.Callback):
             checkpoint[ABOUT] = {"about": self.checkpoint.about, "finished": self.finished}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Receive signals instead of Lightning, which began to just before and would end a step without a checkpoint."""
+        """Receive signals instead of Lightning, which began to just before and would end a step without saving."""
         for number in self.before:
             signal.signal(number, self.receive)
         if self.received:

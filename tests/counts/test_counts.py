@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from scif.counts.consistency import CountConsistency
 from scif.counts.data.batch import CountBatch
 from scif.counts.data.entry_sums import EntrySums
 from scif.counts.data.sparse_counts import SparseCounts
+from scif.counts.encoder import residual_encoder
 from scif.counts.likelihood import multinomial_nll
 from scif.counts.network import CountNetwork
 from scif.counts.posterior.estimate import LEVEL, estimate, gene_shapes
@@ -31,7 +33,7 @@ def counts(cells: int = 6, genes: int = 9, *, seed: int = 0) -> SparseCounts:
 def consistency(genes: int = 9, *, batches: int = 1, alpha: float = 4.0, theta: float = 1e6) -> CountConsistency:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = CountNetwork(genes, 3, extra=2, hidden=8, num_batches=batches, dropout=0.0)
+        network = CountNetwork(genes, 3, extra=2, num_batches=batches, encoder=partial(residual_encoder, hidden=8))
         for parameter in network.parameters():
             parameter.data.normal_(std=0.3)
         network.components.normal_()

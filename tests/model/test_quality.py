@@ -153,7 +153,7 @@ def _gamma_poisson(alpha: np.ndarray, *, theta: float = np.inf, cells: int = 150
 def _shapes(x: sparse.csr_matrix, technical: float) -> Dispersion:
     """Dispersions around a network that predicts the same for every cell."""
     genes = x.shape[1]
-    network = CountNetwork(genes, 2, dropout=0.0).eval()
+    network = CountNetwork(genes, 2).eval()
     for parameter in network.parameters():
         parameter.data.zero_()
     parameters = Parameters(torch.full((genes,), 1.0 / genes), Dispersion.none(genes))

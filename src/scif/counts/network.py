@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from scif.counts.data.sparse_counts import SparseCounts, library_sizes
+from scif.counts.encoder import EncoderFactory, begin_at_zero, make_encoder, residual_encoder
 from scif.counts.likelihood import decoded_nll
 from scif.counts.posterior.parameters import Loadings
 
@@ -61,12 +62,10 @@ class CountNetwork(nn.Module):
         Number of genes, and of SVD components.
     extra
         Additional free directions of the output layer.
-    hidden
-        Width of the residual network.
     num_batches
         Number of batches; each has an offset per gene. One row more, of zeros, stands for the average batch.
-    dropout
-        Dropout rate of the residual network.
+    encoder
+        Called with the numbers of inputs and of outputs; returns the residual network.
     """
 
     components: Tensor
@@ -82,9 +81,8 @@ class CountNetwork(nn.Module):
         width: int,
         *,
         extra: int = 8,
-        hidden: int = 256,
         num_batches: int = 1,
-        dropout: float = 0.0,
+        encoder: EncoderFactory = residual_encoder,
     ) -> None:
         super().__init__()
         self.num_genes, self.width, self.extra, self.num_batches = num_genes, width, extra, num_batches
@@ -98,20 +96,8 @@ class CountNetwork(nn.Module):
         self.shrinkage = nn.Parameter(torch.ones(width))
         self.bias = nn.Parameter(torch.zeros(num_genes))
         self.loadings = nn.Parameter(torch.zeros(num_genes, width + extra))
-        self.mlp = nn.Sequential(
-            nn.Linear(width + 2, hidden),
-            nn.SiLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, hidden),
-            nn.SiLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, width + extra),
-        )
-        with torch.no_grad():
-            last = self.mlp[-1]
-            assert isinstance(last, nn.Linear)
-            last.weight[:width].zero_()  # the start is the SVD's; the free directions have zero loadings
-            last.bias.zero_()
+        self.mlp = make_encoder(encoder, width + 2, width + extra)
+        begin_at_zero(self.mlp, rows=width)  # the start is the SVD's; the free directions have zero loadings
 
     @torch.no_grad()
     def start_from(self, start: CountStart, *, max_gain: float = 5.0, damping: float = 0.8) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from scif.core.engine import Checkpoint
 from scif.counts.data.dataset import CountDataset
+from scif.counts.encoder import encoder_name
 from scif.counts.options import FitOptions
 from scif.counts.settings import CountSettings
 
@@ -42,6 +43,7 @@ def told(
         "noise": noise,
         **{name: getattr(settings, name) for name in ("n_latent", "n_hidden", "dropout_rate", "start", "seed")},
         **{name: getattr(options, name) for name in _OPTIONS},
+        **({} if settings.encoder is None else {"encoder": encoder_name(settings.encoder)}),
         "constants": hashlib.sha256(repr(settings.config).encode()).hexdigest()[:12],
         "epochs before": epochs_before,
     }

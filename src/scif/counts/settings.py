@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import torch
@@ -11,6 +12,7 @@ import torch
 from scif.core.noise import NegativeBinomial, NoiseModel, Poisson
 from scif.counts.config import CountConfig
 from scif.counts.consistency import CountConsistency
+from scif.counts.encoder import EncoderFactory, residual_encoder
 from scif.counts.network import CountNetwork
 from scif.counts.posterior.parameters import Dispersion, Parameters
 
@@ -28,7 +30,7 @@ class CountSettings:
     n_latent
         Number of SVD components; None to choose it by held-out molecules.
     n_hidden, dropout_rate
-        Width and dropout of the network.
+        Width and dropout of the default encoder.
     residual
         Whether estimates contain gene-specific variation.
     start
@@ -37,6 +39,9 @@ class CountSettings:
         Seed of everything that is drawn.
     config
         Constants of the stages.
+    encoder
+        Called with the numbers of inputs and of outputs, returns the network between a cell's scores and its latent
+        factors; None for the default.
     """
 
     noise: str | NoiseModel = "poisson"
@@ -47,6 +52,7 @@ class CountSettings:
     start: Literal["svd", "pooled"] = "svd"
     seed: int = 0
     config: CountConfig = field(default_factory=CountConfig)
+    encoder: EncoderFactory | None = None
 
     @property
     def technical(self) -> torch.Tensor | float | None:
@@ -61,13 +67,16 @@ class CountSettings:
             return NegativeBinomial(parameters.dispersion.inverse_dispersion.detach().cpu().clone())
         return Poisson()
 
+    def _encoder(self) -> EncoderFactory:
+        if self.encoder is not None:
+            return self.encoder
+        return partial(residual_encoder, hidden=self.n_hidden, dropout=self.dropout_rate)
+
     def build(self, num_genes: int, *, num_batches: int, width: int | None = None) -> CountConsistency:
         """A model that is not trained."""
         width = max(1, min(10 if width is None else width, num_genes - 1))
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
-            network = CountNetwork(
-                num_genes, width, hidden=self.n_hidden, num_batches=num_batches, dropout=self.dropout_rate
-            )
+            network = CountNetwork(num_genes, width, num_batches=num_batches, encoder=self._encoder())
         profile = torch.full((num_genes,), 1.0 / num_genes)
         return CountConsistency(network, Parameters(profile, Dispersion.none(num_genes), residual=self.residual))

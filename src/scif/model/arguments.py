@@ -11,7 +11,9 @@ from scif.core.noise import Multinomial, NegativeBinomial, Poisson
 __all__ = ["check_getter", "check_model", "row_numbers"]
 
 
-def check_model(noise: Any, n_latent: int | None, start: str, *, n_hidden: int, dropout_rate: float) -> None:
+def check_model(
+    noise: Any, n_latent: int | None, start: str, *, n_hidden: int, dropout_rate: float, encoder: Any = None
+) -> None:
     """Raise ``ValueError`` naming the first bad argument of :class:`~scif.model.ICM`."""
     allowed = (Poisson, Multinomial, NegativeBinomial)
     if not (noise in ("nb", "poisson") if isinstance(noise, str) else isinstance(noise, allowed)):
@@ -28,6 +30,12 @@ def check_model(noise: Any, n_latent: int | None, start: str, *, n_hidden: int, 
         raise ValueError(msg)
     if not 0.0 <= dropout_rate < 1.0:
         msg = f"dropout_rate is {dropout_rate:g}; it must be at least 0 and below 1."
+        raise ValueError(msg)
+    if encoder is not None and not callable(encoder):
+        msg = f"encoder is {encoder!r}; pass a function of the numbers of inputs and of outputs that returns a network."
+        raise TypeError(msg)
+    if encoder is not None and (n_hidden, dropout_rate) != (256, 0.0):
+        msg = "n_hidden and dropout_rate are of the default encoder; with an own encoder, leave them out."
         raise ValueError(msg)
     if start not in ("svd", "pooled"):
         msg = f"start is {start!r}; choose 'svd' or 'pooled'."

@@ -22,6 +22,7 @@ from scif.core.noise import NoiseModel
 from scif.counts.config import CountConfig
 from scif.counts.consistency import CountConsistency
 from scif.counts.data.dataset import CountDataset
+from scif.counts.encoder import EncoderFactory
 from scif.counts.fit import Fit, fit_dataset, refit_dataset
 from scif.counts.options import Consistency, FitOptions
 from scif.counts.posterior.estimate import estimate
@@ -70,10 +71,8 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         :class:`~scif.core.noise.NegativeBinomial` channel.
     n_latent
         Number of SVD components; chosen by held-out molecules at the first training if not given.
-    n_hidden
-        Width of the residual network.
-    dropout_rate
-        Dropout of the residual network.
+    n_hidden, dropout_rate
+        Width and dropout of the default encoder.
     residual
         Whether estimates contain gene-specific variation. If not, they are what genes share; the variation is
         estimated all the same.
@@ -84,6 +83,8 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         same for any number of threads (``torch.set_num_threads``); another machine may round differently.
     config
         Constants of the stages, for those who know them.
+    encoder
+        Function of the numbers of inputs (scores, time, depth) and outputs (latent factors) that returns your encoder.
     registry
         Registry of a saved model; passed by :meth:`load`.
 
@@ -111,19 +112,14 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         start: Literal["svd", "pooled"] = "svd",
         seed: int = 0,
         config: CountConfig | None = None,
+        encoder: EncoderFactory | None = None,
         registry: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(registered_modality(adata), registry)
-        check_model(noise, n_latent, start, n_hidden=n_hidden, dropout_rate=dropout_rate)
+        check_model(noise, n_latent, start, n_hidden=n_hidden, dropout_rate=dropout_rate, encoder=encoder)
+        config = CountConfig() if config is None else config
         self.settings = CountSettings(
-            noise,
-            n_latent,
-            n_hidden,
-            dropout_rate,
-            residual=residual,
-            start=start,
-            seed=seed,
-            config=CountConfig() if config is None else config,
+            noise, n_latent, n_hidden, dropout_rate, residual, start=start, seed=seed, config=config, encoder=encoder
         )
         self.gene_names_ = [str(gene) for gene in self._registered_genes()]
         self.factor_unit_: float | None = None

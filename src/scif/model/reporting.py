@@ -209,6 +209,7 @@ def _same_settings(model: ICM, cells: AnnData) -> ICM:
             start=given.start,
             seed=given.seed,
             config=given.config,
+            encoder=given.encoder,
         )
         other.train(
             max_epochs=options.max_epochs,

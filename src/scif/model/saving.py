@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from anndata import AnnData
 from scif import modelfile
 from scif.core.noise import Multinomial, NegativeBinomial, NoiseModel, Poisson
 from scif.counts.config import CountConfig
+from scif.counts.encoder import EncoderFactory, encoder_name
 from scif.counts.fit import Fit
 from scif.counts.frozen import flatten, restore
 from scif.counts.options import FitOptions
@@ -96,6 +98,7 @@ class SaveMixin:
             tensors["noise.inverse_dispersion"] = inverse_dispersion
         facts = {
             "noise": noise,
+            "encoder": None if settings.encoder is None else encoder_name(settings.encoder),
             "settings": {name: getattr(settings, name) for name in _SETTINGS},
             "config": as_json(settings.config),
             "width": model.module.network.width,
@@ -120,6 +123,8 @@ class SaveMixin:
         accelerator: str = "auto",
         device: int | str = "auto",
         prefix: str | None = None,
+        *,
+        encoder: EncoderFactory | None = None,
     ) -> Any:
         """Load a model that :meth:`save` wrote.
 
@@ -134,9 +139,13 @@ class SaveMixin:
             Where the model goes: ``"auto"`` is a GPU if there is one.
         prefix
             Beginning of the files' names.
+        encoder
+            Own encoder of the model, if it has one; a file holds data, never code.
 
         Raises
         ------
+        ValueError
+            If ``encoder`` is not given but the model has its own, or the reverse.
         ModelFileError
             If there is no model, or its file is damaged, a pickle, or of another class or schema.
         """
@@ -144,6 +153,7 @@ class SaveMixin:
         path = folder / f"{before}{FILE}"
         _check_present(folder, path, before)
         contents = modelfile.read(path, kind=KIND)
+        _check_encoder(encoder, contents.facts.get("encoder"), path)
         if adata is None and (folder / f"{before}{_ADATA}").exists():
             adata = ad.read_h5ad(folder / f"{before}{_ADATA}")
         with modelfile.refuse_errors(path):
@@ -152,7 +162,7 @@ class SaveMixin:
         data = found if isinstance(found, AnnData) else None
         with modelfile.refuse_errors(path):
             registry = from_json(contents.facts["registry"])
-            settings = _settings(contents)
+            settings = replace(_settings(contents), encoder=encoder)
         if data is not None:
             cls.setup_anndata(data, source_registry=registry, **registry["setup_args"])  # type: ignore[attr-defined]
         with modelfile.refuse_errors(path):
@@ -163,7 +173,7 @@ class SaveMixin:
     @classmethod
     def _restored(cls, data: AnnData | None, registry: dict[str, Any], settings: CountSettings, contents: Any) -> Any:
         facts, tensors = contents.facts, contents.tensors
-        names = ("n_latent", "n_hidden", "dropout_rate", "residual", "start", "seed", "config")
+        names = ("n_latent", "n_hidden", "dropout_rate", "residual", "start", "seed", "config", "encoder")
         chosen = {name: getattr(settings, name) for name in names}
         model: Any = cls(data, settings.noise, **chosen, registry=registry)  # type: ignore[call-arg]
         batches = int(model.summary_stats.n_batch)
@@ -193,6 +203,15 @@ def _settings(contents: modelfile.ModelFile) -> CountSettings:
         channel = Poisson() if noise == "Poisson" else Multinomial()
     config: CountConfig = from_json(contents.facts["config"])
     return CountSettings(channel, **contents.facts["settings"], config=config)
+
+
+def _check_encoder(encoder: EncoderFactory | None, name: str | None, path: Path) -> None:
+    if name is not None and encoder is None:
+        msg = f"The model of {str(path)!r} has an encoder of its own, {name}; pass it: load(..., encoder=...)."
+        raise ValueError(msg)
+    if name is None and encoder is not None:
+        msg = f"encoder is {encoder!r}, but the model of {str(path)!r} has the default encoder; leave it out."
+        raise ValueError(msg)
 
 
 def _noise_facts(noise: str | NoiseModel) -> tuple[str, torch.Tensor | None]:

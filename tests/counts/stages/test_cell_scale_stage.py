@@ -37,7 +37,7 @@ def drawn(log2_scale: np.ndarray, *, seed: int = 0) -> sp.csr_matrix:
 
 def fitted(x: sp.csr_matrix) -> tuple[CellScale | None, np.ndarray]:
     """Distribution of the scales, and scales of these cells, around a network that predicts the same for each."""
-    network = CountNetwork(GENES, 2, dropout=0.0).eval()
+    network = CountNetwork(GENES, 2).eval()
     for parameter in network.parameters():
         parameter.data.zero_()
     dispersion = Dispersion(torch.full((GENES,), ALPHA), torch.full((GENES,), MAX_SHAPE))

@@ -171,7 +171,7 @@ def test_groups_leave_no_direction_with_negative_information():
 def _start(x: sparse.csr_matrix, width: int = 6) -> CountNetwork:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = CountNetwork(x.shape[1], width, dropout=0.0)
+        network = CountNetwork(x.shape[1], width)
     network.start_from(svd_start(x, width, profile=np.asarray(x.sum(0)).ravel(), rng=np.random.default_rng(0)))
     return network.eval()
 
@@ -212,7 +212,7 @@ def test_a_gene_is_not_explained_by_itself():
     """The code is the count of one gene, which nothing predicts: regressed on the code it would explain itself."""
     rng = np.random.default_rng(0)
     x = sparse.csr_matrix(rng.poisson(4.0, (2000, 30)).astype(np.float32))
-    network = CountNetwork(30, 1, extra=1, dropout=0.0)
+    network = CountNetwork(30, 1, extra=1)
     for parameter in network.parameters():
         parameter.data.zero_()
     network.components[3] = 1.0

@@ -78,7 +78,10 @@ if "READTHEDOCS" in os.environ:  # inventories need a network
     }
 
 # Names of other projects, which resolve through their inventories where a network is there.
-_FOREIGN = "anndata|collections|dask|enum|lightning|np|nn|numpy|os|pandas|pathlib|pd|scipy|scvi|sparse|torch|typing"
+_FOREIGN = (
+    "anndata|collections|dask|enum|h5py|lightning|mudata|np|nn|numpy|os|pandas|pathlib|pd|scipy|scvi|sparse|torch|"
+    "typing|zarr"
+)
 _BUILTIN = "[a-z]+|[A-Z][a-z]+(Error|Warning|Exception)|optional|default.*"
 nitpick_ignore_regex = [
     (r"py:.*", rf"({_FOREIGN})\..*"),
@@ -140,6 +143,16 @@ def _resolve(app, env, node, contnode):
     return env.get_domain("py").resolve_xref(env, node["refdoc"], app.builder, "obj", public, node, contnode)
 
 
+def _skip(app, what, name, obj, skip, options):
+    """Leave out inherited members, but for those of base classes that have no page of their own."""
+    public = app.env.docname.rpartition(".")[2]
+    if what != "class" or public not in _PUBLIC or not inspect.isclass(documented := _public_object(public)):
+        return None
+    owner = next((base for base in inspect.getmro(documented) if name in vars(base)), documented)
+    ours = owner.__module__.startswith("scif.") and owner.__name__ not in _PUBLIC
+    return None if owner is documented or ours else True
+
+
 def _public_object(name: str):
     module, _, name = _PUBLIC[name].rpartition(".")
     return getattr(importlib.import_module(module), name)
@@ -163,5 +176,6 @@ shutil.copytree(HERE.parent / "tutorials", HERE / "tutorials" / "notebooks", dir
 
 
 def setup(app) -> None:
-    """Register the resolution of names."""
+    """Register the resolution of names and the choice of members."""
+    app.connect("autodoc-skip-member", _skip)
     app.connect("missing-reference", _resolve)

@@ -105,7 +105,7 @@ class FamiliarMixin:
         )
 
     def view_registry(self, hide_state_registries: bool = False) -> None:
-        """Print what was registered: :meth:`view_anndata_setup`, of which scvi-tools' own version fails.
+        """Print what was registered: ``view_anndata_setup()``, of which scvi-tools' own version fails.
 
         Parameters
         ----------

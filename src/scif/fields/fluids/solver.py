@@ -94,7 +94,7 @@ class NavierStokes2D(nn.Module):
         duration
             Time to pass, one number or one per sample ``(batch,)``.
         steps
-            Number of equal steps; chosen from :attr:`cfl` as the flow evolves if not given.
+            Number of equal steps; chosen from ``cfl`` as the flow evolves if not given.
 
         Returns
         -------

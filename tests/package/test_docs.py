@@ -72,3 +72,21 @@ def test_no_page_teaches_to_overwrite_counts(page: Path) -> None:
 def test_own_channel_objective_and_network_take_less_than_40_lines() -> None:
     own = "\n".join(blocks(DOCS / "bring_your_own_noise.md")[:3])
     assert sum(bool(line) for line in own.splitlines()) < 40
+
+
+def test_every_error_of_the_faq_stands_in_the_source() -> None:
+    text = (DOCS / "faq.md").read_text()
+    source = "\n".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    source = re.sub(r'"\n\s*f?"', "", source)  # strings that go on in the next line
+    absent = [words for words in re.findall(r"^### (.+)$", text, re.MULTILINE) if words not in source]
+    assert not absent
+
+
+def test_links_of_pages_lead_to_files() -> None:
+    pages = [*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "benchmarks").rglob("*.md")]
+    broken = []
+    for page in pages:
+        for target in re.findall(r"\]\((?!https?:|mailto:|#)([^)#\s]+)", page.read_text()):
+            if not (page.parent / target).exists():
+                broken.append(f"{page.relative_to(ROOT)}: {target}")
+    assert not broken

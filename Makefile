@@ -10,7 +10,7 @@ PIP = $(BIN)/python -m pip install --quiet
 # Idle threads sleep: on a busy machine they would otherwise take the time of those that work.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help demo test test-fast slow lint format types docs notebooks benchmark-counts clean
+.PHONY: help demo test test-fast slow lint format types docs notebooks release benchmark-counts clean
 
 help:
 	@echo "make demo                       denoise scanpy's bundled blood cells; writes demo/"
@@ -19,6 +19,7 @@ help:
 	@echo "make slow                       the tests that take minutes"
 	@echo "make docs                       build the documentation; warnings are errors"
 	@echo "make notebooks                  run the tutorials and store their output"
+	@echo "make release                    build the distributions and try the wheel in a clean environment"
 	@echo "make benchmark-counts DATA=dir  compare with published methods on a folder of .h5ad and .h5 files"
 
 demo: $(VENV)/run.stamp
@@ -52,6 +53,10 @@ docs: $(VENV)/dev.stamp
 notebooks: $(VENV)/dev.stamp
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace tutorials/*.ipynb
 	$(BIN)/python -m benchmarks.shrink tutorials/*.ipynb
+
+release: $(VENV)/dev.stamp
+	$(PIP) build twine
+	TORCH="$(TORCH)" BUILD=$(BIN)/python packaging/check_release.sh $(PYTHON)
 
 benchmark-counts: $(VENV)/benchmark.stamp
 	env -u OMP_WAIT_POLICY $(BIN)/python -m benchmarks.counts $(if $(DATA),--data $(DATA))

@@ -348,3 +348,6 @@ MODULE_GROUPS = {
     },
 }
 """Public names of the larger modules, by use."""
+
+DATA = {"scif.cli.COMMANDS": "Summary of each command, by its name."}
+"""Docstrings of public data that another module defines, where Sphinx would take those of their type."""

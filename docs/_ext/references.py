@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 
+from groups import DATA
 from public import is_ours, owner_of, page_of, public_names, public_object
 
 _PAGE = page_of()
@@ -46,9 +47,16 @@ def skip(app, what, name, obj, skip, options):
     return None if owner is documented or (is_ours(owner) and owner.__name__ not in _PAGE) else True
 
 
+def describe(app, what, name, obj, options, lines):
+    """Replace the docstring of the type of a value by one of its own."""
+    if name in DATA:
+        lines[:] = [DATA[name]]
+
+
 def setup(app) -> dict[str, bool]:
-    """Register both."""
+    """Register all three."""
     app.setup_extension("sphinx.ext.autodoc")
     app.connect("autodoc-skip-member", skip)
+    app.connect("autodoc-process-docstring", describe)
     app.connect("missing-reference", resolve)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -349,5 +349,5 @@ MODULE_GROUPS = {
 }
 """Public names of the larger modules, by use."""
 
-DATA = {"scif.cli.COMMANDS": "Summary of each command, by its name."}
+DATA = {"scif.cli.COMMANDS": "Name of the module of each command, and what it does."}
 """Docstrings of public data that another module defines, where Sphinx would take those of their type."""

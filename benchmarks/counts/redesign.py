@@ -43,7 +43,7 @@ print(json.dumps({"seconds": seconds, "GiB": resource.getrusage(resource.RUSAGE_
 def _fit(source: Path, data: Path) -> dict[str, float]:
     words = [sys.executable, "-c", SCRIPT, str(data), str(source)]
     environment = os.environ | {"PYTHONPATH": str(source / "src")}
-    said = subprocess.run(words, env=environment, check=True, text=True, capture_output=True).stdout
+    said = subprocess.run(words, cwd=source, env=environment, check=True, text=True, capture_output=True).stdout
     found: dict[str, float] = json.loads(said.splitlines()[-1])
     return found
 

@@ -27,12 +27,15 @@ from scif.counts.report import FitReport, StageRecord
 from scif.counts.resuming import told
 from scif.counts.settings import CountSettings
 from scif.counts.stages.dispersion import moment_dispersion
-from scif.counts.stages.network import NetworkFit, fit_network, minibatch
+from scif.counts.stages.network import NetworkFit, fit_network
 from scif.counts.statistics.replicates import CELLS as REPLICATE_CELLS
 from scif.counts.statistics.replicates import replicate_dispersion
 from scif.parallel import cores
 
 __all__ = ["Fit", "fit_dataset", "refit_dataset"]
+
+#: Cells of a minibatch of those that dispersions are estimated of; their draws do not depend on how training went.
+CELLS = 128
 
 
 @dataclass(frozen=True)
@@ -101,9 +104,7 @@ def fit_dataset(
             if before is None:
                 begin = time.perf_counter()
                 module = fit_start(training, settings, totals=totals, batches=batches)
-                reference = _sample(
-                    training, rows.reference, min(minibatch(len(dataset), options, config.network), 128)
-                )
+                reference = _sample(training, rows.reference, CELLS)
                 few = reference.first(config.dispersion.few_entries)
                 technical = technical_dispersion(dataset, settings)
                 moments = moment_dispersion(module.network, module.fitted, few, technical=technical)
@@ -188,10 +189,9 @@ def stage_data(
 ) -> StageData:
     """Cells and choices for the stages."""
     rows = _samples(dataset, settings)
-    size = min(minibatch(len(dataset), options, settings.config.network), 128)
     return StageData(
         _sample(dataset, rows.cells, cached_cells(dataset.num_genes), device),
-        _sample(dataset, rows.reference, size, device),
+        _sample(dataset, rows.reference, CELLS, device),
         technical_dispersion(dataset, settings),
         anchored=options.anchor_weight > 0,
         prior_share=options.prior_share,

@@ -42,13 +42,15 @@ class CountAnchor(Anchor):
         batch: Tensor | None = None,
         ratio: Tensor | None = None,
         parts: Thinned | None = None,
+        weight: Tensor | None = None,
         **condition: Any,
     ) -> LossOutput:
-        """Nats per hidden molecule; ``parts`` if counts have been split."""
+        """Nats per hidden molecule; ``parts`` if counts have been split, ``weight`` if these are a share of more."""
         parts = self.split(x1, generator) if parts is None else parts
         library = parts.a.totals() if ratio is None else parts.a.totals() * ratio
         codes = model.network.latent(parts.a, torch.ones_like(library), library=library, batch=batch)
-        return LossOutput(model.network.nll(codes, parts.b, batch=batch))
+        loss = model.network.nll(codes, parts.b, batch=batch)
+        return LossOutput(loss if weight is None else weight * loss)
 
 
 class MolecularDeviance(PoissonDeviance):

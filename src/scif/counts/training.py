@@ -75,6 +75,7 @@ class CountPlan(Engine):
             batch=batch.batch,
             ratio=batch.ratio,
             parts=batch.parts,
+            weight=batch.weight,
         )
 
     def validation_step(self, batch: CountBatch, batch_idx: int) -> None:

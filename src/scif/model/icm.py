@@ -222,7 +222,7 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
             Check the Poisson loss of held-out molecules about nine times, stop when it has not fallen for three, and
             keep the best weights. Molecules are held out, not cells: every cell trains. Without it none is held out.
         batch_size
-            Cells per minibatch; 128 below 8,000 cells and 512 above if not given.
+            Cells per minibatch of each process; if not given 128 below 8,000 cells and 512 above, of all processes.
         accelerator, devices
             As for Lightning's trainer; ``"mps"`` must be asked for.
         anchor_weight

@@ -204,7 +204,8 @@ class Engine(pl.LightningModule):
 
     def _log_means(self) -> None:
         if self._added > 0:
-            self._log({name: value / self._added for name, value in self._sums.items()})
+            means = {name: value / self._added for name, value in self._sums.items()}
+            self._log(means, sync_dist=self.trainer.world_size > 1)
             self._sums, self._added = {}, 0
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:

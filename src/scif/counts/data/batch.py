@@ -37,6 +37,8 @@ class CountBatch:
         The counts split for the anchor; None if it has to do that.
     controls
         Counts of spike-ins and controls, which are not among the others, ``(cells, controls)``; None if there are none.
+    weight
+        Factor on the loss, where the minibatch is one process's share of a larger one; None for one.
     """
 
     x: SparseCounts
@@ -45,6 +47,7 @@ class CountBatch:
     held_out: SparseCounts | None = None
     parts: Thinned | None = None
     controls: Tensor | None = None
+    weight: Tensor | None = None
 
     def to(self, device: Any, **kwargs: Any) -> CountBatch:
         """The same cells on another device."""

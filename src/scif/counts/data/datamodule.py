@@ -9,10 +9,11 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, SequentialSampler
+from torch.utils.data import DataLoader
 
 from scif.counts.data.batch import CountBatch, cached_cells
 from scif.counts.data.dataset import CountDataset
+from scif.counts.data.shares import share_of
 from scif.counts.data.sparse_counts import SparseCounts, Thinned
 
 __all__ = ["CountDataModule"]
@@ -27,6 +28,8 @@ class CountDataModule(pl.LightningDataModule):
         With its held-out molecules.
     batch_size
         Cells per minibatch.
+    each
+        Whether that is for each process; if not it is shared out among them.
     seed
         Of the order of the cells, and of how they are split.
     split
@@ -39,11 +42,13 @@ class CountDataModule(pl.LightningDataModule):
         dataset: CountDataset,
         *,
         batch_size: int,
+        each: bool = True,
         seed: int,
         split: Callable[[SparseCounts, torch.Generator], Thinned] | None,
     ) -> None:
         super().__init__()
-        self.dataset, self.batch_size, self.seed, self.split = dataset, batch_size, seed, split
+        self.dataset, self.seed, self.split = dataset, seed, split
+        self.batch_size, self.each = batch_size, each
         self.n_obs = self.n_train = len(dataset)
         self.train_idx = np.arange(len(dataset))
         self.val_idx = np.array([], dtype=np.int64) if dataset.held_out is None else dataset.held_out.rows
@@ -53,16 +58,26 @@ class CountDataModule(pl.LightningDataModule):
         self._split_state: torch.Tensor | None = None
 
     def train_dataloader(self) -> DataLoader[CountBatch]:
-        """Shuffled cells."""
-        return self.dataset.shuffled(batch_size=self.batch_size, generator=self._order, prepare=self._splitter())
+        """Shuffled cells; of several processes each gets its share of the same minibatches."""
+        assert self.trainer is not None  # it is there before minibatches are asked for
+        rank, world = self.trainer.global_rank, self.trainer.world_size
+        split = self._splitter()
+        prepare = split
+        if world > 1:
+
+            def prepare(batch: Any) -> CountBatch:
+                return share_of(batch if split is None else split(batch), rank=rank, world=world)
+
+        size = self.batch_size * world if self.each else self.batch_size
+        return self.dataset.shuffled(batch_size=size, generator=self._order, prepare=prepare)
 
     def _splitter(self) -> Callable[[Any], CountBatch] | None:
-        """Splits minibatches, by numbers of its own in each process; None if that is for the anchor to do."""
+        """Splits minibatches, by the same numbers in each process; None if that is for the anchor to do."""
         split, trainer = self.split, self.trainer
-        assert trainer is not None  # it is there before minibatches are asked for
+        assert trainer is not None
         if split is None or trainer.strategy.root_device.type != "cpu":
             return None
-        generator = torch.Generator().manual_seed(self.seed + trainer.global_rank)
+        generator = torch.Generator().manual_seed(self.seed)
         if self._split_state is not None:
             generator.set_state(self._split_state)
         self._split_generator = generator
@@ -83,7 +98,10 @@ class CountDataModule(pl.LightningDataModule):
         if self.n_val == 0:
             return []
         cells = min(max(cached_cells(self.dataset.num_genes), 64), 512)
-        return self.dataset.loader(SequentialSampler(self.val_idx), batch_size=cells)
+        assert self.trainer is not None
+        rank, world = self.trainer.global_rank, self.trainer.world_size
+        mine = self.val_idx[rank::world] if self.n_val >= world else self.val_idx
+        return self.dataset.loader(mine.tolist(), batch_size=cells)
 
     def transfer_batch_to_device(self, batch: CountBatch, device: torch.device, dataloader_idx: int) -> CountBatch:
         """Move a minibatch, without the search through its fields that Lightning would make."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from scif.counts.config import NetworkConfig
 from scif.counts.consistency import CountConsistency
 from scif.counts.data.datamodule import CountDataModule
 from scif.counts.data.dataset import CountDataset
+from scif.counts.handed_back import HandedBack
 from scif.counts.objective import CountAnchor, CountICM
 from scif.counts.options import FitOptions
 from scif.counts.progress import EpochProgress
@@ -127,16 +129,20 @@ def fit_network(
     plan = CountPlan(module, parts, config, seed=seed)
     size, most = minibatch(len(dataset), options, config), epochs(len(dataset), options, config)
     split = CountAnchor().split if options.anchor_weight > 0 else None
-    data = CountDataModule(dataset, batch_size=size, seed=seed, split=split)
+    data = CountDataModule(dataset, batch_size=size, each=options.batch_size is not None, seed=seed, split=split)
     curves = Curves()
     trainer, checkpoint = _trainer(options, config, most, curves, dataset.held_out is not None, **trainer_options)
     interrupted, path = False, None
     if checkpoint is not None:
         plan.about = about
         path = None if checkpoint_of(checkpoint.parent, about).read() is None else checkpoint
+    folder = tempfile.TemporaryDirectory(prefix="scif-")
+    back = HandedBack(folder.name, plan, curves)
+    trainer.callbacks.append(back)  # type: ignore[attr-defined]
     try:
-        with without_chatter():
+        with folder, without_chatter():
             trainer.fit(plan, datamodule=data, ckpt_path=path, weights_only=True)
+            back.take_up()
     except (KeyboardInterrupt, SystemExit):  # Lightning turns the former into the latter
         if checkpoint is not None and trainer.received_sigterm:  # a scheduler ends the job: it goes on from the file
             raise SystemExit(128 + signal.SIGTERM) from None
@@ -153,7 +159,7 @@ def fit_network(
     return NetworkFit(
         module,
         curves.frames(after=history),
-        int(trainer.current_epoch),
+        int(trainer.current_epoch) if back.epochs is None else back.epochs,
         None if plan.best is None else plan.best[0],
         interrupted,
         trainer,
@@ -204,6 +210,7 @@ def _trainer(
         "enable_model_summary": False,
         "logger": False,
         "num_sanity_val_steps": 0,
+        "use_distributed_sampler": False,  # each process takes its share of the same minibatches
     }
     with without_chatter():
         trainer = pl.Trainer(

@@ -46,7 +46,7 @@ def main() -> None:
     axis.text(
         4.35,
         -0.28,
-        "metrics, pl, pp, report, datasets stand beside model and use it, never the reverse",
+        "metrics, pl, pp, report and datasets stand beside these; model.report() calls metrics and report",
         fontsize=7.5,
         ha="center",
         color="#444444",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -97,7 +98,17 @@ def fit_dataset(
         training = dataset
         if options.early_stopping:
             rng = np.random.default_rng([settings.seed, 1])  # the same molecules in every training of this model
-            training = dataset.with_held_out(hold_out(dataset, options.held_out, rng=rng, config=config.network))
+            held_out = hold_out(dataset, options.held_out, rng=rng, config=config.network)
+            if held_out is None:
+                options = replace(options, early_stopping=False)
+                warnings.warn(
+                    f"A share held_out={options.held_out:g} of {totals.sum():,.0f} molecules leaves none to validate "
+                    "on: training runs without early stopping. Raise held_out if cells have molecules to spare.",
+                    UserWarning,
+                    stacklevel=3,
+                )
+            else:
+                training = dataset.with_held_out(held_out)
         rows = _samples(dataset, settings)
         with training.held(rows.cells):
             records: list[StageRecord] = []

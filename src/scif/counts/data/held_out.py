@@ -13,7 +13,7 @@ __all__ = ["hold_out"]
 
 def hold_out(
     dataset: CountDataset, share: float, *, rng: np.random.Generator, config: NetworkConfig | None = None
-) -> HeldOut:
+) -> HeldOut | None:
     """Hold molecules out of some cells.
 
     Parameters
@@ -29,13 +29,8 @@ def hold_out(
 
     Returns
     -------
-    HeldOut
-        These cells and their held-out molecules.
-
-    Raises
-    ------
-    ValueError
-        If no molecule is held out of any of them.
+    HeldOut or None
+        These cells and their held-out molecules; None if the counts are so shallow that there are none.
     """
     config = NetworkConfig() if config is None else config
     count = int(np.clip(config.held_out_entries // dataset.num_genes, 100, config.held_out_cells))
@@ -47,7 +42,4 @@ def hold_out(
     # a cell must keep something to train on
     some = np.asarray((x - kept).sum(1)).ravel() > 0
     kept.data *= np.repeat(some, np.diff(kept.indptr))
-    if kept.sum() == 0:
-        msg = f"held_out={share} leaves no molecule to validate on; raise it or train with early_stopping=False."
-        raise ValueError(msg)
-    return HeldOut(rows, kept)
+    return None if kept.sum() == 0 else HeldOut(rows, kept)

@@ -15,7 +15,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 help:
 	@echo "make demo                       denoise scanpy's bundled blood cells; writes demo/"
 	@echo "make test                       lint, types, unit tests and docstring examples"
-	@echo "make test-fast                  the unit tests that train no whole model, in less than 90 seconds"
+	@echo "make test-fast                  the unit tests that train no whole model"
 	@echo "make slow                       the tests that take minutes"
 	@echo "make docs                       build the documentation; warnings are errors"
 	@echo "make notebooks                  run the tutorials and store their output"

@@ -13,8 +13,6 @@ from lightning.pytorch.trainer.connectors.accelerator_connector import _Accelera
 from scif.datasets import pbmc68k_counts, simulate_counts
 
 mpl.use("Agg")
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell ignores Ctrl-C in what it runs in the background
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,6 +21,13 @@ def _processor() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_AcceleratorConnector, "_choose_auto_accelerator", staticmethod(lambda: "cpu"))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _ctrl_c() -> None:
+    """A shell ignores Ctrl-C in what it runs in the background; tests and their processes take it."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -78,7 +78,7 @@ def _every(rows: pd.DataFrame) -> str:
 
 
 def decisions(rows: pd.DataFrame) -> str:
-    """For each score the output of ICM of least loss over the cases, the counts, and the best of all methods."""
+    """For each score the output of ICM of least loss over the cases, the counts, and the nearest to the ideal of all."""
     lines = []
     for task, score, best in SCORES:
         part = rows[(rows["task"] == task) & (rows["score"] == score)]
@@ -87,8 +87,8 @@ def decisions(rows: pd.DataFrame) -> str:
         means = part.groupby(["case", "method"])["value"].mean()
         losses = {case: _loss(means[case], best, rows[rows["case"] == case]) for case in part["case"].unique()}
         table = pd.DataFrame(losses)
-        ran = table.loc[[name.startswith("ICM") for name in table.index]].notna().any()
-        table = table.loc[:, ran] if ran.any() else table  # cases on which ICM did not run compare nothing
+        ran = table.notna().groupby(_family).any().all()
+        table = table.loc[:, ran] if ran.any() else table  # a case that ICM, counts or all peers lack compares nothing
         part = part[part["case"].isin(table.columns)]
         complete = table.dropna().index
         mean_loss, values = table.loc[complete].mean(axis=1), part.groupby("method")["value"].mean()
@@ -98,10 +98,14 @@ def decisions(rows: pd.DataFrame) -> str:
         line["take"] = f"{ours.idxmin()}: {values[ours.idxmin()]:.2f}" if len(ours) else ""
         line["counts"] = f"{values['counts']:.2f}" if "counts" in values else ""
         line["best peer"] = f"{peers.idxmin()}: {values[peers.idxmin()]:.2f}" if len(peers) else ""
-        everyone = mean_loss.idxmin()
-        line["best of all"] = "ICM" if everyone.startswith("ICM") else everyone
+        first = mean_loss.index[mean_loss <= mean_loss.min() + 5e-4]
+        line["best of all"] = ", ".join(sorted({"ICM" if name.startswith("ICM") else name for name in first}))
         lines.append(line)
     return markdown(pd.DataFrame(lines), digits=(0,) * len(lines[0]))
+
+
+def _family(method: str) -> str:
+    return "ICM" if method.startswith("ICM") else method if method == "counts" else "peer"
 
 
 def _loss(means: pd.Series, best: str | float, case: pd.DataFrame) -> pd.Series:

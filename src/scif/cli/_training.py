@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from scif.model import ICM
 
-__all__ = ["train", "train_as_asked"]
+__all__ = ["train", "train_as_asked", "training_options"]
 
 
 def train(
@@ -44,21 +44,17 @@ def train(
     return model
 
 
+def training_options(arguments: Namespace) -> dict[str, Any]:
+    """Options of the command line that every training takes, as arguments of :func:`train`."""
+    names = ("noise", "seed", "max_epochs", "accelerator", "batch_key", "size_factor_key")
+    return {name: getattr(arguments, name) for name in names} | {"progress": arguments.output_to.progress}
+
+
 def train_as_asked(arguments: Namespace, adata: AnnData) -> ICM:
     """Train by the options of the command line, and say so."""
     say = arguments.output_to
     say.say(f"{adata.n_obs} cells x {adata.n_vars} genes; training ...")
-    model = train(
-        adata,
-        noise=arguments.noise,
-        seed=arguments.seed,
-        max_epochs=arguments.max_epochs,
-        accelerator=arguments.accelerator,
-        progress=say.progress,
-        checkpoint=getattr(arguments, "checkpoint", None),
-        layer=arguments.layer,
-        batch_key=arguments.batch_key,
-        size_factor_key=arguments.size_factor_key,
-    )
+    checkpoint = getattr(arguments, "checkpoint", None)  # only `scif denoise` has it
+    model = train(adata, checkpoint=checkpoint, layer=arguments.layer, **training_options(arguments))
     arguments.signals.check()
     return model

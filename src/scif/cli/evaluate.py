@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from scif.cli._training import train
+from scif.cli._training import train, training_options
 from scif.cli.denoise import add_input, add_model, read_input
 
 if TYPE_CHECKING:
@@ -33,16 +33,7 @@ def run(arguments: Namespace) -> None:
     arguments.signals.check()
 
     def denoised(part: AnnData) -> np.ndarray:
-        model = train(
-            part,
-            noise=arguments.noise,
-            seed=arguments.seed,
-            max_epochs=arguments.max_epochs,
-            accelerator=arguments.accelerator,
-            progress=arguments.output_to.progress,
-            batch_key=arguments.batch_key,
-            size_factor_key=arguments.size_factor_key,
-        )
+        model = train(part, **training_options(arguments))
         arguments.signals.check()
         return model.get_denoised(silent=True)
 

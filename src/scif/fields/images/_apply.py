@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from scif.core._check import check_whole
 from scif.fields.images._axes import ImageStack
+from scif.fields.images._inputs import Input
 from scif.fields.images._measured import measured
-from scif.fields.images._outputs import to_dtype
+from scif.fields.images._outputs import check_outputs, open_output, paths_of_std, to_dtype
 from scif.fields.images._restorer import Restorer
 from scif.fields.images._settings import Settings, per_axis
 from scif.fields.images._tiles import plan_axis, run_tiled
 
-__all__ = ["Pass", "denoise_stack"]
+__all__ = ["Pass", "Writing", "denoise_inputs", "denoise_stack"]
 
 _TILE = {2: (512, 512), 3: (32, 160, 160)}
 _OVERLAP = {2: (64, 64), 3: (16, 64, 64)}
@@ -40,6 +43,44 @@ class Pass:
         for name, value, least in (("tile", self.tile, 1), ("overlap", self.overlap, 0)):
             for side in value if isinstance(value, Sequence) else () if value is None else (value,):
                 check_whole(side, name=name, least=least)
+
+
+@dataclass(frozen=True)
+class Writing:
+    """Where results go, and in which form."""
+
+    outs: Sequence[str | Path | None]
+    """A path for each input; ``None`` for the default."""
+    dtype: Any
+    overwrite: bool
+    return_std: bool
+    """Whether a map of standard deviations goes beside each result."""
+
+
+def denoise_inputs(
+    restorers: Sequence[Restorer], settings: Settings, inputs: Sequence[Input], how: Pass, write: Writing
+) -> list[Any]:
+    """Denoise inputs, one after the other; a failure leaves no output of the input that it met."""
+    check_outputs(inputs, write.outs, dtype=write.dtype, overwrite=write.overwrite)
+    spreads: Sequence[Path | None] = ()
+    if write.return_std:
+        spreads = paths_of_std(inputs, write.outs)
+        check_outputs(inputs, spreads, dtype=np.float32, overwrite=write.overwrite)
+    results: list[Any] = []
+    for k, (one, to) in enumerate(zip(inputs, write.outs, strict=True)):
+        outputs = [open_output(one, to, dtype=write.dtype, overwrite=write.overwrite)]
+        try:
+            if write.return_std:
+                outputs.append(open_output(one, spreads[k], dtype=np.float32, overwrite=write.overwrite))
+            spread = outputs[1].stack if write.return_std else None
+            denoise_stack(restorers, settings, one.stack, outputs[0].stack, how, spread=spread)
+        except BaseException:
+            for output in outputs:
+                output.discard()
+            raise
+        finished = tuple(output.finish() for output in outputs)
+        results.append(finished if write.return_std else finished[0])
+    return results
 
 
 def denoise_stack(

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,12 +14,11 @@ from scif import modelfile
 from scif.core import Objective
 from scif.core.noise import NoiseModel
 from scif.fields.images import _saving
-from scif.fields.images._apply import Pass, denoise_stack
+from scif.fields.images._apply import Pass, Writing, denoise_inputs
 from scif.fields.images._channel import check_noise
 from scif.fields.images._fitting import Fitted, fit_restorer
 from scif.fields.images._inputs import open_images
 from scif.fields.images._objective import make_objective
-from scif.fields.images._outputs import check_outputs, open_output, paths_of_std
 from scif.fields.images._report import ImageReport
 from scif.fields.images._reporting import make_report
 from scif.fields.images._restorer import Restorer
@@ -281,25 +279,9 @@ class ImageDenoiser:
         if len(outs) != len(inputs):
             msg = f"out names {len(outs)} files for {len(inputs)} images; give one for each."
             raise ValueError(msg)
-        check_outputs(inputs, outs, dtype=dtype, overwrite=overwrite)
-        if return_std:
-            spreads = paths_of_std(inputs, outs)
-            check_outputs(inputs, spreads, dtype=np.float32, overwrite=overwrite)
         how = Pass(flow_steps, augment, tile=tile, overlap=overlap, batch_size=batch_size)
-        results: list[Any] = []
-        for k, (one, to) in enumerate(zip(inputs, outs, strict=True)):
-            outputs = [open_output(one, to, dtype=dtype, overwrite=overwrite)]
-            try:
-                if return_std:
-                    outputs.append(open_output(one, spreads[k], dtype=np.float32, overwrite=overwrite))
-                spread = outputs[1].stack if return_std else None
-                denoise_stack(self.restorers_, settings, one.stack, outputs[0].stack, how, spread=spread)
-            except BaseException:
-                for output in outputs:
-                    output.discard()
-                raise
-            finished = tuple(output.finish() for output in outputs)
-            results.append(finished if return_std else finished[0])
+        write = Writing(outs, dtype=dtype, overwrite=overwrite, return_std=return_std)
+        results = denoise_inputs(self.restorers_, settings, inputs, how, write)
         return results if several else results[0]
 
     def report(self, images: Any, *, axes: str | None = None, channel: int = 0) -> ImageReport:

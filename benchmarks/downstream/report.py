@@ -78,7 +78,7 @@ def _every(rows: pd.DataFrame) -> str:
 
 
 def decisions(rows: pd.DataFrame) -> str:
-    """For each score the output of ICM of least loss over the cases, the counts, and the nearest to the ideal of all."""
+    """For each score the output of ICM of least loss over the cases, the counts, and the best of all methods."""
     lines = []
     for task, score, best in SCORES:
         part = rows[(rows["task"] == task) & (rows["score"] == score)]

@@ -77,3 +77,16 @@ def test_consistency_is_told_relative_to_the_anchor_alone() -> None:
     )
     cells = [cell.strip() for cell in table(rows).splitlines()[-1].split("|")[4:8]]
     assert cells == ["+0.10%", "+2.00%", "+0.00%", "-1.96%"]
+
+
+def test_figure_of_the_readme_has_what_its_caption_says() -> None:
+    from benchmarks.counts.every_set import read_measured
+    from benchmarks.counts.headline import SETS, caption, draw, gains
+
+    rows = read_measured()
+    table = gains(rows)
+    assert caption(rows) in (ROOT / "README.md").read_text()
+    (axis,) = draw(rows).axes
+    drawn = {line.get_label(): line.get_xdata() for line in axis.lines}
+    np.testing.assert_allclose(drawn["scif"], table["icm"])
+    assert [label.get_text().split("\n")[0] for label in axis.get_yticklabels()] == list(SETS.values())

@@ -18,11 +18,13 @@ METADATA = "Metadata-Version: 2.1\nName: scif\nVersion: 0.0.84\nSummary: scienti
 
 @pytest.fixture
 def site(tmp_path):
-    """A folder that holds the metadata of the other project, as pip leaves them."""
+    """A folder that holds the other project, as pip leaves it."""
     info = tmp_path / "scif-0.0.84.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(METADATA)
     (info / "RECORD").write_text(RECORD)
+    (tmp_path / "scif").mkdir()
+    (tmp_path / "scif" / "__init__.py").write_text("")  # Python lists files that are there alone
     return tmp_path
 
 
@@ -37,7 +39,7 @@ def test_nothing_is_said_where_there_is_no_clash(tmp_path):
 
 
 def test_the_other_project_is_named_beside_ours(site):
-    done = version(site, OURS.parent)
+    done = version(OURS.parent, site)
     assert done.returncode == 0
     assert done.stdout.split() == ["scif", scif.__version__]
     assert len(done.stderr.splitlines()) == 1
@@ -47,8 +49,6 @@ def test_the_other_project_is_named_beside_ours(site):
 
 def test_the_other_project_in_place_of_ours_is_refused(site):
     package = site / "scif"  # its __init__.py lies over ours, the rest of ours is there
-    package.mkdir()
-    (package / "__init__.py").write_text("")
     for part in OURS.iterdir():
         if part.name != "__init__.py":
             (package / part.name).symlink_to(part)

@@ -63,10 +63,9 @@ def write_folder(folder, adata, *, features, zipped, kinds=True):
 def test_annotated_files(counts, tmp_path, suffix):
     path = tmp_path / f"x.{suffix}"
     if suffix == "loom":
-        pytest.importorskip("loompy")
-        named = counts.copy()
-        named.obs_names.name, named.var_names.name = "CellID", "Gene"
-        named.write_loom(path)
+        loompy = pytest.importorskip("loompy")
+        names = {"Gene": counts.var_names.to_numpy(str)}, {"CellID": counts.obs_names.to_numpy(str)}
+        loompy.create(str(path), counts.X.T.toarray(), *names)
     else:
         getattr(counts, f"write_{suffix}")(path)
     same(read_counts(path), counts)
@@ -77,7 +76,8 @@ def test_genes_of_a_10x_file_of_several_kinds_and_genomes(counts, tmp_path):
     write_10x(path, counts)
     with pytest.warns(UserWarning) as said:
         same(read_counts(path), counts[:, :30])
-    assert [part in str(each.message) for part, each in zip(("Antibody", "mm10"), said, strict=True)] == [True, True]
+    own = [str(each.message) for each in said if each.category is UserWarning]
+    assert [part in text for part, text in zip(("Antibody", "mm10"), own, strict=True)] == [True, True]
     with pytest.warns(UserWarning, match="Antibody"):
         same(read_counts(path, genome="mm10"), counts[:, 20:30])
     same(read_counts(path, feature_type="Antibody Capture"), counts[:, 30:])

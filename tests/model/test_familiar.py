@@ -124,7 +124,7 @@ def test_calls_of_scvi_tools_say_what_to_call(model, capsys):
 def test_large_results_are_announced():
     assert gigabytes((10, 100_000), np.float64) == pytest.approx(0.008)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         tell_if_large((1000, 1000))
     with pytest.warns(UserWarning, match=r"takes 120.0 GB of memory.*denoise_to"):
         tell_if_large((1_000_000, 30_000))

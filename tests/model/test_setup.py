@@ -79,7 +79,7 @@ def test_reads_are_told_from_molecules():
     molecules[:10, 1:9] += rng.poisson(20.0, (10, 8))  # markers of a few cells are no reason
     reads = rng.poisson(15.0 * molecules * rng.gamma(2.0, 0.5, molecules.shape)) + (np.arange(300) == 0)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         ICM.setup_anndata(make(molecules))
     with pytest.warns(UserWarning, match=r"looks like reads.*noise='nb'"):
         ICM.setup_anndata(make(reads))
@@ -100,7 +100,7 @@ def test_counts_that_no_molecules_give_are_told_once(change, said, depth):
     """Whatever the genes and cells are, k! times the number of entries that are k is log-convex for molecules."""
     molecules = scif.datasets.simulate_counts(150, 200, depth=depth, seed=6).X.toarray()
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         ICM.setup_anndata(make(molecules))
     with pytest.warns(UserWarning, match=said) as caught:
         ICM.setup_anndata(make(change(molecules)))

@@ -10,6 +10,9 @@ from typing import Any, TextIO
 
 __all__ = ["Output", "describe", "show_warnings_in_one_line"]
 
+#: Warnings that whoever runs a command can do nothing about.
+FOR_PROGRAMMERS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
+
 
 class Output:
     """Where a command puts its words.
@@ -55,7 +58,10 @@ def describe(error: BaseException) -> str:
 
 
 def show_warnings_in_one_line(command: str) -> None:
-    """Write warnings without the path and the line of code; to be undone by ``warnings.catch_warnings``."""
+    """Write warnings without the path and the line of code; to be undone by ``warnings.catch_warnings``.
+
+    Warnings of what other packages will change are for programmers, and are left out.
+    """
 
     def show(
         message: Warning | str,
@@ -65,6 +71,7 @@ def show_warnings_in_one_line(command: str) -> None:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
-        sys.stderr.write(f"scif {command}: warning: {' '.join(str(message).split())}\n")
+        if not issubclass(category, FOR_PROGRAMMERS):
+            sys.stderr.write(f"scif {command}: warning: {' '.join(str(message).split())}\n")
 
     warnings.showwarning = show

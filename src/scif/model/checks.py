@@ -35,7 +35,7 @@ def check_setup(
         msg = f"adata has {adata.n_obs} cells and {adata.n_vars} genes; both must be at least 1."
         raise ValueError(msg)
     if layer is not None and layer not in adata.layers:
-        msg = f"layer={layer!r} is not in adata.layers, which has {named(list(adata.layers))}."
+        msg = f"layer={layer!r} is not in adata.layers, which has {named(filter(None, adata.layers))}."
         raise ValueError(msg)
     if layer is None and adata.X is None:
         msg = "adata.X is empty; put the counts there or name their layer."
@@ -146,7 +146,7 @@ def _check_counts(adata: AnnData, layer: str | None) -> CheckedCounts:
 def _where_counts_are(adata: AnnData, layer: str | None) -> str | None:
     """Sentence that names counts elsewhere in the same object; None if there are none."""
     for name, values in adata.layers.items():
-        if name != layer and holds_counts(values):
+        if name is not None and name != layer and holds_counts(values):  # None: X, from anndata 0.13 on
             return f"adata.layers[{name!r}] holds whole numbers that look like counts: pass layer={name!r}."
     if layer is not None and holds_counts(adata.X):
         return "adata.X holds whole numbers that look like counts: leave out layer."

@@ -145,7 +145,7 @@ def _counts_alone(adata: AnnData, layer: str | None, keys: list[str]) -> AnnData
         msg = f"adata is a {type(adata).__name__}; pass an AnnData."
         raise TypeError(msg)
     if layer is not None and layer not in adata.layers:
-        msg = f"layer={layer!r} is not in adata.layers, which has {named(list(adata.layers))}."
+        msg = f"layer={layer!r} is not in adata.layers, which has {named(filter(None, adata.layers))}."
         raise ValueError(msg)
     present = [key for key in keys if key in adata.obs]  # what is absent is named at setup
     values = adata.X if layer is None else adata.layers[layer]

@@ -58,7 +58,7 @@ class TestCollapse:
         report = collapse(x1, shrunk, Gaussian(1.0), generator=rng(3))
         assert report.survival[:2].tolist() == pytest.approx([0.64, 0.64], abs=0.06)
         with warnings.catch_warnings():
-            warnings.simplefilter("error")
+            warnings.simplefilter("error", UserWarning)
             report.warn()  # shrinkage is not collapse
 
     def test_observations_passed_off_as_estimates_are_inflated(self) -> None:

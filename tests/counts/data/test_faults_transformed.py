@@ -130,7 +130,7 @@ def test_tiny_counts_are_accepted(shape, mean, seed):
 
 def test_real_counts_are_accepted():
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         scif.model.ICM.setup_anndata(scif.datasets.pbmc68k_counts())
 
 

@@ -77,7 +77,7 @@ def test_batches_with_other_cell_types_are_named():
         _fitted(counts, batch, 2).warn(["left", "right"])
     counts, _, batch, _, _ = _simulated(900, 2, 0.4, 1)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         _fitted(counts, batch, 2).warn(["left", "right"])
 
 

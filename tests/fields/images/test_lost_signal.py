@@ -36,7 +36,7 @@ def test_a_network_that_loses_the_signal_is_named(noise: Gaussian | Poisson) -> 
     restorer = denoiser.restorers_[0]
     x1 = restorer.observe(images[:, None])
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         restorer.model = Unchanged()
         _warn_of_lost_signal(restorer, x1)
     restorer.model = Grey()

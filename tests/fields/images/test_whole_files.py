@@ -242,7 +242,7 @@ def test_an_image_listed_twice_is_taken_once(tmp_path: Path) -> None:
         once = ImageDenoiser("gaussian", widths=(4, 8)).fit(PIXELS, max_steps=2, batch_size=8, patch=32)
         np.testing.assert_array_equal(twice.denoise(PIXELS), once.denoise(PIXELS))
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         ImageDenoiser(Gaussian(20.0), widths=(4, 8)).fit([PIXELS[:3], PIXELS[3:]], max_steps=2, batch_size=8, patch=32)
 
 

@@ -19,6 +19,7 @@ from scif.model.arguments import check_getter, row_numbers
 from scif.model.checks import check_setup, named
 from scif.model.fields import gene_order
 from scif.model.fingerprint import check_unchanged
+from scif.model.lazy import load_tables
 from scif.model.memory import tell_if_large
 from scif.model.modality import modality_with
 from scif.model.registered import registered_counts
@@ -225,6 +226,7 @@ class DenoiseMixin(UncertaintyMixin):
             check_unchanged(self.adata_manager)  # type: ignore[attr-defined]
             return adata
         arguments = self.registry_["setup_args"]  # type: ignore[attr-defined]
+        load_tables(adata)
         check_setup(adata, **arguments)
         gene_order(self.gene_names_, adata.var_names)
         key = arguments.get("batch_key")

@@ -35,6 +35,7 @@ from scif.model.feature_types import check_feature_types
 from scif.model.fields import CountField
 from scif.model.fingerprint import check_unchanged, keep_apart
 from scif.model.getters import DenoiseMixin
+from scif.model.lazy import load_tables
 from scif.model.modality import registered_modality
 from scif.model.registered import registered_counts
 from scif.model.saving import SaveMixin
@@ -148,7 +149,8 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         Parameters
         ----------
         adata
-            Annotated counts, cells x genes: sparse or dense, in memory, backed or dask arrays. More than 16,384 cells
+            Annotated counts, cells x genes: sparse or dense, in memory, backed or dask arrays, or read by
+            :func:`anndata.experimental.read_lazy`, of which ``obs`` and ``var`` are then read. More than 16,384 cells
             on disk are never in memory together, and are shuffled 64 stretches of 256 neighbours at a time; counts that
             are column-compressed (csc) on disk are read whole.
         layer
@@ -171,6 +173,7 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         """
         refuse_covariates(kwargs)
         setup_method_args = cls._get_setup_method_args(**locals())
+        load_tables(adata)
         check_setup(adata, layer=layer, batch_key=batch_key, size_factor_key=size_factor_key)
         check_feature_types(adata)
         controls = controls_of(adata)

@@ -26,7 +26,7 @@ from scif.fields.images._axes import ImageStack
 from scif.fields.images.calibration import Calibration, calibrate
 from scif.fields.images.calibration.auto import KINDS, clear_gain
 
-__all__ = ["Found", "check_noise", "find_noise", "flip_axes", "full_scale", "look"]
+__all__ = ["Found", "check_noise", "find_noise", "flip_axes", "full_scale", "look", "of_kind"]
 
 
 _SAME_GAIN = 1.6
@@ -69,13 +69,13 @@ def find_noise(noise: NoiseModel | str, stacks: Sequence[ImageStack]) -> Found:
     measured = [calibrate(look(stacks, channel)) for channel in range(stacks[0].channels)]
     if noise != "auto":
         _refuse_different_gains(noise, stacks)
-        return _measured(noise, measured, len(stacks[0].spatial))
+        return of_kind(noise, measured, len(stacks[0].spatial))
     kinds = [one.kind for one in measured]
     kind = max(kinds, key=lambda one: (kinds.count(one), KINDS.index(one)))
     _refuse_different_gains(kind, stacks)
     said = "; ".join(one.describe(kind) for one in measured)
     warnings.warn(f"noise='auto' found {said}. Pass noise=... if you know better.", stacklevel=4)
-    return _measured(kind, measured, len(stacks[0].spatial))
+    return of_kind(kind, measured, len(stacks[0].spatial))
 
 
 def check_noise(noise: Any) -> None:
@@ -182,7 +182,8 @@ def _column(values: Sequence[float], ndim: int) -> Tensor:
     return torch.tensor(values[0]) if len(values) == 1 else torch.tensor(values).reshape(-1, *[1] * ndim)
 
 
-def _measured(kind: str, measured: list[Calibration], ndim: int) -> Found:
+def of_kind(kind: str, measured: list[Calibration], ndim: int) -> Found:
+    """The channel of a kind with the parameters that were measured."""
     if kind == "gaussian":
         return Found(Gaussian(_column([one.gaussian.sigma for one in measured], ndim)), calibrations=measured)
     if kind == "correlated_gaussian":

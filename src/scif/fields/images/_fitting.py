@@ -16,6 +16,7 @@ from scif.core.noise import NoiseModel
 from scif.fields.images._axes import ImageStack
 from scif.fields.images._channel import Found, find_noise, flip_axes, full_scale, look
 from scif.fields.images._held_out import reserve
+from scif.fields.images._lost_signal import lost_signal, milder
 from scif.fields.images._measured import measured, measured_boxes
 from scif.fields.images._patches import Patches, crop_sides
 from scif.fields.images._restorer import Restorer
@@ -32,9 +33,6 @@ _TIMES = 16
 """Times that each pixel of small images is looked at: more crops of the same few pixels tell nothing new."""
 _JUDGED = 256
 """Crops on which training is judged."""
-_MOST_REMOVED = 2.0
-"""Variance of what is removed, in units of the noise's, from which on something is wrong; a posterior mean has less
-than one."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,8 @@ class Fitted:
     found: Found
     history: dict[str, list[float]]
     interrupted: bool = False
+    lost: str | None = None
+    """What says that signal was removed with the noise."""
 
 
 def fit_restorer(
@@ -56,9 +56,48 @@ def fit_restorer(
     *,
     part: int = 0,
 ) -> Fitted:
-    """Find the noise of images that share a network, and train the network; ``part`` counts networks."""
+    """Find the noise of images that share a network, and train the network; ``part`` counts networks.
+
+    Warns
+    -----
+    UserWarning
+        If what denoising removes carries signal. With ``noise="auto"`` the network is trained anew for a channel that
+        removes less, if there is one.
+    """
     stacks = measured(stacks)
     found = find_noise(noise, stacks)
+    fitted = _fit(stacks, found, settings, make_objective, training, part=str(part))
+    if fitted.lost is None:
+        return fitted
+    less = milder(found, stacks) if noise == "auto" else None
+    if less is None:
+        warnings.warn(f"{fitted.lost} {_MEND}", UserWarning, stacklevel=3)
+        return fitted
+    warnings.warn(
+        f"{fitted.lost} noise='auto' falls back from {found.noise!r} to {less.noise!r}. Pass noise=... if you know "
+        "better.",
+        UserWarning,
+        stacklevel=3,
+    )
+    again = _fit(stacks, less, settings, make_objective, training, part=f"{part}-milder")
+    if again.lost is not None:
+        warnings.warn(f"{again.lost} {_MEND}", UserWarning, stacklevel=3)
+    return again
+
+
+_MEND = "Look at the result; a lower lr, more max_steps or other noise may be right (calibrate measures it)."
+
+
+def _fit(
+    stacks: Sequence[ImageStack],
+    found: Found,
+    settings: Settings,
+    make_objective: Callable[[InUnits, Tensor], Objective],
+    training: Training,
+    *,
+    part: str,
+) -> Fitted:
+    """Train a network for a channel."""
     mean, spread = statistics(stacks, found)
     restorer = Restorer(nn.Identity(), found, mean=mean, spread=spread)
     sides = crop_sides(stacks, training.patch)
@@ -94,29 +133,13 @@ def fit_restorer(
     restorer.to(engine.device)
     if trained.interrupted:
         return Fitted(restorer.eval(), found, trained.history, interrupted=True)
-    _warn_of_lost_signal(restorer, x1[:_JUDGED])
+    lost = lost_signal(restorer, x1[:_JUDGED])
     if settings.estimator == "mean":
         seen = max_steps * training.batch_size  # no more than training has seen
         restorer.calibrate_errors(torch.cat([*crops.held_out(), x1[:seen]])[:seen])  # those held out first
     if settings.estimator == "transport" and (report := engine.collapse(x1[:_JUDGED])) is not None:
         report.warn()
-    return Fitted(restorer.eval(), found, trained.history)
-
-
-@torch.no_grad()
-def _warn_of_lost_signal(restorer: Restorer, x1: Tensor) -> None:
-    """Warn if more is removed from observations than their noise can be: that is signal, or training has failed."""
-    x1 = x1.to(restorer.noise.scale.device)
-    x0 = torch.cat([restorer.model(rows, 1.0) for rows in x1.split(32)])
-    moments = restorer.noise.moments(restorer.noise.to_network(restorer.noise.clean(x0)))
-    ratio = float((x1 - moments.mean).square().mean() / moments.variance.mean())
-    if not ratio <= _MOST_REMOVED:
-        warnings.warn(
-            f"What denoising removes has {ratio:.3g} times the variance of the noise, so that signal goes with it. "
-            "Look at the result; a lower lr, more max_steps or stronger noise may be right (calibrate measures it).",
-            UserWarning,
-            stacklevel=4,
-        )
+    return Fitted(restorer.eval(), found, trained.history, lost=lost)
 
 
 def statistics(stacks: Sequence[ImageStack], found: Found) -> tuple[Tensor, Tensor]:

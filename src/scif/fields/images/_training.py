@@ -80,7 +80,7 @@ class Training:
             **others,
         )
 
-    def checkpoint(self, part: int, x1: Tensor, **settings: Any) -> Checkpoint | None:
+    def checkpoint(self, part: str, x1: Tensor, **settings: Any) -> Checkpoint | None:
         """Where the state of training of one of the networks goes, if anywhere."""
         if self.checkpoint_dir is None:
             return None

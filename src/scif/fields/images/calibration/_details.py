@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from scif.fields.images.calibration._planes import Plane
 
-__all__ = ["Details", "details", "whiteness"]
+__all__ = ["Details", "details", "noise_power", "whiteness"]
 
 SIDE = 8
 """Side of the blocks whose cosine transform is taken."""
@@ -17,6 +17,8 @@ _FREQUENCY = np.add.outer(np.arange(SIDE), np.arange(SIDE))
 _COARSE = (_FREQUENCY > 0) & (_FREQUENCY <= 4)
 _RING = (_FREQUENCY >= 7) & (_FREQUENCY <= 9)
 FINE = _FREQUENCY >= 11
+_LEAST = 0.1
+"""Share of the finest power that is noise at least."""
 _QUIET, _FEWEST = 0.1, 20
 """Share and least number of blocks, those with the least coarse structure, that tell the noise."""
 
@@ -54,6 +56,21 @@ def details(planes: list[Plane]) -> Details:
         bands = [power[:, band].mean(axis=1) for band in (_COARSE, _RING, FINE)]
         columns.append([blocks.mean(axis=(1, 2)), *bands])
     return Details(*(np.concatenate(column) for column in zip(*columns, strict=True)))
+
+
+_FALL = 2.25
+"""Power of structure in the ring over that in the finest details, where it falls with the square of the frequency (8 and
+12), as that of natural images does; of most textures it falls faster."""
+
+
+def noise_power(found: Details) -> float:
+    """Variance of white noise: power of the finest details, less the share of structure that coarser details tell.
+
+    Texture all over an image leaves no quiet blocks; of what is left undecided the noise gets less.
+    """
+    quiet = found.quietest()
+    fine, ring = float(found.fine[quiet].mean()), float(found.ring[quiet].mean())
+    return max(fine - max(ring - fine, 0.0) / (_FALL - 1.0), _LEAST * fine)
 
 
 def whiteness(planes: list[Plane]) -> float:

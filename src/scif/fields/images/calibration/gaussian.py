@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scif._extras import require
 from scif.fields.images._plot import new_axes
 from scif.fields.images.calibration._details import details as finest
+from scif.fields.images.calibration._details import noise_power
 from scif.fields.images.calibration._planes import as_planes
 
 __all__ = ["GaussianCalibration", "calibrate_gaussian"]
@@ -48,7 +49,8 @@ def calibrate_gaussian(images: ArrayLike | Sequence[ArrayLike]) -> GaussianCalib
     ----------
     images
         An array ``(..., height, width)`` or a list of such. Texture adds to an estimate and never subtracts, so that
-        the tenth of all blocks with the least coarse structure is taken.
+        the tenth of all blocks with the least coarse structure is taken, and of their finest details what coarser
+        details say of structure is subtracted.
 
     Examples
     --------
@@ -58,8 +60,7 @@ def calibrate_gaussian(images: ArrayLike | Sequence[ArrayLike]) -> GaussianCalib
     """
     pywt = require("pywt", extra="images", purpose="calibrate_gaussian()")
     planes = as_planes(images)
-    found = finest(planes)
-    sigma = float(np.sqrt(found.fine[found.quietest()].mean()))
+    sigma = float(np.sqrt(noise_power(finest(planes))))
     if not sigma > 1e-9 * max(float(np.abs(plane).max()) for plane in planes):
         msg = "the images hold no noise that can be seen (their finest details are all zero); give the noise by hand."
         raise ValueError(msg)

@@ -1,0 +1,58 @@
+"""Whether denoising removed signal with the noise, and what to do about a guess that did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scif.core.monitor import residual
+from scif.fields.images._axes import ImageStack
+from scif.fields.images._channel import Found, look, of_kind
+from scif.fields.images._restorer import Restorer
+
+__all__ = ["lost_signal", "milder"]
+
+_MOST_REMOVED = 2.0
+"""Variance of what is removed, in units of the noise's, from which on something is wrong; a posterior mean has less
+than one."""
+_MOST_STRUCTURE = 0.1
+"""Excess correlation of neighbours in what is removed, over that of the noise, from which on it is signal."""
+
+
+@torch.no_grad()
+def lost_signal(restorer: Restorer, x1: Tensor) -> str | None:
+    """What says that more than noise is removed from observations, if anything does.
+
+    The removed part is judged beside a draw of the channel at the estimates, which has the correlation of the noise.
+    """
+    noise, ndim = restorer.noise, restorer.noise.scale.ndim - 1
+    x1 = x1.to(noise.scale.device)
+    x0 = noise.to_network(noise.clean(torch.cat([restorer.model(rows, 1.0) for rows in x1.split(32)])))
+    moments = noise.moments(x0)
+    ratio = float((x1 - moments.mean).square().mean() / moments.variance.mean())
+    if not ratio <= _MOST_REMOVED:
+        return f"What denoising removes has {ratio:.3g} times the variance of the noise, so that signal goes with it."
+    draw = noise.sample(x0, generator=torch.Generator(x0.device).manual_seed(0))
+    found, expected = (residual(one, x0, noise, spatial=ndim).structure for one in (x1, draw))
+    if found - expected > _MOST_STRUCTURE:
+        return (
+            f"Neighbouring pixels of what denoising removes correlate by {found:.2g}, those of the noise by "
+            f"{expected:.2g}, so that signal goes with it."
+        )
+    return None
+
+
+def milder(found: Found, stacks: Sequence[ImageStack]) -> Found | None:
+    """White Gaussian noise as strong as the finest details say, if that is less than what was found."""
+    ndim = len(stacks[0].spatial)
+    white = of_kind("gaussian", found.calibrations, ndim)
+    if type(white.noise) is type(found.noise):
+        return None
+    planes = [plane.ravel() for channel in range(stacks[0].channels) for plane in look(stacks, channel)]
+    signal = torch.from_numpy(np.concatenate(planes).astype(np.float32)).reshape(1, 1, -1, *[1] * (ndim - 1))
+    signal = signal - torch.as_tensor(found.pedestal)
+    strength = [float(n.moments(n.support_x0.project(signal)).variance.mean()) for n in (white.noise, found.noise)]
+    return white if strength[0] < strength[1] else None

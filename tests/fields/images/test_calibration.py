@@ -142,3 +142,12 @@ def test_white_noise_on_a_texture_is_not_taken_for_correlated(sigma: float) -> N
     texture = data.grass().astype(float)[:192, :192]
     found = calibrate(texture + sigma * rng.normal(size=texture.shape))
     assert found.kind != "correlated_gaussian"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_fine_texture_everywhere_is_not_taken_for_noise(seed: int) -> None:
+    """Nearly white, in every place: only its contrast, which differs from place to place, tells it from noise."""
+    rng = np.random.default_rng(seed)
+    place = ndimage.gaussian_filter(rng.normal(size=(384, 384)), 2.5)
+    texture = 12 * np.exp(0.7 * place / place.std()) * ndimage.gaussian_filter(rng.normal(size=place.shape), 0.45)
+    assert 4.5 < calibrate_gaussian(100 + texture + 5 * rng.normal(size=place.shape)).sigma < 5.5

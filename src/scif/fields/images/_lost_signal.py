@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from scif.core.monitor import residual
@@ -51,8 +53,13 @@ def milder(found: Found, stacks: Sequence[ImageStack]) -> Found | None:
     white = of_kind("gaussian", found.calibrations, ndim)
     if type(white.noise) is type(found.noise):
         return None
-    planes = [plane.ravel() for channel in range(stacks[0].channels) for plane in look(stacks, channel)]
-    signal = torch.from_numpy(np.concatenate(planes).astype(np.float32)).reshape(1, 1, -1, *[1] * (ndim - 1))
-    signal = signal - torch.as_tensor(found.pedestal)
-    strength = [float(n.moments(n.support_x0.project(signal)).variance.mean()) for n in (white.noise, found.noise)]
+    planes = [plane for channel in range(stacks[0].channels) for plane in look(stacks, channel)]
+    strength = [np.mean([_variance(one, plane, ndim) for plane in planes]) for one in (white, found)]
     return white if strength[0] < strength[1] else None
+
+
+def _variance(found: Found, plane: NDArray[Any], ndim: int) -> float:
+    """Mean variance of the noise in a plane."""
+    signal = torch.from_numpy(plane.astype(np.float32)).reshape(1, 1, *[1] * (ndim - 2), *plane.shape)
+    clean = found.noise.support_x0.project(signal - torch.as_tensor(found.pedestal))
+    return float(found.noise.moments(clean).variance.mean())

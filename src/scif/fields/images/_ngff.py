@@ -18,7 +18,8 @@ _ORDER = "TCZYX"
 _TYPES = {"T": "time", "C": "channel"}
 _UNITS = {"µm": "micrometer", "um": "micrometer", "micron": "micrometer", "nm": "nanometer", "mm": "millimeter"}
 _SMALLEST = 64
-"""Side, in pixels, below which no smaller level of a pyramid is made: a viewer shows that at once."""
+"""Side, in pixels, below which no smaller level of a pyramid is made: a viewer shows that at once.
+An image that came with more levels gets as many."""
 
 
 def read_zarr(path: Path) -> ImageFile:
@@ -53,7 +54,7 @@ def read_zarr(path: Path) -> ImageFile:
     version = "0.5" if "ome" in node.attrs else str(one.get("version", "0.4"))
     keep = {"ngff": True, "version": version, "axes": one.get("axes"), "name": one.get("name")}
     keep["transformations"] = one["datasets"][0].get("coordinateTransformations", [])
-    keep["whole"] = one.get("coordinateTransformations", [])
+    keep["whole"], keep["levels"] = one.get("coordinateTransformations", []), len(one["datasets"])
     if ome.get("omero"):
         keep["omero"] = ome["omero"]
     return ImageFile(path, node[one["datasets"][0]["path"]], axes, keep, writes_tiff=False)
@@ -101,7 +102,8 @@ def finish_ngff(original: ImageFile, path: Path, axes: str) -> None:
     names = described if described and len(described) == len(letters) else _described(original, letters)
     steps, shift = _steps(original, letters)
     sides = [pixels.shape[letters.index(letter)] for letter in "YX"]
-    factors = [2**k for k in range(1, 5) if min(sides) // 2**k >= _SMALLEST]
+    asked = keep.get("levels", 1)
+    factors = [2**k for k in range(1, max(5, asked)) if min(sides) // 2**k >= (_SMALLEST if k >= asked else 1)]
     write_image(
         pixels,
         group,

@@ -14,13 +14,17 @@ __all__ = ["Details", "details", "noise_power", "whiteness"]
 SIDE = 8
 """Side of the blocks whose cosine transform is taken."""
 _FREQUENCY = np.add.outer(np.arange(SIDE), np.arange(SIDE))
-_COARSE = (_FREQUENCY > 0) & (_FREQUENCY <= 4)
+_COARSE = (_FREQUENCY >= 4) & (_FREQUENCY <= 6)
 _RING = (_FREQUENCY >= 7) & (_FREQUENCY <= 9)
 FINE = _FREQUENCY >= 11
+_QUIET, _FEWEST = 0.1, 100
+"""Share and least number of blocks, those with the least coarse structure, that tell the noise."""
+_SPREAD = 1.2
+"""Mean power of structure in the finest details of quiet blocks, in units of the root of the covariance of the finest
+and coarser power: for structure that differs from block to block by as much as its mean, and is as strong as in the
+coarser details to half again as strong there."""
 _LEAST = 0.1
 """Share of the finest power that is noise at least."""
-_QUIET, _FEWEST = 0.1, 20
-"""Share and least number of blocks, those with the least coarse structure, that tell the noise."""
 
 
 @dataclass(frozen=True)
@@ -58,19 +62,17 @@ def details(planes: list[Plane]) -> Details:
     return Details(*(np.concatenate(column) for column in zip(*columns, strict=True)))
 
 
-_FALL = 2.25
-"""Power of structure in the ring over that in the finest details, where it falls with the square of the frequency (8 and
-12), as that of natural images does; of most textures it falls faster."""
-
-
 def noise_power(found: Details) -> float:
-    """Variance of white noise: power of the finest details, less the share of structure that coarser details tell.
+    """Variance of white noise: power of the finest details of quiet blocks, less that of structure.
 
-    Texture all over an image leaves no quiet blocks; of what is left undecided the noise gets less.
+    Texture all over an image leaves no block quiet. But the finest power of white noise is independent of the coarser
+    power of the same block, that of structure rises with it. Their covariance tells how much is structure.
     """
     quiet = found.quietest()
-    fine, ring = float(found.fine[quiet].mean()), float(found.ring[quiet].mean())
-    return max(fine - max(ring - fine, 0.0) / (_FALL - 1.0), _LEAST * fine)
+    fine, ring = found.fine[quiet], found.ring[quiet]
+    error = fine.std() * ring.std() / len(quiet) ** 0.5
+    together = float(np.mean((fine - fine.mean()) * (ring - ring.mean())) - error)
+    return float(max(fine.mean() - _SPREAD * max(together, 0.0) ** 0.5, _LEAST * fine.mean()))
 
 
 def whiteness(planes: list[Plane]) -> float:

@@ -18,7 +18,6 @@ from skimage import data
 from scif.core.noise import CorrelatedGaussian, Gaussian, NoiseModel, Poisson, PoissonGaussian
 from scif.fields.images._axes import Axes, ImageStack
 from scif.fields.images._channel import Found, find_noise
-from scif.fields.images.calibration import calibrate
 
 __all__ = ["NOISES", "auto_table", "pictures", "run_auto"]
 
@@ -81,9 +80,8 @@ def run_auto(directory: Path, split: str) -> pd.DataFrame:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 found: Found = find_noise("auto", [ImageStack(noisy, Axes("YX"))])
-                named = calibrate(noisy).kind
             ratio = strength(found.noise, picture.pixels, float(found.pedestal)) / strength(noise, picture.pixels)
-            rows.append((picture.source, picture.name, name, kind, named, ratio))
+            rows.append((picture.source, picture.name, name, kind, found.calibrations[0].kind, ratio))
     return pd.DataFrame(rows, columns=["source", "picture", "noise", "kind", "found", "ratio"])
 
 

@@ -87,7 +87,7 @@ def calibrate(images: ArrayLike | Sequence[ArrayLike], *, offset: float | None =
     except ValueError:
         camera = None
     correlated = _correlation(planes)
-    return Calibration(_decide(planes, camera, correlated), gaussian, camera, correlated)
+    return Calibration(_decide(planes, gaussian, camera, correlated), gaussian, camera, correlated)
 
 
 def _correlation(planes: list[Plane]) -> CorrelatedCalibration | None:
@@ -106,16 +106,26 @@ def _correlation(planes: list[Plane]) -> CorrelatedCalibration | None:
 _WHITE = 0.55
 """Least power of the finest details, in units of that of coarser ones, of white noise: 0.6 or more on strong texture
 under weak noise, 0.85 or more elsewhere; correlated noise has 0.5 at most."""
+_DOUBTFUL, _STRONGER = 0.4, 2.0
+"""From this power of the finest details on, noise correlated so little is at most this many times as strong
+as white noise of the finest details; what is stronger is structure."""
 
 
 def _decide(
-    planes: list[Plane], camera: PoissonGaussianCalibration | None, correlated: CorrelatedCalibration | None
+    planes: list[Plane],
+    gaussian: GaussianCalibration,
+    camera: PoissonGaussianCalibration | None,
+    correlated: CorrelatedCalibration | None,
 ) -> Kind:
-    """The camera's line first: after the transform that it gives, noise of any brightness can be tested for white."""
+    """The camera's line first: after the transform that it gives, noise of any brightness can be tested for white.
+
+    Where texture and correlated noise cannot be told apart, the kind that removes less.
+    """
     grows = camera is not None and _grows(camera)
     if correlated is not None and abs(correlated.neighbours) > 0.2:
         stable = [_stabilised(plane, camera) for plane in planes] if camera is not None and grows else planes
-        if whiteness(stable) < _WHITE and whiteness(planes) < _WHITE:
+        most = _DOUBTFUL if correlated.sigma > _STRONGER * gaussian.sigma else _WHITE
+        if whiteness(stable) < most and whiteness(planes) < most:
             return "correlated_gaussian"
     if camera is None or not grows:
         return "gaussian"

@@ -145,7 +145,8 @@ class FamiliarMixin:
         """Posterior mean of the latent factors of cells, for neighbours, clusters and embeddings.
 
         Log expression is a constant of the cell, one of the gene and the factors times :meth:`get_loadings`. Batch
-        effects are not in it as far as the model explains them by the batch.
+        effects are not in it as far as the model explains them by the batch. Leiden clusters of the factors agree best
+        with labels at resolutions of 0.1 to 0.3 (``benchmarks/downstream``); 1 cuts them into too many.
 
         Parameters
         ----------

@@ -45,6 +45,7 @@ CLASS_GROUPS = {
             "differential_abundance",
             "get_elbo",
             "convert_legacy_save",
+            "setup_annbatch",
         ],
         "Registration, as in scvi-tools": [
             "view_anndata_setup",

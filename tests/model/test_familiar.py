@@ -110,7 +110,7 @@ def test_calls_of_scvi_tools_say_what_to_call(model, capsys):
     model.view_registry()
     model.view_anndata_setup()
     assert capsys.readouterr().out.count("Setup via `ICM.setup_anndata`") == 2
-    for name in ("get_elbo", "differential_abundance"):
+    for name in ("get_elbo", "differential_abundance", "setup_annbatch"):
         with pytest.raises(NotImplementedError, match=f"ICM has no {name}"):
             getattr(model, name)()
     with pytest.raises(NotImplementedError, match="setup_anndata again"):

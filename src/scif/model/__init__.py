@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scif.model.distributed import denoise_distributed
 from scif.model.icm import ICM
 
-__all__ = ["ICM"]
+__all__ = ["ICM", "denoise_distributed"]

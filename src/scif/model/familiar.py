@@ -31,6 +31,7 @@ INSTEAD = {
     "differential_abundance": "Denoising knows no groups: count cells per sample and cluster, for example with "
     "pertpy.tools.Milo.",
     "update_setup_method_args": "Call ICM.setup_anndata again, and make a new model.",
+    "setup_annbatch": "Counts on disk need no other format: ICM.setup_anndata(anndata.experimental.read_lazy(path)).",
     "minify_adata": "Denoising needs the counts, which a minified AnnData lacks; keep adata as it is.",
 }
 
@@ -121,6 +122,11 @@ class FamiliarMixin:
     def differential_abundance(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Raise, and name what compares the abundance of cells."""
         raise NotImplementedError(_instead("differential_abundance"))
+
+    @classmethod
+    def setup_annbatch(cls, *args: Any, **kwargs: Any) -> NoReturn:
+        """Raise, and say how counts that stay on disk are set up."""
+        raise NotImplementedError(_instead("setup_annbatch"))
 
     def update_setup_method_args(self, setup_method_args: dict[str, Any]) -> NoReturn:
         """Raise, and say how to set up anew; ``setup_method_args`` is not looked at."""

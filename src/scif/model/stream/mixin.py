@@ -21,7 +21,7 @@ from scif.model.stream.task import hash_of_counts, hash_of_names
 if TYPE_CHECKING:
     from scif.model.icm import ICM
 
-__all__ = ["StreamMixin"]
+__all__ = ["ENTRIES", "StreamMixin", "check_layer"]
 
 #: Entries (cells x genes) of a minibatch on a processor, and minibatches of a file of finished rows (64 MB).
 ENTRIES, BATCHES = 1_000_000, 16
@@ -99,7 +99,7 @@ class StreamMixin:
         'csr'
         """
         model = cast("ICM", self)
-        _check(layer, estimator, threshold)
+        check_layer(layer, estimator, threshold)
         folder = _work_folder(target, layer, work)
         data = model._data_for(adata)
         model._check_if_trained(warn=False)
@@ -174,7 +174,8 @@ def _holder(model: ICM, data: Any) -> AnnData:
     return found
 
 
-def _check(layer: str, estimator: str, threshold: float | None) -> None:
+def check_layer(layer: str, estimator: str, threshold: float | None) -> None:
+    """Refuse a layer that no file can hold, draws, and thresholds that are none."""
     if not isinstance(layer, str) or not layer.strip() or "/" in layer or layer in (".", "..", "X"):
         msg = f"layer is {layer!r}; give a name without a slash, other than 'X'."
         raise ValueError(msg)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-__all__ = ["Parts"]
+__all__ = ["Parts", "write_whole"]
 
 _NAME = re.compile(r"rows-(\d{12})-(\d{12})\.np[yz]")
 
@@ -39,7 +39,7 @@ class Parts:
     """
 
     def __init__(
-        self, folder: Path, task: Mapping[str, Any], *, shape: tuple[int, int], threshold: float | None
+        self, folder: Path, task: Mapping[str, Any], *, shape: tuple[int, int], threshold: float | None = None
     ) -> None:
         self.folder, self.shape, self.threshold = folder, shape, threshold
         said = folder / "task.json"
@@ -51,7 +51,7 @@ class Parts:
             raise ValueError(msg)
         else:
             folder.mkdir(parents=True, exist_ok=True)
-            _whole(said, json.dumps(wanted, indent=1).encode())
+            write_whole(said, json.dumps(wanted, indent=1).encode())
         for left in folder.glob("*.tmp"):  # of the run that was killed
             left.unlink()
 
@@ -124,7 +124,7 @@ def _check_task(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
     raise ValueError(msg)
 
 
-def _whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
     """A file that is complete or absent."""
     part = path.with_name(f"{path.name}.tmp")
     with part.open("wb") as file:

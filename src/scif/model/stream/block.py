@@ -77,7 +77,12 @@ def denoise_block(task: BlockTask, start: int, stop: int) -> dict[str, Any]:
         values = trained.get_denoised(cells, batch_size=task.batch, **task.choices)
         trained.deregister_manager()
         store[f"layers/{task.layer}"][start:stop] = values
-        facts = {"start": start, "cells": stop - start, "counts": float(x.sum()), "denoised": float(values.sum())}
+        facts = {
+            "start": start,
+            "cells": stop - start,
+            "counts": float(x.sum(dtype="f8")),
+            "denoised": float(values.sum(dtype="f8")),
+        }
         if task.held_out is not None:
             test = values_of(lazy, task.held_out).compute()
             facts["poisson_nll"] = poisson_nll(values, test, scale=task.scale)

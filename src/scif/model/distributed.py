@@ -63,7 +63,7 @@ def denoise_distributed(
     target
         Path that ends in ``.zarr``: a new file with ``obs``, ``var``, ``uns["scif"]`` and the layer.
     client
-        :class:`distributed.Client` of the cluster.
+        ``distributed.Client`` of the cluster.
     layer
         Name of the layer.
     estimator, library_size, transform_batch
@@ -87,7 +87,7 @@ def denoise_distributed(
 
     Raises
     ------
-    MissingExtraError
+    ImportError
         If ``distributed`` or ``xarray`` are not installed.
     ValueError
         If the target is of another kind or there already, genes are missing, or finished blocks are of another model,

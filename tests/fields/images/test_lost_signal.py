@@ -92,7 +92,18 @@ def test_structure_in_what_is_removed_is_judged_beside_the_noise() -> None:
         restorer = Restorer(Known(clean / 20), Found(noise), **units)
         assert lost_signal(restorer, noise.sample(clean, generator=generator) / 20) is None
     restorer = Restorer(Known(clean / 20), Found(white), **units)
-    assert "correlate by" in (lost_signal(restorer, correlated.sample(clean, generator=generator) / 20) or "")
+    assert "have a covariance of" in (lost_signal(restorer, correlated.sample(clean, generator=generator) / 20) or "")
+
+
+def test_little_that_is_removed_is_no_lost_signal() -> None:
+    clean = torch.from_numpy(fine_texture())[None, None]
+    restorer = Restorer(
+        Known(clean * 0.99 / 20),
+        Found(Gaussian(20.0)),
+        mean=torch.zeros(1, 1, 1),
+        spread=torch.full((1, 1, 1), 20.0),
+    )
+    assert lost_signal(restorer, clean / 20) is None
 
 
 def test_milder_is_less_or_nothing() -> None:

@@ -13,7 +13,9 @@ from scif.nn.unet import UNet
 
 
 @pytest.mark.parametrize("size", [1, 7, 32, 33, 100])
-@pytest.mark.parametrize(("tile", "overlap", "multiple"), [(32, 16, 1), (32, 8, 4), (500, 16, 8), (21, 0, 1)])
+@pytest.mark.parametrize(
+    ("tile", "overlap", "multiple"), [(32, 16, 1), (32, 8, 4), (500, 16, 8), (21, 0, 1), (56, 48, 2), (70, 64, 1)]
+)
 def test_weights_add_up_to_one_and_tiles_stay_on_the_grid(size: int, tile: int, overlap: int, multiple: int) -> None:
     plan = plan_axis(size, tile=tile, overlap=overlap, multiple=multiple)
     total = np.zeros(size + 2 * plan.length)

@@ -39,7 +39,7 @@ def test_the_old_name_of_max_steps_is_taken_with_one_warning() -> None:
     assert (training.max_steps, training.trainer, len(told)) == (7, {"devices": 1}, 1)
     with pytest.raises(TypeError, match=r"steps=7 and max_steps=9"):
         Training.checked(2, max_steps=9, trainer={"steps": 7}, **options)
-    with pytest.warns(FutureWarning), pytest.raises(ValueError, match="max_steps is 0"):
+    with pytest.warns(FutureWarning), pytest.raises(ValueError, match="^steps is 0; give"):
         ImageDenoiser(noise="gaussian").fit(Unread(), steps=0)
 
 

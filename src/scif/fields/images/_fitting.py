@@ -15,6 +15,7 @@ from scif.core import ConsistencyFunction, Objective
 from scif.core.noise import NoiseModel
 from scif.fields.images._axes import ImageStack
 from scif.fields.images._channel import Found, find_noise, flip_axes, full_scale, look
+from scif.fields.images._contrast import is_bright, with_contrast
 from scif.fields.images._held_out import reserve
 from scif.fields.images._lost_signal import lost_signal, milder
 from scif.fields.images._measured import measured, measured_boxes
@@ -119,6 +120,10 @@ def _fit(
         torch.manual_seed(settings.seed)
         network = settings.network(stacks[0].channels)
     model = ConsistencyFunction.calibrated(network, x1, restorer.noise, per_feature=True, skip=settings.estimator)
+    if settings.own_network is None and is_bright(model.scaling):
+        with torch.random.fork_rng():
+            torch.manual_seed(settings.seed)
+            model = with_contrast(model, settings.network(stacks[0].channels, contrast=True))
     trained = train(
         model,
         make_objective(restorer.noise, x1),

@@ -21,7 +21,8 @@ _MOST_REMOVED = 2.0
 """Variance of what is removed, in units of the noise's, from which on something is wrong; a posterior mean has less
 than one."""
 _MOST_STRUCTURE = 0.1
-"""Excess correlation of neighbours in what is removed, over that of the noise, from which on it is signal."""
+"""Excess covariance of neighbours in what is removed, over that of the noise and in units of its variance, from which
+on it is signal."""
 
 
 @torch.no_grad()
@@ -38,11 +39,12 @@ def lost_signal(restorer: Restorer, x1: Tensor) -> str | None:
     if not ratio <= _MOST_REMOVED:
         return f"What denoising removes has {ratio:.3g} times the variance of the noise, so that signal goes with it."
     draw = noise.sample(x0, generator=torch.Generator(x0.device).manual_seed(0))
-    found, expected = (residual(one, x0, noise, spatial=ndim).structure for one in (x1, draw))
+    rests = [residual(one, x0, noise, spatial=ndim) for one in (x1, draw)]
+    found, expected = (rest.structure * rest.variance for rest in rests)  # where little is removed, little is lost
     if found - expected > _MOST_STRUCTURE:
         return (
-            f"Neighbouring pixels of what denoising removes correlate by {found:.2g}, those of the noise by "
-            f"{expected:.2g}, so that signal goes with it."
+            f"Neighbouring pixels of what denoising removes have a covariance of {found:.2g} times the variance of the "
+            f"noise, those of the noise one of {expected:.2g}, so that signal goes with it."
         )
     return None
 

@@ -15,6 +15,7 @@ from scif import modelfile
 from scif.core.noise import NoiseModel
 from scif.core.noise.record import from_record, to_record
 from scif.fields.images._channel import Found
+from scif.fields.images._contrast import NoiseContrast
 from scif.fields.images._restorer import Restorer
 from scif.fields.images._settings import Settings
 from scif.modelfile import ModelFileError
@@ -42,7 +43,14 @@ def write(saved: Saved, path: Path, *, overwrite: bool) -> None:
     FileExistsError
         If the file exists and ``overwrite`` is false.
     """
-    parts = [{"noise": to_record(one.noise.noise), "channels": one.noise.scale.numel()} for one in saved.restorers]
+    parts = [
+        {
+            "noise": to_record(one.noise.noise),
+            "channels": one.noise.scale.numel(),
+            "contrast": isinstance(getattr(one.model, "net", None), NoiseContrast),
+        }
+        for one in saved.restorers
+    ]
     history = [{name: [_finite(v) for v in values] for name, values in one.items()} for one in saved.history]
     facts = {"settings": saved.settings.to_data(), "parts": parts, "history": history}
     tensors = {f"{k}.{name}": v for k, one in enumerate(saved.restorers) for name, v in one.state_dict().items()}
@@ -95,8 +103,8 @@ def _restorer(
     state: dict[str, Tensor],
     noise: NoiseModel | type[NoiseModel] | None,
 ) -> Restorer:
-    channels = part["channels"]
-    if channels != state["noise.scale"].numel() or not _holds(settings, channels, state):
+    channels, contrast = part["channels"], bool(part.get("contrast", False))  # older files do not name it
+    if channels != state["noise.scale"].numel() or not _holds(settings, channels, state, contrast=contrast):
         msg = f"{str(path)!r} is no usable model file: it declares a network that it does not hold. Save it again."
         raise ModelFileError(msg)
     try:
@@ -105,7 +113,7 @@ def _restorer(
         msg = f"{str(path)!r} cannot be loaded: {error}"
         raise ModelFileError(msg) from error
     with torch.random.fork_rng(devices=()):
-        model = settings.model(channels)
+        model = settings.model(channels, contrast=contrast)
     found = Found(channel, pedestal=state["pedestal"])
     restorer = Restorer(model, found, mean=state["noise.offset"], spread=state["noise.scale"]).eval()
     # files written before errors were calibrated have none
@@ -114,15 +122,16 @@ def _restorer(
     return restorer
 
 
-def _holds(settings: Settings, channels: int, state: Mapping[str, Tensor]) -> bool:
+def _holds(settings: Settings, channels: int, state: Mapping[str, Tensor], *, contrast: bool) -> bool:
     """Whether the weights of the network are there, before any of its size is made."""
     if settings.own_network is not None:
         return True
     with torch.device("meta"):
-        weights = settings.network(channels).state_dict()
+        weights = settings.network(channels, contrast=contrast).state_dict()
+    prefix = "model.net.net" if contrast else "model.net"
     return all(
         name in state and state[name].shape == one.shape
-        for name, one in ((f"model.net.{key}", value) for key, value in weights.items())
+        for name, one in ((f"{prefix}.{key}", value) for key, value in weights.items())
     )
 
 

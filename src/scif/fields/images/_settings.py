@@ -13,6 +13,7 @@ from torch import nn
 
 from scif.core import ConsistencyFunction
 from scif.core._check import check_fraction, check_whole
+from scif.fields.images._contrast import NoiseContrast, with_contrast
 from scif.nn.unet import UNet
 
 __all__ = ["Estimator", "Settings", "choose", "per_axis"]
@@ -90,8 +91,8 @@ class Settings:
         )
         raise ValueError(msg)
 
-    def network(self, channels: int) -> nn.Module:
-        """A new network.
+    def network(self, channels: int, *, contrast: bool = False) -> nn.Module:
+        """A new network, for an image alone or for the image and its contrasts (:class:`NoiseContrast`).
 
         Raises
         ------
@@ -99,7 +100,8 @@ class Settings:
             If an own function returns something else than a module.
         """
         if self.own_network is None:
-            return UNet(channels, ndim=self.ndim, widths=self.widths, blocks=self.blocks, factor=self.factor)
+            seen = channels * NoiseContrast.inputs if contrast else channels
+            return UNet(seen, channels, ndim=self.ndim, widths=self.widths, blocks=self.blocks, factor=self.factor)
         if isinstance(self.own_network, nn.Module):
             return copy.deepcopy(self.own_network)
         network = self.own_network(channels)
@@ -129,12 +131,12 @@ class Settings:
             raise ValueError(msg)
         return cls(**given | {"own_network": network})
 
-    def model(self, channels: int) -> ConsistencyFunction:
+    def model(self, channels: int, *, contrast: bool = False) -> ConsistencyFunction:
         """A new model, whose scales are still to be set."""
         ones = torch.ones(channels, *[1] * self.ndim)
-        return ConsistencyFunction(
-            self.network(channels), data_mean=0 * ones, data_scale=ones, noise_scale=ones, skip=self.estimator
-        )
+        network = self.network(channels, contrast=contrast)
+        model = ConsistencyFunction(network, data_mean=0 * ones, data_scale=ones, noise_scale=ones, skip=self.estimator)
+        return with_contrast(model, network) if contrast else model
 
 
 def per_axis(value: int | Sequence[int], ndim: int, *, name: str) -> tuple[int, ...]:

@@ -41,7 +41,8 @@ def plan_axis(size: int, *, tile: int, overlap: int, multiple: int = 1) -> TileA
     tile
         Longest tile, with its overlap.
     overlap
-        How far neighbours reach into one another; three eighths at either end are dropped, the rest is blended.
+        How far neighbours reach into one another; three eighths at either end are dropped, the rest is blended, or
+        as much of it as two tiles alone share.
     multiple
         Tiles start and end at multiples of this, which keeps the grid of a network that downsamples.
 
@@ -57,8 +58,10 @@ def plan_axis(size: int, *, tile: int, overlap: int, multiple: int = 1) -> TileA
         msg = f"tile is {tile} and overlap {overlap} on a grid of {multiple}; tiles must be longer than their overlap."
         raise ValueError(msg)
     span = size + 2 * margin
-    count = max(math.ceil((span - overlap) / (longest - overlap)), 1)
-    length = math.ceil((span + (count - 1) * overlap) / count / multiple) * multiple
+    count, length = _cut(span, overlap, longest, multiple)
+    while length < 2 * (overlap - margin):  # more than two tiles would be blended in one place
+        overlap -= multiple
+        count, length = _cut(span, overlap, longest, multiple)
     starts = tuple(-margin + i * (length - overlap) for i in range(count))
     ramp = overlap - 2 * margin
     rise = np.concatenate([np.zeros(margin), (np.arange(ramp) + 1) / (ramp + 1)])
@@ -69,6 +72,12 @@ def plan_axis(size: int, *, tile: int, overlap: int, multiple: int = 1) -> TileA
     weights[0, : len(rise)] = weights[0, : len(rise)] > 0  # nothing to blend with beyond the border
     weights[-1, length - len(rise) :] = weights[-1, length - len(rise) :] > 0
     return TileAxis(starts, length, weights.astype(np.float32), size)
+
+
+def _cut(span: int, overlap: int, longest: int, multiple: int) -> tuple[int, int]:
+    """Number and length of the fewest tiles that cover a span."""
+    count = max(math.ceil((span - overlap) / (longest - overlap)), 1)
+    return count, math.ceil((span + (count - 1) * overlap) / count / multiple) * multiple
 
 
 def run_tiled(read: Read, run: Run, write: Write, *, plan: Sequence[TileAxis], batch_size: int = 1) -> None:

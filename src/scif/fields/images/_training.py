@@ -63,15 +63,16 @@ class Training:
         """
         check_positive(lr, name="lr")
         check_fraction(ema_decay, name="ema_decay")
+        named = "max_steps"
         if "steps" in trainer:
-            trainer = dict(trainer)
+            trainer, named = dict(trainer), "steps"
             max_steps = _renamed(trainer.pop("steps"), max_steps)
         check_trainer_options(trainer)
         sides = _PATCH[ndim] if patch is None else patch
         sides = tuple(sides) if isinstance(sides, Sequence) and not isinstance(sides, str) else (sides,) * ndim
         return cls(
             ndim=ndim,
-            max_steps=None if max_steps is None else check_whole(max_steps, name="max_steps"),
+            max_steps=None if max_steps is None else check_whole(max_steps, name=named),
             batch_size=check_whole(batch_size, name="batch_size"),
             patch=per_axis(tuple(check_whole(side, name="patch", least=8) for side in sides), ndim, name="patch"),
             lr=lr,

@@ -41,21 +41,32 @@ def true_gain(noisy: NDArray, clean: NDArray, *, groups: int = 20) -> float:
 
 
 def main() -> None:
-    """Print both tables: ``python -m benchmarks.images.calibration --data DIR --split judge``."""
+    """Print the tables: ``python -m benchmarks.images.calibration --data DIR --split judge``."""
     import argparse
     import sys
 
-    from benchmarks.images.auto import auto_table, run_auto
+    from benchmarks.images.auto import auto_table, harm_table, run_auto, run_harm
+    from benchmarks.report import provenance, replace_table
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.images.calibration", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of bsd68.npz and w2s.npz")
     parser.add_argument("--split", choices=["tune", "judge"], default="judge", help="half of the pictures")
     parser.add_argument("--out", type=Path, help="file for the rows, .csv")
+    parser.add_argument("--harm", action="store_true", help="denoise textures instead: is auto worse than nothing?")
+    parser.add_argument("--readme", action="store_true", help="write the table into README.md")
     options = parser.parse_args()
-    runs = run_auto(options.data, options.split)
+    rows = (run_harm if options.harm else run_auto)(options.data, options.split)
     if options.out is not None:
-        runs.to_csv(options.out, index=False)
-    sys.stdout.write(f"{auto_table(runs)}\n\n{calibration_table(options.data)}\n")
+        rows.to_csv(options.out, index=False)
+    made = provenance()
+    text = harm_table(rows) if options.harm else auto_table(rows)
+    text += f"\n\nPictures that {options.split}; commit {made['commit']}, {made['date']}."
+    sys.stdout.write(f"{text}\n")
+    if options.readme:
+        name = "harm" if options.harm else "auto"
+        replace_table(Path(__file__).with_name("README.md"), text, name=name)
+    elif not options.harm:
+        sys.stdout.write(f"\n{calibration_table(options.data)}\n")
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ html_theme = "sphinx_book_theme"
 html_title = "scif"
 html_static_path = ["_static"]
 html_css_files = ["scif.css"]
-html_theme_options = {"show_navbar_depth": 1, "show_toc_level": 2}
+html_theme_options = {"show_navbar_depth": 1, "show_toc_level": 2, "navbar_persistent": []}
 
 intersphinx_mapping = inventories.write(HERE / "generated" / "inventories")
 if "READTHEDOCS" in os.environ:  # a network is there

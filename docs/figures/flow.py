@@ -61,18 +61,18 @@ def main() -> None:
             path.append(solve(velocity, path[-1], t_start=float(step[0]), t_end=float(step[1]), grid=step).x)
         end = consistency(observed, 1.0)
 
-    figure, axes = plt.subplots(1, len(TIMES) + 1, figsize=(12, 2.6), layout="constrained")
+    figure, axes = plt.subplots(2, 3, figsize=(7.2, 5.2), layout="constrained")
     shown = {f"$t = {t:g}$": path[round((1 - t) * EULER)] for t in TIMES} | {"one step": end}
-    notes = ["observed $x_1$", "", "", "", "clean $x_0$", "consistency model"]
-    for i, (ax, note, (title, now)) in enumerate(zip(axes, notes, shown.items(), strict=True)):
+    notes = ["observed", "", "", "", "clean", "consistency model"]
+    for i, (ax, note, (title, now)) in enumerate(zip(axes.flat, notes, shown.items(), strict=True)):
         if i < len(TIMES):  # where each point came from
             trail = torch.stack(path[: round((1 - TIMES[i]) * EULER) + 1])
             ax.plot(*trail[:, ::4].permute(2, 0, 1), color="#cccccc", lw=0.4, zorder=0)
         ax.scatter(*now.T, c=mode, cmap="hsv", vmin=0, vmax=8, s=3)
         ax.scatter(*MODES.T, marker="+", c="black", s=26, lw=0.7)
-        ax.set(xlim=(-1.7, 1.7), ylim=(-1.7, 1.7), aspect="equal", xticks=[], yticks=[], title=title, xlabel=note)
+        ax.set(xlim=(-1.7, 1.7), ylim=(-1.7, 1.7), aspect="equal", xticks=[], yticks=[], title=title if not note else f"{title}: {note}")
         ax.spines[:].set_color("#bbbbbb")
-    axes[-1].spines[:].set_color("#4477aa")
+    axes[-1, -1].spines[:].set_color("#4477aa")
     figure.savefig(OUT / "flow.png", dpi=110)
 
 

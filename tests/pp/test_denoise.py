@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+
+import anndata as ad
 import numpy as np
 import pytest
 from anndata import read_h5ad
@@ -69,3 +72,19 @@ def test_nothing_is_changed_by_what_is_refused(adata, arguments, said):
     with pytest.raises(ValueError, match=said):
         scif.pp.denoise(adata, **arguments)
     assert (set(adata.obs), set(adata.layers), set(adata.uns)) == keys
+
+
+@pytest.mark.trains
+def test_nothing_of_a_call_stays_in_memory():
+    data = scif.datasets.simulate_counts(40, 20, depth=300, truth=False, seed=0)
+    scif.pp.denoise(data, max_epochs=1)
+    before = held()
+    for _ in range(3):
+        scif.pp.denoise(data, max_epochs=1)
+    assert held() == before
+
+
+def held() -> int:
+    """AnnData objects in memory."""
+    gc.collect()
+    return sum(type(one) is ad.AnnData for one in gc.get_objects())

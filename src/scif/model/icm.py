@@ -246,8 +246,9 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         plan_kwargs
             Constants of the network's training: ``lr``, ``weight_decay``, ``ema_decay``, ``warmup_steps``.
         checkpoint_dir
-            Folder for checkpoints. A training that was killed goes on from there and ends bit-equal on a CPU; one
-            with other counts or arguments is refused.
+            Folder for checkpoints, one after each epoch. A training that was killed goes on from the last whole epoch
+            and ends bit-equal on a CPU; one with other counts or arguments is refused. SIGTERM, a scheduler's, ends the
+            process with status 143; the epoch that it cut short is trained again.
         **trainer_kwargs
             Arguments of :class:`lightning.pytorch.Trainer`, such as ``callbacks`` or ``gradient_clip_val``.
 

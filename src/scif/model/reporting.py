@@ -138,6 +138,7 @@ class _Trial:
             self.expression = np.asarray(train.X.sum(0)).ravel()
             self.depth = np.asarray(train.X.sum(1)).ravel()
         found: np.ndarray = trained.get_denoised()
+        trained.deregister_manager(train)  # scvi-tools would keep the counts
         return found
 
 
@@ -182,7 +183,9 @@ def _shuffled(model: ICM, cells: AnnData, seed: int) -> np.ndarray | None:
             stacklevel=3,
         )
         return None
-    found: np.ndarray = _same_settings(model, null).get_denoised()
+    trained = _same_settings(model, null)
+    found: np.ndarray = trained.get_denoised()
+    trained.deregister_manager(null)
     return found
 
 

@@ -109,6 +109,7 @@ def denoise(
     result = model.get_denoised(
         estimator=estimator, library_size=library_size, transform_batch=transform_batch, silent=not progress
     )
+    model.deregister_manager(counts)  # scvi-tools would keep the counts of every call
     said = {
         "layer": layer or "X",
         "key_added": key_added,

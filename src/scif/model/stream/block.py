@@ -75,7 +75,7 @@ def denoise_block(task: BlockTask, start: int, stop: int) -> dict[str, Any]:
         where: dict[str, Any] = {"X": x} if name is None else {"layers": {name: x}}
         cells = ad.AnnData(obs=obs, var=read_elem(store["var"]), **where)
         values = trained.get_denoised(cells, batch_size=task.batch, **task.choices)
-        trained.deregister_manager()
+        trained.deregister_manager(cells)  # scvi-tools would keep every block
         store[f"layers/{task.layer}"][start:stop] = values
         facts = {
             "start": start,

@@ -151,3 +151,30 @@ def test_fine_texture_everywhere_is_not_taken_for_noise(seed: int) -> None:
     place = ndimage.gaussian_filter(rng.normal(size=(384, 384)), 2.5)
     texture = 12 * np.exp(0.7 * place / place.std()) * ndimage.gaussian_filter(rng.normal(size=place.shape), 0.45)
     assert 4.5 < calibrate_gaussian(100 + texture + 5 * rng.normal(size=place.shape)).sigma < 5.5
+
+
+def movie(noise: str, frames: int = 4) -> np.ndarray:
+    """A texture that stands still, as bright on the right as eleven times the left."""
+    rng = np.random.default_rng(0)
+    texture = np.exp(0.4 * ndimage.gaussian_filter(rng.normal(size=(192, 192)), 0.5)) * np.linspace(20, 220, 192)
+    if noise == "poisson":
+        return 2.0 * rng.poisson(texture / 2.0, size=(frames, *texture.shape)).astype(float)
+    return texture + 5.0 * rng.normal(size=(frames, *texture.shape))
+
+
+def test_differences_of_frames_tell_the_noise_of_a_movie_from_its_texture() -> None:
+    with pytest.warns(UserWarning, match="found Gaussian"):
+        found = find_noise("auto", [ImageStack(movie("gaussian"), Axes("TYX"))])
+    assert abs(float(found.noise.sigma) - 5) < 0.25
+    with pytest.warns(UserWarning, match="found Poisson"):
+        found = find_noise("auto", [ImageStack(movie("poisson"), Axes("TYX"))])
+    assert abs(float(found.noise.gain) - 2) < 0.3  # 6.6 in the frames themselves
+
+
+def test_frames_that_are_there_twice_do_not_hide_the_noise() -> None:
+    frames = movie("gaussian")[[0, 0, 1, 1]]
+    with pytest.warns(UserWarning, match="found Gaussian"):
+        found = find_noise("auto", [ImageStack(frames, Axes("TYX"))])
+    assert abs(float(found.noise.sigma) - 5) < 0.5
+    with pytest.warns(UserWarning, match="found"):
+        find_noise("auto", [ImageStack(frames[:2], Axes("TYX"))])

@@ -236,10 +236,11 @@ def test_two_inputs_never_become_one_output(denoiser: ImageDenoiser, tmp_path: P
 def test_an_image_listed_twice_is_taken_once(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", PIXELS, metadata={"axes": "TYX"})
     tifffile.imwrite(tmp_path / "copy.tif", PIXELS, metadata={"axes": "TYX"})
+    options = {"axes": "TYX", "max_steps": 2, "batch_size": 8, "patch": 32}
     for images in ([PIXELS, PIXELS], [PIXELS, PIXELS.copy()], [tmp_path / "a.tif", tmp_path / "copy.tif"]):
         with pytest.warns(UserWarning, match="image 1 .*taken once"):
-            twice = ImageDenoiser("gaussian", widths=(4, 8)).fit(images, max_steps=2, batch_size=8, patch=32)
-        once = ImageDenoiser("gaussian", widths=(4, 8)).fit(PIXELS, max_steps=2, batch_size=8, patch=32)
+            twice = ImageDenoiser("gaussian", widths=(4, 8)).fit(images, **options)
+        once = ImageDenoiser("gaussian", widths=(4, 8)).fit(PIXELS, **options)
         np.testing.assert_array_equal(twice.denoise(PIXELS), once.denoise(PIXELS))
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)

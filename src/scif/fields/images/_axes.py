@@ -140,6 +140,17 @@ class ImageStack:
                 block = block.take(folded, axis=axis)
         return block
 
+    def following(self, index: int) -> int | None:
+        """The next frame of the same movie, if there is an axis ``T`` and a frame after this."""
+        if "T" not in self.axes.samples:
+            return None
+        axis = self.axes.samples.index("T")
+        position = [int(place) for place in np.unravel_index(index, self._counts)]
+        position[axis] += 1
+        if position[axis] == self._counts[axis]:
+            return None
+        return int(np.ravel_multi_index(position, self._counts))
+
     def has_values(self, index: int, region: Sequence[slice]) -> bool:
         """Whether a region holds measurements enough to train on; here every pixel is taken for one."""
         return True

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from scif.core.domain import Domain
@@ -23,10 +22,11 @@ from scif.core.noise import (
     find_channel,
 )
 from scif.fields.images._axes import ImageStack
+from scif.fields.images._look import look, look_at_noise
 from scif.fields.images.calibration import Calibration, calibrate
 from scif.fields.images.calibration.auto import KINDS, clear_gain
 
-__all__ = ["Found", "check_noise", "find_noise", "flip_axes", "full_scale", "look", "of_kind"]
+__all__ = ["Found", "check_noise", "find_noise", "flip_axes", "full_scale", "of_kind"]
 
 
 _SAME_GAIN = 1.6
@@ -66,7 +66,7 @@ def find_noise(noise: NoiseModel | str, stacks: Sequence[ImageStack]) -> Found:
     check_noise(noise)
     if noise not in ("auto", *KINDS):
         return _by_name(noise, stacks)
-    measured = [calibrate(look(stacks, channel)) for channel in range(stacks[0].channels)]
+    measured = [calibrate(look_at_noise(stacks, channel)) for channel in range(stacks[0].channels)]
     if noise != "auto":
         _refuse_different_gains(noise, stacks)
         return of_kind(noise, measured, len(stacks[0].spatial))
@@ -105,20 +105,6 @@ def _refuse_different_gains(kind: str, stacks: Sequence[ImageStack], *, most: in
         "image / calibrate(image).poisson_gaussian.gain, after subtracting the camera's offset; or fit a denoiser each."
     )
     raise ValueError(msg)
-
-
-def look(stacks: Sequence[ImageStack], channel: int, *, side: int = 1024, planes: int = 24) -> list[NDArray[Any]]:
-    """A few planes of one channel, spread over all images, no larger than ``side``: enough to measure the noise."""
-    places = [(stack, index) for stack in stacks for index in range(len(stack))]
-    chosen = np.unique(np.linspace(0, len(places) - 1, planes).round().astype(int))
-    result = []
-    for stack, index in (places[k] for k in chosen):
-        corner = [max((n - side) // 2, 0) for n in stack.spatial]
-        region = [slice(at, min(at + side, n)) for at, n in zip(corner, stack.spatial, strict=True)]
-        if len(region) == 3:
-            region[0] = slice(stack.spatial[0] // 2, stack.spatial[0] // 2 + 1)
-        result.append(stack.read(index, region)[channel].reshape([s.stop - s.start for s in region[-2:]]))
-    return [plane for plane in result if np.ptp(plane) > 0] or result  # without blank frames
 
 
 def flip_axes(noise: NoiseModel, ndim: int) -> tuple[int, ...]:

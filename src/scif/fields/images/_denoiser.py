@@ -44,8 +44,8 @@ class ImageDenoiser:
         A channel on the scale of the pixels, such as ``scif.core.noise.Gaussian(25.0)``; or the name of a kind whose
         parameters are measured in the images: ``"gaussian"``, ``"correlated_gaussian"``, ``"poisson"``,
         ``"poisson_gaussian"``, or an own one that is registered (:func:`scif.core.register_channel`) and measures
-        itself; or ``"auto"``, which finds the kind, too, and says what it found. Channels of the unit
-        interval (:class:`~scif.core.noise.Jacobi`) take 8- and 16-bit images as fractions of full scale.
+        itself; or ``"auto"``, which finds the kind, too, and says so. Movies (axis ``T``) are measured on differences
+        of frames. Channels of fractions (:class:`~scif.core.noise.Jacobi`) take integers by full scale.
     ndim
         Number of spatial axes: 2, or 3 for volumes that are denoised as such.
     channels

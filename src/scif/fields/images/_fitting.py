@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from scif.core import ConsistencyFunction, Objective
 from scif.core.noise import NoiseModel
 from scif.fields.images._axes import ImageStack
-from scif.fields.images._channel import Found, find_noise, flip_axes, full_scale, look
+from scif.fields.images._channel import Found, find_noise, flip_axes, full_scale
 from scif.fields.images._contrast import is_bright, with_contrast
 from scif.fields.images._held_out import reserve
+from scif.fields.images._look import look
 from scif.fields.images._lost_signal import lost_signal, milder
 from scif.fields.images._measured import measured, measured_boxes
 from scif.fields.images._patches import Patches, crop_sides

@@ -105,11 +105,11 @@ def calibrate_files(
     offset
         What the camera reports in the dark, if known.
     """
-    from scif.fields.images._channel import look
+    from scif.fields.images._look import look, look_at_noise
     from scif.fields.images.calibration import calibrate, calibrate_poisson_gaussian
 
     stacks = [one.stack for one in open_images(images, axes=axes, ndim=ndim, once=True)]
-    planes = [look(stacks, channel) for channel in range(stacks[0].channels)]
+    planes = [(look if repeats else look_at_noise)(stacks, channel) for channel in range(stacks[0].channels)]
     if repeats:
         return [calibrate_poisson_gaussian(one, repeats=True, offset=offset) for one in planes]
     return [calibrate(one, offset=offset) for one in planes]

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from scif.core.monitor import residual
 from scif.fields.images._axes import ImageStack
-from scif.fields.images._channel import Found, look, of_kind
+from scif.fields.images._channel import Found, of_kind
+from scif.fields.images._look import look
 from scif.fields.images._restorer import Restorer
 
 __all__ = ["lost_signal", "milder"]

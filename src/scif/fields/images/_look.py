@@ -1,0 +1,63 @@
+"""A few planes of images, enough to measure the noise; those of movies without their scene."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scif.fields.images._axes import ImageStack
+
+__all__ = ["look", "look_at_noise"]
+
+_SMOOTH = 8.0
+"""Width in pixels of the Gaussian that leaves of a scene its brightness, and no detail."""
+
+
+def look(stacks: Sequence[ImageStack], channel: int, *, side: int = 1024, planes: int = 24) -> list[NDArray[Any]]:
+    """A few planes of one channel, spread over all images, no larger than ``side``."""
+    places = [(stack, index) for stack in stacks for index in range(len(stack))]
+    result = [_plane(stack, index, channel, side) for stack, index in _spread(places, planes)]
+    return [plane for plane in result if np.ptp(plane) > 0] or result  # without blank frames
+
+
+def look_at_noise(
+    stacks: Sequence[ImageStack], channel: int, *, side: int = 1024, planes: int = 24
+) -> list[NDArray[Any]]:
+    r"""The same for measuring noise: of movies the differences of successive frames, which no texture can feign.
+
+    :math:`(a - b) / \sqrt 2` has the noise of one frame and nothing of a scene that stands still; the smoothed mean of
+    both frames is added, which tells the brightness. What moves remains, as it does in a frame alone.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    places = [
+        (stack, index, after)
+        for stack in stacks
+        for index in range(len(stack))
+        if (after := stack.following(index)) is not None
+    ]
+    result = []
+    for stack, index, after in _spread(places, planes):
+        a, b = (_plane(stack, k, channel, side).astype(np.float64) for k in (index, after))
+        if np.ptp(a) > 0 and np.ptp(b) > 0 and np.ptp(a - b) > 0:  # neither blank nor the same frame twice
+            result.append((a - b) / 2**0.5 + gaussian_filter((a + b) / 2, _SMOOTH))
+    return result or look(stacks, channel, side=side, planes=planes)
+
+
+def _spread(places: list[Any], count: int) -> list[Any]:
+    if not places:
+        return []
+    chosen = np.unique(np.linspace(0, len(places) - 1, count).round().astype(int))
+    return [places[k] for k in chosen]
+
+
+def _plane(stack: ImageStack, index: int, channel: int, side: int) -> NDArray[Any]:
+    """One plane of an image, of the middle if there are several, cut to ``side`` around its centre."""
+    corner = [max((n - side) // 2, 0) for n in stack.spatial]
+    region = [slice(at, min(at + side, n)) for at, n in zip(corner, stack.spatial, strict=True)]
+    if len(region) == 3:
+        region[0] = slice(stack.spatial[0] // 2, stack.spatial[0] // 2 + 1)
+    return stack.read(index, region)[channel].reshape([s.stop - s.start for s in region[-2:]])

@@ -1,7 +1,8 @@
 """``python -m benchmarks.counts.tuned``: the gain of ICM against peers that choose as it does, from the rows kept.
 
-Peers are tuned on the inner split of ``methods/tuned.py``. Rows of a results folder join ``measured/tuned.csv`` with
-``--adopt FILE``, a ``runs.csv`` of ``python -m benchmarks.counts``. Writes the table into ``benchmarks/README.md``.
+Peers are tuned on the inner split of ``methods/tuned.py``. Rows of a results folder join ``measured/tuned.csv`` and
+``measured/model/icm.csv`` with ``--adopt FILE``, a ``runs.csv`` of ``python -m benchmarks.counts``. Writes the table
+into ``benchmarks/README.md``.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ __all__ = ["RESIDUAL", "TUNED", "table"]
 
 _README = Path(__file__).parents[1] / "README.md"
 _KEPT = Path(__file__).parent / "measured" / "tuned.csv"
+_MODEL = Path(__file__).parent / "measured" / "model" / "icm.csv"
+"""ICM as it is now. Tables over all sets keep the rows that were measured together, which other files hold."""
+_KEYS = ["dataset", "kind", "seed", "method"]
 SETS = {
     "pbmc68k": "PBMC",
     "sc_celseq2": "CEL-seq2",
@@ -63,26 +67,40 @@ def _number(value: float) -> str:
     return "" if np.isnan(value) else f"{value:.3f}"
 
 
+def _current(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the model as it is now in place of earlier ones."""
+    return _replaced(rows, _read(_MODEL)) if _MODEL.exists() else rows
+
+
 def _adopt(path: Path) -> None:
-    """Keep the rows of tuned peers, in place of earlier ones of the same task."""
-    keys = ["dataset", "kind", "seed", "method"]
-    rows = pd.read_csv(path, keep_default_na=False, na_values=[""])
-    rows = rows[rows["method"].isin([*TUNED, *RESIDUAL]) & ~rows["method"].isin(["svd-tuned", "svd-mixed-residual"])]
-    if _KEPT.exists():
-        old = pd.read_csv(_KEPT, keep_default_na=False, na_values=[""])
-        again = old.set_index(keys).index.isin(rows.set_index(keys).index)
-        rows = pd.concat([old[~again], rows])
-    rows.drop(columns="gain", errors="ignore").dropna(axis=1, how="all").to_csv(_KEPT, index=False)
+    """Keep the rows of tuned peers and of ICM, in place of earlier ones of the same task."""
+    rows = _read(path)
+    peers = rows["method"].isin([*TUNED, *RESIDUAL]) & ~rows["method"].isin(["svd-tuned", "svd-mixed-residual"])
+    for kept, new in ((_KEPT, rows[peers]), (_MODEL, rows[rows["method"].isin(["icm", "icm-transport"])])):
+        if len(new):
+            kept.parent.mkdir(exist_ok=True)
+            both = _replaced(_read(kept), new) if kept.exists() else new
+            both.drop(columns="gain", errors="ignore").dropna(axis=1, how="all").to_csv(kept, index=False)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])
+
+
+def _replaced(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    again = old.set_index(_KEYS).index.isin(new.set_index(_KEYS).index)
+    return pd.concat([old[~again], new], ignore_index=True)
 
 
 def main() -> None:
     """Adopt rows if asked to; print the table and write it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.counts.tuned", description=__doc__)
-    parser.add_argument("--adopt", type=Path, help="a runs.csv with new rows of tuned peers")
-    options = parser.parse_args()
-    if options.adopt:
-        _adopt(options.adopt)
-    text = table(read_measured())
+    parser.add_argument(
+        "--adopt", type=Path, nargs="+", default=[], help="runs.csv with new rows of tuned peers or ICM"
+    )
+    for path in parser.parse_args().adopt:
+        _adopt(path)
+    text = table(_current(read_measured()))
     print(text)
     replace_table(_README, text, name="tuned")
 

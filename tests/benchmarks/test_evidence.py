@@ -90,3 +90,12 @@ def test_figure_of_the_readme_has_what_its_caption_says() -> None:
     drawn = {line.get_label(): line.get_xdata() for line in axis.lines}
     np.testing.assert_allclose(drawn["scif"], table["icm"])
     assert [label.get_text().split("\n")[0] for label in axis.get_yticklabels()] == list(SETS.values())
+
+
+def test_rows_of_the_present_model_take_the_place_of_earlier_ones() -> None:
+    from benchmarks.counts.tuned import _replaced
+
+    keys = {"dataset": "a", "kind": "held-out", "seed": 0}
+    old = pd.DataFrame([keys | {"method": "icm", "poisson_nll": 2.0}, keys | {"method": "pooled", "poisson_nll": 3.0}])
+    found = _replaced(old, pd.DataFrame([keys | {"method": "icm", "poisson_nll": 1.0}]))
+    assert dict(zip(found["method"], found["poisson_nll"], strict=True)) == {"icm": 1.0, "pooled": 3.0}

@@ -51,13 +51,13 @@ def survival_figure() -> None:
         "10 steps, as published (Karras)": Karras().grid(10),
         "100 steps, uniform": Uniform().grid(100),
     }
-    figure, axes = plt.subplots(figsize=(5.2, 3.4))
+    figure, axes = plt.subplots(figsize=(7.2, 3.4))
     for name, grid in grids.items():
         axes.plot(snr, linear_gaussian_survival(snr, grid.double(), max_iterations=2_000), label=name)
     axes.plot(snr, snr / (snr + 1), "k:", lw=1, label="least squares, $S/(S+1)$")
     axes.set(xscale="log", xlabel="signal-to-noise ratio $S$", ylim=(-0.02, 1.02))
     axes.set_ylabel("share of the variance that survives")
-    axes.legend(fontsize=7, frameon=False)
+    axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.02, 0.5))
     figure.savefig(OUT / "method_survival.png", dpi=130, bbox_inches="tight")
 
 

@@ -51,16 +51,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.images.calibration", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of bsd68.npz and w2s.npz")
     parser.add_argument("--split", choices=["tune", "judge"], default="judge", help="half of the pictures")
+    parser.add_argument("--every", type=int, default=1, help="take one picture in so many")
     parser.add_argument("--out", type=Path, help="file for the rows, .csv")
     parser.add_argument("--harm", action="store_true", help="denoise textures instead: is auto worse than nothing?")
     parser.add_argument("--readme", action="store_true", help="write the table into README.md")
     options = parser.parse_args()
-    rows = (run_harm if options.harm else run_auto)(options.data, options.split)
+    rows = (run_harm if options.harm else run_auto)(options.data, options.split, every=options.every)
     if options.out is not None:
         rows.to_csv(options.out, index=False)
     made = provenance()
     text = harm_table(rows) if options.harm else auto_table(rows)
-    text += f"\n\nPictures that {options.split}; commit {made['commit']}, {made['date']}."
+    text += f"\n\nOne in {options.every} of the pictures that {options.split}; commit {made['commit']}, {made['date']}."
     sys.stdout.write(f"{text}\n")
     if options.readme:
         name = "harm" if options.harm else "auto"

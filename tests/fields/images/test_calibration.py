@@ -178,3 +178,14 @@ def test_frames_that_are_there_twice_do_not_hide_the_noise() -> None:
     assert abs(float(found.noise.sigma) - 5) < 0.5
     with pytest.warns(UserWarning, match="found"):
         find_noise("auto", [ImageStack(frames[:2], Axes("TYX"))])
+
+
+def test_correlated_noise_is_told_from_texture_in_every_place() -> None:
+    """By the contrast of the texture, which differs from place to place; without any it is what it was."""
+    rng = np.random.default_rng(0)
+    place = ndimage.gaussian_filter(rng.normal(size=(384, 384)), 2.5)
+    texture = np.exp(0.7 * place / place.std()) * ndimage.gaussian_filter(rng.normal(size=place.shape), 0.45)
+    noise = ndimage.gaussian_filter(rng.normal(size=place.shape), 0.8)
+    noise *= 10 / noise.std()
+    assert abs(calibrate_correlated(100 + noise).sigma - 10) < 1
+    assert calibrate_correlated(100 + 12 * texture + noise).sigma < 12

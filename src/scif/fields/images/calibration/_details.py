@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from scif.fields.images.calibration._planes import Plane
 
-__all__ = ["Details", "details", "noise_power", "whiteness"]
+__all__ = ["FINE", "Details", "blocks", "details", "noise_power", "whiteness"]
 
 SIDE = 8
 """Side of the blocks whose cosine transform is taken."""
@@ -17,13 +17,13 @@ _FREQUENCY = np.add.outer(np.arange(SIDE), np.arange(SIDE))
 _COARSE = (_FREQUENCY >= 4) & (_FREQUENCY <= 6)
 _RING = (_FREQUENCY >= 7) & (_FREQUENCY <= 9)
 FINE = _FREQUENCY >= 11
-_QUIET, _FEWEST = 0.1, 100
+QUIET, FEWEST = 0.1, 100
 """Share and least number of blocks, those with the least coarse structure, that tell the noise."""
-_SPREAD = 1.2
+SPREAD = 1.2
 """Mean power of structure in the finest details of quiet blocks, in units of the root of the covariance of the finest
 and coarser power: for structure that differs from block to block by as much as its mean, and is as strong as in the
 coarser details to half again as strong there."""
-_LEAST = 0.1
+LEAST = 0.1
 """Share of the finest power that is noise at least."""
 
 
@@ -40,9 +40,9 @@ class Details:
     ring: NDArray[np.float64]
     fine: NDArray[np.float64]
 
-    def quietest(self, share: float = _QUIET) -> NDArray[np.intp]:
+    def quietest(self, share: float = QUIET) -> NDArray[np.intp]:
         """Indices of the blocks with the least coarse structure."""
-        return np.argsort(self.coarse, kind="stable")[: max(int(share * len(self.coarse)), _FEWEST)]
+        return np.argsort(self.coarse, kind="stable")[: max(int(share * len(self.coarse)), FEWEST)]
 
 
 def details(planes: list[Plane]) -> Details:
@@ -51,14 +51,14 @@ def details(planes: list[Plane]) -> Details:
 
     columns = []
     for plane in planes:
-        blocks = np.concatenate([_blocks(plane), _blocks(plane[SIDE // 2 :, SIDE // 2 :])])
+        cut = np.concatenate([blocks(plane), blocks(plane[SIDE // 2 :, SIDE // 2 :])])
         top = plane.max()
         if np.mean(plane == top) > 1e-3:  # saturated pixels have lost their noise
-            kept = blocks[blocks.max(axis=(1, 2)) < top]
-            blocks = kept if len(kept) else blocks
-        power = dctn(blocks, axes=(1, 2), norm="ortho") ** 2
+            kept = cut[cut.max(axis=(1, 2)) < top]
+            cut = kept if len(kept) else cut
+        power = dctn(cut, axes=(1, 2), norm="ortho") ** 2
         bands = [power[:, band].mean(axis=1) for band in (_COARSE, _RING, FINE)]
-        columns.append([blocks.mean(axis=(1, 2)), *bands])
+        columns.append([cut.mean(axis=(1, 2)), *bands])
     return Details(*(np.concatenate(column) for column in zip(*columns, strict=True)))
 
 
@@ -72,7 +72,7 @@ def noise_power(found: Details) -> float:
     fine, ring = found.fine[quiet], found.ring[quiet]
     error = fine.std() * ring.std() / len(quiet) ** 0.5
     together = float(np.mean((fine - fine.mean()) * (ring - ring.mean())) - error)
-    return float(max(fine.mean() - _SPREAD * max(together, 0.0) ** 0.5, _LEAST * fine.mean()))
+    return float(max(fine.mean() - SPREAD * max(together, 0.0) ** 0.5, LEAST * fine.mean()))
 
 
 def whiteness(planes: list[Plane]) -> float:
@@ -86,7 +86,8 @@ def whiteness(planes: list[Plane]) -> float:
     return float(found.fine[quiet].mean()) / ring if ring > 0 else 1.0
 
 
-def _blocks(plane: Plane) -> Plane:
+def blocks(plane: Plane) -> Plane:
+    """Squares of ``SIDE`` pixels, not overlapping."""
     rows, columns = (n // SIDE for n in plane.shape)
     cut = plane[: rows * SIDE, : columns * SIDE].reshape(rows, SIDE, columns, SIDE)
     return cut.swapaxes(1, 2).reshape(-1, SIDE, SIDE)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from scif.fields.images._plot import new_axes
 from scif.fields.images.calibration._planes import Plane, as_planes
+from scif.fields.images.calibration._share import noise_share
 
 __all__ = ["CorrelatedCalibration", "calibrate_correlated"]
 
@@ -88,7 +89,8 @@ def calibrate_correlated(
         An array ``(..., height, width)`` or a list of such.
     background
         Rows and columns of a region without structure. If not given, the twentieth of all tiles with the least
-        variance is taken for background, which is a guess: look at the plot.
+        variance is taken for background, which is a guess: look at the plot. What structure these hold is subtracted
+        from their variance, as far as it can be told.
     reach
         Largest distance in pixels; correlations beyond it are taken for zero.
 
@@ -120,7 +122,9 @@ def calibrate_correlated(
     if not variance > 0:
         msg = "the background is constant, so that it shows no noise; choose another region or give the noise by hand."
         raise ValueError(msg)
-    return CorrelatedCalibration(float(np.sqrt(variance)), covariance / variance, len(tiles))
+    if background is None:
+        variance *= noise_share(tiles, covariance)
+    return CorrelatedCalibration(float(np.sqrt(variance)), covariance / covariance[reach, reach], len(tiles))
 
 
 def _tiles(plane: Plane, side: int) -> list[Plane]:

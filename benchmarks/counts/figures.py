@@ -22,6 +22,8 @@ _KIND_COLOURS = {
     "ablation": "#ccaa33",
     "model": "#cc3311",
     "oracle": "#228833",
+    "tuned": "#225588",
+    "with residual": "#ccaa33",
 }
 
 

@@ -99,3 +99,10 @@ def test_rows_of_the_present_model_take_the_place_of_earlier_ones() -> None:
     old = pd.DataFrame([keys | {"method": "icm", "poisson_nll": 2.0}, keys | {"method": "pooled", "poisson_nll": 3.0}])
     found = _replaced(old, pd.DataFrame([keys | {"method": "icm", "poisson_nll": 1.0}]))
     assert dict(zip(found["method"], found["poisson_nll"], strict=True)) == {"icm": 1.0, "pooled": 3.0}
+
+
+def test_figures_have_a_colour_for_every_kind_of_method() -> None:
+    from benchmarks.counts.figures import _KIND_COLOURS
+    from benchmarks.counts.methods import METHODS
+
+    assert {method.kind for method in METHODS.values()} <= set(_KIND_COLOURS)

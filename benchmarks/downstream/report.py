@@ -84,6 +84,7 @@ def decisions(rows: pd.DataFrame) -> str:
         part = rows[(rows["task"] == task) & (rows["score"] == score)]
         if part.empty:
             continue
+        part = part[_shared_seeds(part)]
         means = part.groupby(["case", "method"])["value"].mean()
         losses = {case: _loss(means[case], best, rows[rows["case"] == case]) for case in part["case"].unique()}
         table = pd.DataFrame(losses)
@@ -102,6 +103,12 @@ def decisions(rows: pd.DataFrame) -> str:
         line["best of all"] = ", ".join(sorted({"ICM" if name.startswith("ICM") else name for name in first}))
         lines.append(line)
     return markdown(pd.DataFrame(lines), digits=(0,) * len(lines[0]))
+
+
+def _shared_seeds(part: pd.DataFrame) -> pd.Series:
+    """Whether all methods of the case ran with this seed: cases differ more between seeds than methods do."""
+    ran = part.groupby(["case", "seed"])["method"].transform("nunique")
+    return ran == part.groupby("case")["method"].transform("nunique")
 
 
 def _family(method: str) -> str:
@@ -143,7 +150,7 @@ def _draw(rows: pd.DataFrame) -> None:
     colours = ["tab:red" if m.startswith("ICM") else "black" if m == "counts" else "tab:blue" for m in methods]
     for axis, (task, score, best) in zip(axes.ravel(), chosen, strict=False):
         part = rows[(rows["task"] == task) & (rows["score"] == score)]
-        by_case = part.groupby(["method", "case"])["value"].mean()
+        by_case = part[_shared_seeds(part)].groupby(["method", "case"])["value"].mean()
         for place, (method, colour) in enumerate(zip(methods, colours, strict=True)):
             values = by_case.get(method, pd.Series(dtype=float))
             axis.scatter(values, np.full(len(values), place), s=14, color=colour, alpha=0.5, linewidths=0)

@@ -106,3 +106,13 @@ def test_figures_have_a_colour_for_every_kind_of_method() -> None:
     from benchmarks.counts.methods import METHODS
 
     assert {method.kind for method in METHODS.values()} <= set(_KIND_COLOURS)
+
+
+def test_seeds_that_a_method_lacks_are_not_compared() -> None:
+    from benchmarks.downstream.report import decisions
+
+    rows = [("easy", 0, "counts", 0.5), ("easy", 0, "ICM mean", 0.8), ("easy", 0, "MAGIC", 0.7)]
+    rows += [("easy", 1, "counts", 0.1), ("easy", 1, "ICM mean", 0.3)]  # a harder draw that MAGIC was spared
+    frame = pd.DataFrame(rows, columns=["case", "seed", "method", "value"])
+    table = decisions(frame.assign(task="pseudotime", score="within branches"))
+    assert "ICM mean: 0.80 | 0.50 | MAGIC: 0.70 | ICM |" in table

@@ -160,7 +160,8 @@ def main() -> None:
         lambda line: sys.stdout.write(f"{line}\n") and sys.stdout.flush(),
         most=options.most,
     )
-    rows = pd.read_csv(FILE)
+    order = list(LABELS)
+    rows = pd.read_csv(FILE).sort_values("method", key=lambda column: column.map(order.index), kind="stable")
     text = "\n\n".join(table(rows) for table in (psnr_table, interval_table, segmentation_table))
     commits, dates = (", ".join(sorted(set(rows[name].astype(str)))) for name in ("commit", "date"))
     text += f"\n\nCommit {commits}; {dates}."

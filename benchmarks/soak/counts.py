@@ -113,6 +113,8 @@ def counts_round(rng: np.random.Generator, folder: Path, done: dict[str, int]) -
         _call(str(call), rng, folder, model, data, setup, before, whole)
         done[str(call)] = done.get(str(call), 0) + 1
     np.testing.assert_array_equal(_matrix(data, setup), before)  # the caller's counts are as they were
+    model.deregister_manager()  # scvi-tools would keep the counts of every round
+    model.deregister_manager(data)
     if data.isbacked:
         data.file.close()
 

@@ -61,7 +61,8 @@ def main() -> None:
         rows.to_csv(options.out, index=False)
     made = provenance()
     text = harm_table(rows) if options.harm else auto_table(rows)
-    text += f"\n\nOne in {options.every} of the pictures that {options.split}; commit {made['commit']}, {made['date']}."
+    share = f"One in {options.every} of the pictures" if options.every > 1 else "All pictures"
+    text += f"\n\n{share} that {options.split}; commit {made['commit']}, {made['date']}."
     sys.stdout.write(f"{text}\n")
     if options.readme:
         name = "harm" if options.harm else "auto"

@@ -189,3 +189,10 @@ def test_correlated_noise_is_told_from_texture_in_every_place() -> None:
     noise *= 10 / noise.std()
     assert abs(calibrate_correlated(100 + noise).sigma - 10) < 1
     assert calibrate_correlated(100 + 12 * texture + noise).sigma < 12
+
+
+def test_gain_that_few_small_frames_do_not_show_by_their_differences_is_measured_on_the_frames() -> None:
+    scene = np.random.default_rng(0).poisson(50.0 + 20.0 * np.sin(np.arange(64) / 6), (3, 64, 64)).astype(np.uint16)
+    found = find_noise("poisson_gaussian", [ImageStack(scene, Axes("TYX"))])
+    assert found.calibrations[0].poisson_gaussian is not None
+    assert 0.5 < found.calibrations[0].poisson_gaussian.gain < 2.0

@@ -66,7 +66,7 @@ def find_noise(noise: NoiseModel | str, stacks: Sequence[ImageStack]) -> Found:
     check_noise(noise)
     if noise not in ("auto", *KINDS):
         return _by_name(noise, stacks)
-    measured = [calibrate(look_at_noise(stacks, channel)) for channel in range(stacks[0].channels)]
+    measured = [_measured(stacks, channel, noise) for channel in range(stacks[0].channels)]
     if noise != "auto":
         _refuse_different_gains(noise, stacks)
         return of_kind(noise, measured, len(stacks[0].spatial))
@@ -76,6 +76,15 @@ def find_noise(noise: NoiseModel | str, stacks: Sequence[ImageStack]) -> Found:
     said = "; ".join(one.describe(kind) for one in measured)
     warnings.warn(f"noise='auto' found {said}. Pass noise=... if you know better.", stacklevel=4)
     return of_kind(kind, measured, len(stacks[0].spatial))
+
+
+def _measured(stacks: Sequence[ImageStack], channel: int, noise: str) -> Calibration:
+    """What differences of frames show; the frames themselves, where these are too few to show a gain asked for."""
+    found = calibrate(look_at_noise(stacks, channel))
+    camera = found.poisson_gaussian
+    if noise.startswith("poisson") and (camera is None or camera.gain <= 0):
+        return calibrate(look(stacks, channel))
+    return found
 
 
 def check_noise(noise: Any) -> None:

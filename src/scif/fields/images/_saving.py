@@ -44,11 +44,8 @@ def write(saved: Saved, path: Path, *, overwrite: bool) -> None:
         If the file exists and ``overwrite`` is false.
     """
     parts = [
-        {
-            "noise": to_record(one.noise.noise),
-            "channels": one.noise.scale.numel(),
-            "contrast": isinstance(getattr(one.model, "net", None), NoiseContrast),
-        }
+        {"noise": to_record(one.noise.noise), "channels": one.noise.scale.numel()}
+        | ({"contrast": True} if isinstance(getattr(one.model, "net", None), NoiseContrast) else {})
         for one in saved.restorers
     ]
     history = [{name: [_finite(v) for v in values] for name, values in one.items()} for one in saved.history]
@@ -103,7 +100,7 @@ def _restorer(
     state: dict[str, Tensor],
     noise: NoiseModel | type[NoiseModel] | None,
 ) -> Restorer:
-    channels, contrast = part["channels"], bool(part.get("contrast", False))  # older files do not name it
+    channels, contrast = part["channels"], bool(part.get("contrast", False))  # absent where it is not used
     if channels != state["noise.scale"].numel() or not _holds(settings, channels, state, contrast=contrast):
         msg = f"{str(path)!r} is no usable model file: it declares a network that it does not hold. Save it again."
         raise ModelFileError(msg)

@@ -102,7 +102,8 @@ def calibrate_correlated(
     Examples
     --------
     >>> white = np.random.default_rng(0).normal(scale=2.0, size=(200, 201))
-    >>> found = calibrate_correlated((white[:, 1:] + white[:, :-1]) / 2**0.5)
+    >>> empty = (white[:, 1:] + white[:, :-1]) / 2**0.5
+    >>> found = calibrate_correlated(empty, background=(slice(0, 200), slice(0, 200)))
     >>> abs(found.sigma - 2) < 0.1, abs(found.neighbours - 0.5) < 0.05
     (True, True)
     """

@@ -38,6 +38,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinxcontrib.bibtex",
+    "scanpydoc.elegant_typehints",  # after sphinx_autodoc_typehints, whose reading of "Returns" it replaces
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "_ext", "_templates", "figures", "generated/inventories"]
@@ -62,6 +63,7 @@ autosummary_context["module_groups"] = groups.MODULE_GROUPS
 autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = True
 always_use_bars_union = True
+qualname_overrides = public.overrides()
 typehints_document_rtype_none = False
 napoleon_google_docstring = False
 napoleon_use_rtype = True
@@ -92,17 +94,10 @@ nitpick_ignore_regex = [
 ]
 
 
-def _prose_returns(self, preprocess_types=False):
-    """What a function returns is told in prose; its type stands in the signature."""
-    lines = self._dedent(self._consume_to_next_section())
-    return [("", "", self.__class__(lines, self._config).lines())]
-
-
 def _prose_attribute(self):
-    """The same for a property, whose first line may contain a colon."""
+    """A property is told in prose, whose first line may contain a colon; its type stands in the signature."""
     return "", self.__class__(self._dedent(self._consume_to_end()), self._config).lines()
 
 
-NumpyDocstring._consume_returns_section = _prose_returns
 NumpyDocstring._consume_inline_attribute = _prose_attribute
 shutil.copytree(HERE.parent / "tutorials", HERE / "tutorials" / "notebooks", dirs_exist_ok=True)

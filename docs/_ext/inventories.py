@@ -33,11 +33,6 @@ PROJECTS = {
         "api/_as_gen/$.html#$",
         {"class": ["matplotlib.axes.Axes", "matplotlib.figure.Figure"]},
     ),
-    "matplotlib-axes": (
-        "https://matplotlib.org/stable/",
-        "api/_as_gen/matplotlib.axes.Axes.html#matplotlib.axes.Axes",
-        {"class": ["matplotlib.axes._axes.Axes"]},
-    ),
     "mudata": ("https://mudata.readthedocs.io/stable/", "generated/$.html#$", {"class": ["mudata.MuData"]}),
     "numpy": (
         "https://numpy.org/doc/stable/",

@@ -30,6 +30,11 @@ def page_of_class() -> dict[type, str]:
     return {value: name for name in public_names() if inspect.isclass(value := public_object(name))}
 
 
+def overrides() -> dict[str, str]:
+    """Full public name of each public class, by the place of its definition (``scanpydoc`` links annotations by it)."""
+    return {f"{it.__module__}.{it.__qualname__}": name for it, name in page_of_class().items()}
+
+
 def public_object(full_name: str) -> object:
     """What a full public name stands for."""
     module, _, name = full_name.rpartition(".")

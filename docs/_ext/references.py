@@ -5,20 +5,13 @@ from __future__ import annotations
 import inspect
 
 from groups import DATA
-from public import is_ours, owner_of, page_of, public_names, public_object
+from public import is_ours, owner_of, page_of, public_object
 
 _PAGE = page_of()
-_DEFINED = {
-    f"{it.__module__}.{it.__qualname__}": name
-    for name in public_names()
-    if inspect.isclass(it := public_object(name)) or inspect.isfunction(it)
-}
 
 
 def _public_target(target: str, current: str | None) -> str | None:
-    """Public name of a target that is written as a bare name, as a member, or as the place of its definition."""
-    if target in _DEFINED:
-        return _DEFINED[target]
+    """Public name of a target that is written as a bare name or as a member."""
     *_, owner, name = ("", *target.split("."))
     documented = public_object(_PAGE[current.split(".")[-1]]) if current else None
     if not owner and inspect.isclass(documented):  # a member of the class that the text is about

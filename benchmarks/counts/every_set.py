@@ -37,7 +37,8 @@ def every_set(rows: pd.DataFrame) -> pd.DataFrame:
 
     Sets of which no peer predicts held-out counts better than the pooled profile have no gain and are left out.
     """
-    real = rows[~rows["dataset"].str.startswith("simulated")]
+    scored = rows.dropna(subset=["dataset", "kind"])  # files such as batches.csv have other columns
+    real = scored[~scored["dataset"].str.startswith("simulated")]
     lines = [_line(str(name), part) for name, part in real.groupby("dataset")]
     table = pd.DataFrame(lines).dropna(subset="gain")
     return table.sort_values("gain", ascending=False, ignore_index=True)
@@ -88,24 +89,26 @@ def describe(table: pd.DataFrame) -> str:
     above = table.loc[table["icm, null"] > ASKED_EXCESS, ["set", "icm, null"]]
     exceptions = ", ".join(f"{name}: {value:.3f}" for name, value in above.itertuples(index=False))
     gain, tuned = 100.0 * (table["gain"] - 1.0), table["over tuned"].dropna()
-    ran = ", ".join(f"{METHODS[method].label} on {number}" for method, number in _ran(table).items())
+    ran = "; ".join(f"{METHODS[method].label} on {number}" for method, number in _ran(table).items())
     return "\n".join(
         [
-            f"- ICM predicts held-out molecules better than every other method that was run there on "
+            f"- scif predicts held-out molecules better than all other methods that were run on "
             f"{int(table['ahead'].sum())} of {len(table)} real sets of counts ({ran}).",
-            f"- It gains {gain.min():.0f} to {gain.max():.0f}% more than the best of them over one profile for all "
-            f"cells: {gain.median():.0f}% in the median, {gain.mean():.0f}% on average, more than "
-            f"{100 * (ASKED_GAIN - 1):.0f}% on {int((table['gain'] > ASKED_GAIN).sum())} sets.",
-            f"- Over the best of these and of peers that are tuned on held-out molecules and have our gamma residual "
-            f"on top (SVD on {len(tuned)} sets, others on few) it gains {_percent(tuned.min())} to "
-            f"{_percent(tuned.max())}, {_percent(tuned.median())} in the median; it is behind on "
-            f"{int((tuned < 1).sum())} sets.",
+            f"- *Gain* is the improvement over one profile for all cells. The gain of scif is {gain.min():.0f} to "
+            f"{gain.max():.0f}% larger than that of the best other method: {gain.median():.0f}% in the median, "
+            f"{gain.mean():.0f}% on average, more than {100 * (ASKED_GAIN - 1):.0f}% on "
+            f"{int((table['gain'] > ASKED_GAIN).sum())} sets.",
+            f"- If the other methods are also tuned on held-out molecules and get our gamma residual on top (SVD on "
+            f"{len(tuned)} sets, others on few), the gain of scif differs by {_percent(tuned.min())} to "
+            f"{_percent(tuned.max())} from the best of them, {_percent(tuned.median())} in the median. scif is behind "
+            f"on {int((tuned < 1).sum())} sets.",
             f"- Genes that were shuffled over the cells stay uncorrelated with the others: denoising adds at most "
             f"{ASKED_EXCESS} to their mean absolute correlation on {int((excess <= ASKED_EXCESS).sum())} of "
             f"{len(excess)} sets{f' ({exceptions})' if exceptions else ''}; "
             f"MAGIC adds {magic.min():.2f} to {magic.max():.2f}.",
-            f"- With `transport`, genes have {_quantiles(table['icm-transport, variance'])} of the variance that their "
-            f"signal has, with MAGIC {_quantiles(table['magic-log, variance'])}; a fifth of the sets is outside.",
+            f"- With `transport`, genes have {_quantiles(table['icm-transport, variance'])} of the variance of their "
+            f"signal; with MAGIC {_quantiles(table['magic-log, variance'])}. A fifth of the sets lies outside these "
+            f"ranges.",
         ]
     )
 
@@ -130,7 +133,7 @@ def _markdown(table: pd.DataFrame) -> str:
         {
             "set": row["set"],
             "rows in": f"`{row['group']}.csv`",
-            "cells x genes": f"{row['cells']:,} x {row['genes']:,}",
+            "cells x genes": f"{row['cells']:,.0f} x {row['genes']:,.0f}",
             "splits": str(row["splits"]),
             "best peer": row["best peer"],
             "gain of ICM": f"{row['gain']:.3f}" if row["gain"] > ASKED_GAIN else f"**{row['gain']:.3f}**",

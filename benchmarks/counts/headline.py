@@ -87,8 +87,8 @@ def caption(rows: pd.DataFrame) -> str:
     near = int((table["icm"] <= 1.1 * table[_BASELINE]).sum())
     added = 100.0 * (table["icm"] / table["icm-no-consistency"] - 1.0)
     return (
-        "The *simple baseline* is a truncated SVD of log counts, tuned on held-out molecules, mixed with one profile\n"
-        "for all cells, with scif's own gamma residual on top. "
+        "The *simple baseline* is a truncated SVD of log counts, tuned on held-out molecules. It is mixed with one\n"
+        "profile for all cells and has scif's own gamma residual on top. "
         f"It is within 10% of scif on {near} of these {len(table)} sets.\n"
         f"The consistency term adds {added.min():.1f} to {added.max():.1f}% to scif's gain."
     )

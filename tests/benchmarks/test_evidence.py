@@ -116,3 +116,9 @@ def test_seeds_that_a_method_lacks_are_not_compared() -> None:
     frame = pd.DataFrame(rows, columns=["case", "seed", "method", "value"])
     table = decisions(frame.assign(task="pseudotime", score="within branches"))
     assert "ICM mean: 0.80 | 0.50 | MAGIC: 0.70 | ICM |" in table
+
+
+def test_points_of_the_readme_are_those_of_the_rows() -> None:
+    from benchmarks.counts.every_set import describe, every_set, read_measured
+
+    assert describe(every_set(read_measured())) in (ROOT / "README.md").read_text()

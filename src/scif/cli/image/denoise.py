@@ -39,6 +39,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     train.add_argument("--channels", choices=["together", "apart"], default="together", help="(default: together)")
     train.add_argument("--method", choices=["icm", "ifm"], default="icm", help="(default: icm)")
     train.add_argument("--widths", help="channels of the network at each level, such as 64,128,256 (default: 16,32)")
+    train.add_argument(
+        "--neighbour-frames",
+        type=_frames,
+        default="auto",
+        metavar="N",
+        help="frames on either side that the network sees; 0 if noise lasts (default: auto, 1 for movies)",
+    )
     train.add_argument("--fraction", type=float, help="share of the information that training shows to the network")
     train.add_argument("--max-steps", "--steps", type=int, dest="max_steps", help="training steps at most")
     train.add_argument("--batch-size", type=int, default=8, help="crops in a step (default: 8)")
@@ -100,6 +107,7 @@ def _untrained(arguments: Namespace) -> Any:
         options["widths"] = _widths(arguments.widths)
     if arguments.fraction is not None:
         options["fraction"] = arguments.fraction
+    options["neighbour_frames"] = arguments.neighbour_frames
     return ImageDenoiser(_noise(arguments), ndim=arguments.ndim, **options)
 
 
@@ -140,6 +148,10 @@ def _widths(text: str) -> tuple[int, ...]:
     except ValueError:
         msg = f"--widths is {text}; give whole numbers, such as 16,32."
         raise ValueError(msg) from None
+
+
+def _frames(text: str) -> int | str:
+    return text if text == "auto" else int(text)
 
 
 def _dtype(text: str | None) -> Any:

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from scif.core._check import check_whole
 from scif.fields.images._axes import ImageStack
+from scif.fields.images._frames import frames_of, read_frames
 from scif.fields.images._inputs import Input
 from scif.fields.images._measured import measured
 from scif.fields.images._outputs import check_outputs, open_output, paths_of_std, to_dtype
 from scif.fields.images._restorer import Restorer
-from scif.fields.images._settings import Settings, per_axis
+from scif.fields.images._settings import Estimator, Settings, per_axis
 from scif.fields.images._tiles import plan_axis, run_tiled
 
-__all__ = ["Pass", "Writing", "denoise_inputs", "denoise_stack"]
+__all__ = ["Pass", "Writing", "check_channels", "check_errors", "denoise_inputs", "denoise_stack"]
 
 _TILE = {2: (512, 512), 3: (32, 160, 160)}
 _OVERLAP = {2: (64, 64), 3: (16, 64, 64)}
@@ -55,6 +56,24 @@ class Writing:
     overwrite: bool
     return_std: bool
     """Whether a map of standard deviations goes beside each result."""
+
+
+def check_channels(restorers: Sequence[Restorer], stacks: Sequence[ImageStack]) -> None:
+    """Raise ``ValueError`` if images have other channels than the networks were trained for."""
+    channels, expected = stacks[0].channels, sum(restorer.noise.scale.numel() for restorer in restorers)
+    if channels != expected:
+        msg = f"images have {channels} channels, but training images had {expected}."
+        raise ValueError(msg)
+
+
+def check_errors(restorers: Sequence[Restorer], estimator: Estimator) -> None:
+    """Raise ``ValueError`` if there is no standard deviation to give."""
+    if estimator != "mean":
+        msg = "return_std=True, but the transport has no squared error to tell; take estimator='mean'."
+        raise ValueError(msg)
+    if not all(one.errors.is_calibrated for one in restorers):
+        msg = "return_std=True, but this denoiser has no map of its errors; fit it again."
+        raise ValueError(msg)
 
 
 def denoise_inputs(
@@ -114,13 +133,14 @@ def denoise_stack(
         plan_axis(n, tile=t, overlap=o, multiple=m)
         for n, t, o, m in zip(source.spatial, sides, margins, restorers[0].multiple, strict=True)
     ]
+    frames = frames_of(settings.neighbour_frames, [source])
     for c, restorer in enumerate(restorers):
         stacks = [source, target] if spread is None else [source, target, spread]
         part, into, *further = [stack.only(c) for stack in stacks] if len(restorers) > 1 else stacks
         (part,) = measured([part])
         for index in range(len(source)):
             run_tiled(
-                partial(part.read, index),
+                partial(read_frames, part, index, count=frames),
                 partial(restorer.restore, flow_steps=how.flow_steps, augment=how.augment, std=spread is not None),
                 partial(_write, part, into, further, index),
                 plan=plan,

@@ -140,16 +140,22 @@ class ImageStack:
                 block = block.take(folded, axis=axis)
         return block
 
+    @property
+    def frames(self) -> int:
+        """Number of frames of each movie; 1 without an axis ``T``."""
+        return self._counts[self.axes.samples.index("T")] if "T" in self.axes.samples else 1
+
+    def time(self, index: int) -> int:
+        """Which frame of its movie an image is, from 0."""
+        return int(np.unravel_index(index, self._counts)[self.axes.samples.index("T")]) if self.frames > 1 else 0
+
+    def later(self, index: int, by: int) -> int:
+        """The frame of the same movie that comes ``by`` frames later, which must be there."""
+        return index if by == 0 else index + by * math.prod(self._counts[self.axes.samples.index("T") + 1 :])
+
     def following(self, index: int) -> int | None:
         """The next frame of the same movie, if there is an axis ``T`` and a frame after this."""
-        if "T" not in self.axes.samples:
-            return None
-        axis = self.axes.samples.index("T")
-        position = [int(place) for place in np.unravel_index(index, self._counts)]
-        position[axis] += 1
-        if position[axis] == self._counts[axis]:
-            return None
-        return int(np.ravel_multi_index(position, self._counts))
+        return self.later(index, 1) if self.time(index) + 1 < self.frames else None
 
     def has_values(self, index: int, region: Sequence[slice]) -> bool:
         """Whether a region holds measurements enough to train on; here every pixel is taken for one."""

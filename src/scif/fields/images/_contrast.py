@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, nn
 
-from scif.core import ConsistencyFunction
 from scif.core._check import expand_time
 from scif.core.scaling import Scaling
 
-__all__ = ["NoiseContrast", "is_bright", "with_contrast"]
+__all__ = ["NoiseContrast", "is_bright"]
 
 _BRIGHT = 50.0
 """Spread of the signal, in units of the noise, from which on noise is hard to see beside it. Images
@@ -38,13 +35,15 @@ class NoiseContrast(nn.Module):
         Called ``net(x, t)`` with ``channels * inputs`` channels; returns ``channels``.
     scaling
         Scales by which its input was normalised.
+    frames
+        Number of frames around an image that the network sees, too (:class:`~scif.fields.images._frames.Movie`).
     """
 
     inputs = 1 + len(_WINDOWS)
 
-    def __init__(self, net: nn.Module, scaling: Scaling) -> None:
+    def __init__(self, net: nn.Module, scaling: Scaling, *, frames: int = 0) -> None:
         super().__init__()
-        self.net, self.scaling = net, scaling
+        self.net, self.scaling, self.frames = net, scaling, frames
 
     @property
     def multiple(self) -> int | tuple[int, ...]:
@@ -52,26 +51,41 @@ class NoiseContrast(nn.Module):
         period: int | tuple[int, ...] = getattr(self.net, "multiple", 1)
         return period
 
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        """Run the network on ``(batch, channels, *spatial)`` of mean zero and variance one."""
+    def forward(self, x: Tensor, t: Tensor, around: Tensor | None = None) -> Tensor:
+        """Run the network.
+
+        Parameters
+        ----------
+        x
+            Images ``(batch, channels, *spatial)`` of mean zero and variance one.
+        t
+            Their times.
+        around
+            Frames around them ``(batch, frames * channels, *spatial)``, observations in the units of the data.
+        """
         t = t.expand(x.shape[0])
+        contrasts = self._contrasts(x, t)
+        gate = 1 / (1 + local_mean(contrasts[0].square(), _WINDOWS[0]) / _CLEAR**2)
+        seen = [x, *(torch.asinh(one) for one in contrasts)]
+        if around is None:
+            seen += [torch.zeros_like(x)] * (self.frames * self.inputs)
+        for frame in () if around is None else around.split(x.shape[1], dim=1):
+            now = torch.ones_like(t)
+            one = self.scaling.normalize(frame, now)
+            seen += [one, *(torch.asinh(contrast) for contrast in self._contrasts(one, now))]
+        result: Tensor = gate * self.net(torch.cat(seen, dim=1), t)
+        return result
+
+    def _contrasts(self, x: Tensor, t: Tensor) -> list[Tensor]:
+        """Differences from local means, in units of the noise."""
         time = expand_time(t, x).clamp_min(_EARLIEST)
         noise = time * self.scaling.noise_scale.to(x.dtype) / self.scaling.spread(t, x)
-        contrasts = [(x - local_mean(x, side)) / noise for side in _WINDOWS]
-        gate = 1 / (1 + local_mean(contrasts[0].square(), _WINDOWS[0]) / _CLEAR**2)
-        result: Tensor = gate * self.net(torch.cat([x, *(torch.asinh(one) for one in contrasts)], dim=1), t)
-        return result
+        return [(x - local_mean(x, side)) / noise for side in _WINDOWS]
 
 
 def is_bright(scaling: Scaling) -> bool:
     """Whether the signal spreads over so many times the noise that this is lost beside it."""
     return bool((scaling.data_scale > _BRIGHT * scaling.noise_scale).any())
-
-
-def with_contrast(model: ConsistencyFunction, network: nn.Module) -> ConsistencyFunction:
-    """The same model with a network that sees contrast, too."""
-    model.net = NoiseContrast(network, copy.deepcopy(model.scaling))
-    return model
 
 
 def local_mean(x: Tensor, side: int) -> Tensor:

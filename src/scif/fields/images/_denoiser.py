@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,9 +15,10 @@ from scif import modelfile
 from scif.core import Objective
 from scif.core.noise import NoiseModel
 from scif.fields.images import _saving
-from scif.fields.images._apply import Pass, Writing, denoise_inputs
+from scif.fields.images._apply import Pass, Writing, check_channels, check_errors, denoise_inputs
 from scif.fields.images._channel import check_noise
 from scif.fields.images._fitting import Fitted, fit_restorer
+from scif.fields.images._frames import count_frames, frames_of
 from scif.fields.images._inputs import open_images
 from scif.fields.images._objective import make_objective
 from scif.fields.images._report import ImageReport
@@ -67,6 +69,11 @@ class ImageDenoiser:
         ``(batch,)``, and returns the shape of ``x``; no pixel should see further than the overlap of tiles, and an
         attribute ``multiple`` names the period of its grid, if there is one. ``widths``, ``blocks`` and ``factor`` are
         of no account then.
+    neighbour_frames
+        Number of frames before and after each image, and of the same movie (axis ``T``), that the network sees as well:
+        what they show of the scene is not noise. ``"auto"``: 1 for movies. Their noise has to be independent of the
+        image's own. Where it is correlated in time, as after averaging or compressing frames, the network takes the
+        common part for signal and leaves it in the result: give 0.
     seed
         Seed of the weights, the order of the crops and everything drawn.
 
@@ -95,11 +102,12 @@ class ImageDenoiser:
         blocks: int = 2,
         factor: int | Sequence[int] | None = None,
         network: Callable[[int], nn.Module] | nn.Module | None = None,
+        neighbour_frames: int | Literal["auto"] = "auto",
         seed: int = 0,
     ) -> None:
         choose("ndim", ndim, (2, 3))
         check_noise(noise)
-        self.noise = noise
+        self.noise, self.neighbour_frames = noise, neighbour_frames
         self.settings = Settings(
             ndim=ndim,
             channels=channels,
@@ -112,6 +120,7 @@ class ImageDenoiser:
             blocks=blocks,
             factor=per_axis((1, 2, 2)[-ndim:] if factor is None else factor, ndim, name="factor"),
             seed=seed,
+            neighbour_frames=0 if neighbour_frames == "auto" else neighbour_frames,
             own_network=network,
         )
         self.restorers_: list[Restorer] = []
@@ -195,6 +204,8 @@ class ImageDenoiser:
             trainer=trainer_options,
         )
         stacks = [one.stack for one in open_images(images, axes=axes, ndim=self.settings.ndim, once=True)]
+        frames = count_frames(self.neighbour_frames, stacks, own_network=self.settings.own_network is not None)
+        self.settings = replace(self.settings, neighbour_frames=frames)
         groups = [stacks]
         if self.settings.channels == "apart":
             groups = [[stack.only(c) for stack in stacks] for c in range(stacks[0].channels)]
@@ -269,11 +280,11 @@ class ImageDenoiser:
         self._check_fitted()
         settings = self.settings
         if return_std:
-            self._check_errors(estimator)
+            check_errors(self.restorers_, estimator or self.estimator)
         flow_steps = settings.num_steps if settings.by_flow(estimator) else None
         augment = augment and (estimator or self.estimator) == "mean"
         inputs = open_images(images, axes=axes, ndim=settings.ndim)
-        self._check_channels(inputs[0].stack.channels)
+        check_channels(self.restorers_, [one.stack for one in inputs])
         several = isinstance(images, list | tuple)
         outs = list(out) if several and out is not None else [out] * len(inputs)
         if len(outs) != len(inputs):
@@ -308,13 +319,15 @@ class ImageDenoiser:
             msg = f"the denoiser is trained for the {self.estimator}; a report judges the mean (anchor_weight > 0)."
             raise ValueError(msg)
         stacks = [one.stack for one in open_images(images, axes=axes, ndim=self.settings.ndim)]
-        self._check_channels(stacks[0].channels)
+        check_channels(self.restorers_, stacks)
         if channel not in range(stacks[0].channels):
             msg = f"channel is {channel!r}; the images have channels 0 to {stacks[0].channels - 1}."
             raise ValueError(msg)
+        frames = frames_of(self.settings.neighbour_frames, stacks)
         if len(self.restorers_) == 1:
-            return make_report(self.restorers_[0], stacks, channel=channel)
-        return make_report(self.restorers_[channel], [stack.only(channel) for stack in stacks], channel=0)
+            return make_report(self.restorers_[0], stacks, channel=channel, frames=frames)
+        parts = [stack.only(channel) for stack in stacks]
+        return make_report(self.restorers_[channel], parts, channel=0, frames=frames)
 
     def to(self, device: str | torch.device) -> ImageDenoiser:
         """Move the networks to a device, where :meth:`denoise` then runs: that of the training until then."""
@@ -365,6 +378,7 @@ class ImageDenoiser:
         with modelfile.refuse_errors(path):
             denoiser = cls(copy.deepcopy(saved.restorers[0].noise.noise))
         denoiser.settings, denoiser.restorers_ = saved.settings, list(saved.restorers)
+        denoiser.neighbour_frames = saved.settings.neighbour_frames
         denoiser.history_ = [dict(one) for one in saved.history]
         return denoiser
 
@@ -384,17 +398,3 @@ class ImageDenoiser:
         if not self.restorers_:
             msg = "this ImageDenoiser has not been fitted; call fit(images) or load() first."
             raise RuntimeError(msg)
-
-    def _check_errors(self, estimator: Estimator | None) -> None:
-        if (estimator or self.estimator) != "mean":
-            msg = "return_std=True, but the transport has no squared error to tell; take estimator='mean'."
-            raise ValueError(msg)
-        if not all(one.errors.is_calibrated for one in self.restorers_):
-            msg = "return_std=True, but this denoiser has no map of its errors; fit it again."
-            raise ValueError(msg)
-
-    def _check_channels(self, channels: int) -> None:
-        expected = sum(restorer.noise.scale.numel() for restorer in self.restorers_)
-        if channels != expected:
-            msg = f"images have {channels} channels, but training images had {expected}."
-            raise ValueError(msg)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -15,7 +15,8 @@ from scif.core import ConsistencyFunction, Objective
 from scif.core.noise import NoiseModel
 from scif.fields.images._axes import ImageStack
 from scif.fields.images._channel import Found, find_noise, flip_axes, full_scale
-from scif.fields.images._contrast import is_bright, with_contrast
+from scif.fields.images._contrast import is_bright
+from scif.fields.images._frames import rows_of
 from scif.fields.images._held_out import reserve
 from scif.fields.images._look import look
 from scif.fields.images._lost_signal import lost_signal, milder
@@ -109,22 +110,26 @@ def _fit(
         batch_size=training.batch_size,
         patch=sides,
         steps=max(max_steps // CHECKS, 1),
-        prepare=restorer.observe,
+        prepare=restorer.batch,
         flips=flip_axes(found.noise, settings.ndim),
         seed=settings.seed,
         reserved=measured_boxes(stacks, reserve(stacks, sides, seed=settings.seed), sides),
+        frames=settings.neighbour_frames,
     )
     pixels = sum(len(stack) * stack.channels * math.prod(stack.spatial) for stack in stacks)
-    batches = -(-min(_LOOKED_AT, _TIMES * pixels) // crops.peek(0).numel())
-    x1 = torch.cat([crops.peek(k) for k in range(max(batches, -(-_JUDGED // training.batch_size)))])
+    batches = -(-min(_LOOKED_AT, _TIMES * pixels) // crops.peek(0)["x1"].numel())
+    seen = _joined([crops.peek(k) for k in range(max(batches, -(-_JUDGED // training.batch_size)))])
+    x1 = seen["x1"]
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         network = settings.network(stacks[0].channels)
     model = ConsistencyFunction.calibrated(network, x1, restorer.noise, per_feature=True, skip=settings.estimator)
-    if settings.own_network is None and is_bright(model.scaling):
+    contrast = settings.own_network is None and is_bright(model.scaling)
+    if contrast:
         with torch.random.fork_rng():
             torch.manual_seed(settings.seed)
-            model = with_contrast(model, settings.network(stacks[0].channels, contrast=True))
+            network = settings.network(stacks[0].channels, contrast=True)
+    model = settings.dressed(model, network, contrast=contrast)
     trained = train(
         model,
         make_objective(restorer.noise, x1),
@@ -139,13 +144,19 @@ def _fit(
     restorer.to(engine.device)
     if trained.interrupted:
         return Fitted(restorer.eval(), found, trained.history, interrupted=True)
-    lost = lost_signal(restorer, x1[:_JUDGED])
+    judged = rows_of(seen, slice(_JUDGED))
+    lost = lost_signal(restorer, **judged)
     if settings.estimator == "mean":
-        seen = max_steps * training.batch_size  # no more than training has seen
-        restorer.calibrate_errors(torch.cat([*crops.held_out(), x1[:seen]])[:seen])  # those held out first
-    if settings.estimator == "transport" and (report := engine.collapse(x1[:_JUDGED])) is not None:
+        most = slice(max_steps * training.batch_size)  # no more than training has seen
+        restorer.calibrate_errors(**rows_of(_joined([*crops.held_out(), rows_of(seen, most)]), most))  # held out first
+    if settings.estimator == "transport" and (report := engine.collapse(judged)) is not None:
         report.warn()
     return Fitted(restorer.eval(), found, trained.history, lost=lost)
+
+
+def _joined(batches: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Several batches as one."""
+    return {name: torch.cat([one[name] for one in batches]) for name in batches[0]}
 
 
 def statistics(stacks: Sequence[ImageStack], found: Found) -> tuple[Tensor, Tensor]:

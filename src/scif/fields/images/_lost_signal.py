@@ -27,14 +27,16 @@ on it is signal."""
 
 
 @torch.no_grad()
-def lost_signal(restorer: Restorer, x1: Tensor) -> str | None:
+def lost_signal(restorer: Restorer, x1: Tensor, **condition: Tensor) -> str | None:
     """What says that more than noise is removed from observations, if anything does.
 
     The removed part is judged beside a draw of the channel at the estimates, which has the correlation of the noise.
     """
     noise, ndim = restorer.noise, restorer.noise.scale.ndim - 1
-    x1 = x1.to(noise.scale.device)
-    x0 = noise.to_network(noise.clean(torch.cat([restorer.model(rows, 1.0) for rows in x1.split(32)])))
+    x1, *others = (one.to(noise.scale.device) for one in (x1, *condition.values()))
+    rows = zip(*(one.split(32) for one in (x1, *others)), strict=True)
+    parts = [restorer.once(one, **dict(zip(condition, more, strict=True))) for one, *more in rows]
+    x0 = noise.to_network(noise.clean(torch.cat(parts)))
     moments = noise.moments(x0)
     ratio = float((x1 - moments.mean).square().mean() / moments.variance.mean())
     if not ratio <= _MOST_REMOVED:

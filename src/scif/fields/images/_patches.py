@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from scif.fields.images._axes import ImageStack
+from scif.fields.images._frames import read_frames
 from scif.fields.images._held_out import Box
 
 __all__ = ["Patches", "crop_sides"]
@@ -19,6 +19,8 @@ __all__ = ["Patches", "crop_sides"]
 
 _TRIES = 200
 """Crops without measurements that are passed over in a row; a stack of blank frames must not hang."""
+_ALONE = 0.125
+"""Share of the batches of movies without the frames around their crops."""
 
 
 class Patches:
@@ -37,13 +39,16 @@ class Patches:
     steps
         Batches in a pass.
     prepare
-        Turns an array of crops ``(batch, channels, *spatial)`` into the tensor that training sees.
+        Turns an array of crops ``(batch, channels, *spatial)`` into the batch that training sees.
     flips
         Spatial axes, from 0, along which a crop may be mirrored.
     seed
         Seed of the order.
     reserved
         Crops that no other may overlap: they are held out.
+    frames
+        Number of frames on either side that go with each crop (:func:`read_frames`), but for one batch in eight: what
+        is trained on movies works on an image alone, too.
 
     Examples
     --------
@@ -60,10 +65,11 @@ class Patches:
         batch_size: int,
         patch: int | Sequence[int],
         steps: int,
-        prepare: Callable[[NDArray[Any]], Tensor] = torch.from_numpy,
+        prepare: Callable[[NDArray[Any]], Any] = torch.from_numpy,
         flips: Sequence[int] = (),
         seed: int = 0,
         reserved: Sequence[Box] = (),
+        frames: int = 0,
     ) -> None:
         ndim = len(stacks[0].spatial)
         sides = (patch,) * ndim if isinstance(patch, int) else tuple(patch)
@@ -75,26 +81,28 @@ class Patches:
         self.prepare, self.flips, self.seed = prepare, tuple(flips), seed
         weights = np.array([len(stack) * math.prod(stack.spatial) for stack in stacks], dtype=float)
         self._share = weights / weights.sum()
-        self.reserved = tuple(reserved)
+        self.reserved, self.frames = tuple(reserved), frames
         self.position = 0
 
     def __len__(self) -> int:
         return self.steps
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def __iter__(self) -> Iterator[Any]:
         end = (self.position // self.steps + 1) * self.steps
         while self.position < end:
             self.position += 1  # before the batch is handed out: a checkpoint made during its step counts it
-            yield self.prepare(self._draw(np.random.default_rng((self.seed, self.position))))
+            rng = np.random.default_rng((self.seed, self.position))
+            alone = self.frames > 0 and rng.random() < _ALONE
+            yield self.prepare(self._draw(rng, frames=0 if alone else self.frames))
 
-    def peek(self, number: int) -> Tensor:
+    def peek(self, number: int) -> Any:
         """A batch of another order, for looking at."""
-        return self.prepare(self._draw(np.random.default_rng((self.seed, 0, number))))
+        return self.prepare(self._draw(np.random.default_rng((self.seed, 0, number)), frames=self.frames))
 
-    def held_out(self) -> list[Tensor]:
+    def held_out(self) -> list[Any]:
         """The reserved crops, in batches."""
         boxes = [self.reserved[k : k + self.batch_size] for k in range(0, len(self.reserved), self.batch_size)]
-        return [self.prepare(np.stack([self._read(box) for box in batch])) for batch in boxes]
+        return [self.prepare(np.stack([self._read(box, self.frames) for box in batch])) for batch in boxes]
 
     def state_dict(self) -> dict[str, int]:
         """Where the order is: the number of batches handed out."""
@@ -104,10 +112,10 @@ class Patches:
         """Go back to where another order was."""
         self.position = state["position"]
 
-    def _draw(self, rng: np.random.Generator) -> NDArray[Any]:
+    def _draw(self, rng: np.random.Generator, *, frames: int) -> NDArray[Any]:
         crops = []
         for which in rng.choice(len(self.stacks), size=self.batch_size, p=self._share):
-            crop = self._read(self._place(int(which), rng))
+            crop = self._read(self._place(int(which), rng), frames)
             crops.append(np.flip(crop, tuple(axis + 1 for axis in self.flips if rng.random() < 0.5)))
         return np.stack(crops)
 
@@ -124,8 +132,8 @@ class Patches:
                 return box
             tries = min(tries + 1, _TRIES)
 
-    def _read(self, box: Box) -> NDArray[Any]:
-        return self.stacks[box.stack].read(box.index, box.region(self.sides))
+    def _read(self, box: Box, frames: int) -> NDArray[Any]:
+        return read_frames(self.stacks[box.stack], box.index, box.region(self.sides), count=frames)
 
 
 def crop_sides(stacks: Sequence[ImageStack], patch: Sequence[int]) -> tuple[int, ...]:

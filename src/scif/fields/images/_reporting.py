@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,10 +14,11 @@ from torch import Tensor
 from scif.fields.images._axes import ImageStack
 from scif.fields.images._channel import full_scale
 from scif.fields.images._filters import FILTERS, as_model
+from scif.fields.images._frames import read_frames
 from scif.fields.images._objective import make_risk
 from scif.fields.images._report import ImageReport
 from scif.fields.images._restorer import Restorer
-from scif.fields.images._risk import has_exact_split
+from scif.fields.images._risk import Model, has_exact_split
 from scif.fields.images.calibration import calibrate_gaussian, calibrate_poisson_gaussian
 from scif.fields.images.metrics import RingCorrelation, fourier_ring_correlation
 
@@ -34,7 +36,7 @@ _LAGS = 8
 """Largest lag of the autocorrelation in pixels."""
 
 
-def make_report(restorer: Restorer, stacks: Sequence[ImageStack], *, channel: int) -> ImageReport:
+def make_report(restorer: Restorer, stacks: Sequence[ImageStack], *, channel: int, frames: int = 0) -> ImageReport:
     """Judge a trained network on images.
 
     Parameters
@@ -45,22 +47,27 @@ def make_report(restorer: Restorer, stacks: Sequence[ImageStack], *, channel: in
         The images, with the channels that the network takes.
     channel
         Which of these channels to report on.
+    frames
+        Frames on either side that the network sees.
     """
     restorer = copy.deepcopy(restorer).cpu().eval()
-    pixels = _crops(stacks)
+    seen = _crops(stacks, frames)
+    pixels = seen[:, : stacks[0].channels]
     full = full_scale(restorer.noise.noise, pixels.dtype)
-    after = restorer.restore(pixels, augment=True)
-    x1 = restorer.observe(pixels)
+    after = restorer.restore(seen, augment=True)
+    others = restorer.batch(seen)
+    x1 = others.pop("x1")
+    model = partial(restorer.model, **others)
     x0 = restorer.noise.to_network((torch.from_numpy(after) - restorer.pedestal) / full)
     scale = float((restorer.noise.scale * full).expand(x1.shape[1:])[channel].flatten()[0])
     z = _standardised(restorer, x1, x0)[:, channel]
     before = pixels.astype(np.float64)[:, channel].reshape(-1, *pixels.shape[-2:])
     means, variances, assumed = _calibration(restorer, before, channel, full)
-    halves, rings = _rings(restorer, x1, x0, channel)
+    halves, rings = _rings(restorer, model, x1, x0, channel)
     middle = len(before) // len(pixels) // 2
     return ImageReport(
         noise=repr(restorer.noise.noise),
-        risk=_risks(restorer, x1, channel, scale),
+        risk=_risks(restorer, model, x1, channel, scale),
         removed_mean=float(z.mean()),
         removed_variance=float(z.square().mean()),
         autocorrelation=_autocorrelation(z.reshape(-1, *z.shape[-2:]).double().numpy()),
@@ -75,8 +82,8 @@ def make_report(restorer: Restorer, stacks: Sequence[ImageStack], *, channel: in
     )
 
 
-def _crops(stacks: Sequence[ImageStack]) -> NDArray[np.generic]:
-    """Central crops of images spread over all of them ``(crops, channels, *spatial)``."""
+def _crops(stacks: Sequence[ImageStack], frames: int) -> NDArray[np.generic]:
+    """Central crops of images spread over all of them, with the frames around: ``(crops, channels, *spatial)``."""
     places = [(stack, index) for stack in stacks for index in range(len(stack))]
     chosen = np.unique(np.linspace(0, len(places) - 1, _CROPS).round().astype(int))
     least = np.min([stack.spatial for stack in stacks], axis=0)
@@ -85,24 +92,25 @@ def _crops(stacks: Sequence[ImageStack]) -> NDArray[np.generic]:
     crops = []
     for stack, index in (places[k] for k in chosen):
         starts = [(n - side) // 2 for n, side in zip(stack.spatial, sides, strict=True)]
-        crops.append(stack.read(index, [slice(at, at + side) for at, side in zip(starts, sides, strict=True)]))
+        region = [slice(at, at + side) for at, side in zip(starts, sides, strict=True)]
+        crops.append(read_frames(stack, index, region, count=frames))
     return np.stack(crops)
 
 
 @torch.inference_mode()
-def _risks(restorer: Restorer, x1: Tensor, channel: int, scale: float) -> dict[str, float]:
+def _risks(restorer: Restorer, model: Model, x1: Tensor, channel: int, scale: float) -> dict[str, float]:
     """Estimated mean squared error of the network, of doing nothing and of each filter at its best strength."""
     objective = make_risk(restorer.noise, x1, fraction=_FRACTION)
     sigma = float(restorer.noise.moments(x1).variance[:, channel].mean().sqrt())
 
-    def risk(model: Callable[..., Tensor]) -> float:
+    def risk(one: Model) -> float:
         generator = torch.Generator().manual_seed(0)  # the same draws for every method
-        return float(objective.pointwise(model, x1, generator=generator)[:, channel].mean()) * scale**2
+        return float(objective.pointwise(one, x1, generator=generator)[:, channel].mean()) * scale**2
 
     risks = {"nothing": risk(lambda x, t: x)}
-    for name, (one, strengths) in FILTERS.items():
-        risks[name] = min(risk(as_model(one, sigma, strength)) for strength in strengths)
-    return risks | {"scif": risk(restorer.model)}
+    for name, (filtered, strengths) in FILTERS.items():
+        risks[name] = min(risk(as_model(filtered, sigma, strength)) for strength in strengths)
+    return risks | {"scif": risk(model)}
 
 
 def _standardised(restorer: Restorer, x1: Tensor, x0: Tensor) -> Tensor:
@@ -146,7 +154,7 @@ def _calibration(
 
 @torch.inference_mode()
 def _rings(
-    restorer: Restorer, x1: Tensor, x0: Tensor, channel: int
+    restorer: Restorer, model: Model, x1: Tensor, x0: Tensor, channel: int
 ) -> tuple[str, tuple[RingCorrelation, RingCorrelation]]:
     """Ring correlation of two halves, and of one half denoised with the other as it is."""
     rng = torch.Generator().manual_seed(1)
@@ -157,7 +165,7 @@ def _rings(
         how, strength = "added noise", restorer.noise.moments(x0).variance.sqrt()
         more = strength * torch.randn(x1.shape, generator=rng)
         first, second = x1 + more, x1 - more
-    denoised = restorer.model(first, 1.0)
+    denoised = model(first, 1.0)
     curves = [
         [fourier_ring_correlation(_planes(a, channel)[k], _planes(second, channel)[k]) for k in range(len(x1))]
         for a in (first, denoised)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from scif.core import transport
 from scif.fields.images._channel import Found, full_scale
+from scif.fields.images._frames import parted
 from scif.fields.images._uncertainty import ErrorMap, calibrate_map
 from scif.fields.images._units import InUnits
 
@@ -66,6 +68,18 @@ class Restorer(nn.Module):
             raise ValueError(msg) from None
         return (x - self.noise.offset.cpu()) / self.noise.scale.cpu()
 
+    def batch(self, pixels: NDArray[Any]) -> dict[str, Tensor]:
+        """Images ``x1`` and, if there are any, the frames ``around`` them, as :meth:`observe` gives them.
+
+        Parameters
+        ----------
+        pixels
+            ``(batch, frames * channels, *spatial)``, the image first.
+        """
+        channels = self.noise.scale.shape[0]
+        frames = pixels.reshape(-1, channels, *pixels.shape[2:])
+        return parted(self.observe(frames).reshape(pixels.shape), channels)
+
     @torch.inference_mode()
     def restore(
         self, pixels: NDArray[Any], *, flow_steps: int | None = None, augment: bool = False, std: bool = False
@@ -75,7 +89,7 @@ class Restorer(nn.Module):
         Parameters
         ----------
         pixels
-            ``(batch, channels, *spatial)``.
+            ``(batch, frames * channels, *spatial)``, the image first, then the frames around it if the model sees any.
         flow_steps
             Steps along the flow of the model's mean; one call of the model if not given.
         augment
@@ -83,33 +97,38 @@ class Restorer(nn.Module):
         std
             Whether the standard deviations follow as further channels.
         """
-        x1 = self.observe(pixels).to(self.noise.scale.device)
+        batch: dict[str, Any] = {name: one.to(self.noise.scale.device) for name, one in self.batch(pixels).items()}
+        x1 = batch.pop("x1")
         if flow_steps is not None:
-            x0 = transport(self.model, x1, num_steps=flow_steps, prediction="x0").value
+            x0 = transport(self.model, x1, num_steps=flow_steps, prediction="x0", **batch).value
         else:
-            x0 = self.mirrored(x1) if augment else self.once(x1)
+            x0 = self.mirrored(x1, **batch) if augment else self.once(x1, **batch)
         full = full_scale(self.noise.noise, pixels.dtype)
         result = self.noise.clean(x0) * full + self.pedestal
         if std:
-            spread = self.errors.std(self.once, self.noise, x1, self.noise.to_network(self.noise.clean(x0)))
+            model = partial(self.once, **batch)
+            spread = self.errors.std(model, self.noise, x1, self.noise.to_network(self.noise.clean(x0)))
             result = torch.cat([result, spread * self.noise.scale * full], dim=1)
         values: NDArray[np.float32] = result.float().cpu().numpy()
         return values
 
-    def once(self, x1: Tensor) -> Tensor:
+    def once(self, x1: Tensor, **condition: Tensor) -> Tensor:
         """One call of the model, in the units of the network."""
-        x0: Tensor = self.model(x1, 1.0)
+        x0: Tensor = self.model(x1, 1.0, **condition)
         return x0
 
-    def mirrored(self, x1: Tensor) -> Tensor:
+    def mirrored(self, x1: Tensor, **condition: Tensor) -> Tensor:
         """Mean over the mirror images in the plane, as far as the noise has these symmetries."""
         axes = [axis - x1.ndim + 2 for axis in self.noise.mirror_axes(x1.ndim - 2) if axis >= x1.ndim - 4]
         flipped = [flips for n in range(len(axes) + 1) for flips in combinations(axes, n)]
         x0 = torch.zeros_like(x1)
         for flips in flipped:
-            x0 += self.once(x1.flip(flips)).flip(flips) / len(flipped)
+            others = {name: one.flip(flips) for name, one in condition.items()}
+            x0 += self.once(x1.flip(flips), **others).flip(flips) / len(flipped)
         return x0
 
-    def calibrate_errors(self, x1: Tensor) -> None:
+    def calibrate_errors(self, x1: Tensor, **condition: Tensor) -> None:
         """Learn how far estimates are from the truth, from observations in the units of the network."""
-        calibrate_map(self.errors, self.once, self.mirrored, self.noise, x1.to(self.noise.scale.device))
+        device = self.noise.scale.device
+        condition = {name: one.to(device) for name, one in condition.items()}
+        calibrate_map(self.errors, self.once, self.mirrored, self.noise, x1.to(device), **condition)

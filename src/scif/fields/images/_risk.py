@@ -97,7 +97,7 @@ class OnPart(Objective):
     Parameters
     ----------
     objective
-        The other objective, of observations without conditions.
+        The other objective.
     share
         Share of the rows, at least one of which is taken.
     """
@@ -111,9 +111,19 @@ class OnPart(Objective):
         """Pass the number of optimiser steps on."""
         self.objective.set_step(step)
 
-    def forward(self, model: nn.Module, x1: Any, **options: Any) -> LossOutput:
-        """The other objective's loss on ``x1[:n]``."""
-        loss: LossOutput = self.objective(model, x1[: max(round(self.share * len(x1)), 1)], **options)
+    def forward(
+        self,
+        model: nn.Module,
+        x1: Any,
+        *,
+        teacher: nn.Module | None = None,
+        generator: torch.Generator | None = None,
+        **condition: Any,
+    ) -> LossOutput:
+        """The other objective's loss on ``x1[:n]``, and on as many rows of the conditions."""
+        rows = slice(max(round(self.share * len(x1)), 1))
+        condition = {name: value[rows] for name, value in condition.items()}
+        loss: LossOutput = self.objective(model, x1[rows], teacher=teacher, generator=generator, **condition)
         return loss
 
 

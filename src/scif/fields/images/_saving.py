@@ -125,7 +125,7 @@ def _holds(settings: Settings, channels: int, state: Mapping[str, Tensor], *, co
         return True
     with torch.device("meta"):
         weights = settings.network(channels, contrast=contrast).state_dict()
-    prefix = "model.net.net" if contrast else "model.net"
+    prefix = "model.net.net" if contrast or settings.neighbour_frames else "model.net"
     return all(
         name in state and state[name].shape == one.shape
         for name, one in ((f"{prefix}.{key}", value) for key, value in weights.items())

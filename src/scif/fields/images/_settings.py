@@ -13,7 +13,8 @@ from torch import nn
 
 from scif.core import ConsistencyFunction
 from scif.core._check import check_fraction, check_whole
-from scif.fields.images._contrast import NoiseContrast, with_contrast
+from scif.fields.images._contrast import NoiseContrast
+from scif.fields.images._frames import Movie
 from scif.nn.unet import UNet
 
 __all__ = ["Estimator", "Settings", "choose", "per_axis"]
@@ -40,6 +41,7 @@ class Settings:
     blocks: int
     factor: tuple[int, ...]
     seed: int
+    neighbour_frames: int = 0
     own_network: Callable[[int], nn.Module] | nn.Module | None = field(default=None, compare=False)
     """Makes another network of the number of channels, or is one."""
 
@@ -51,7 +53,8 @@ class Settings:
         for name in ("widths", "factor"):
             for value in getattr(self, name):
                 check_whole(value, name=name)
-        check_whole(self.seed, name="seed", least=0)
+        for name in ("seed", "neighbour_frames"):
+            check_whole(getattr(self, name), name=name, least=0)
         check_fraction(self.fraction, name="fraction")
         weights = (self.anchor_weight, self.consistency_weight)
         if not all(math.isfinite(weight) for weight in weights):
@@ -92,7 +95,7 @@ class Settings:
         raise ValueError(msg)
 
     def network(self, channels: int, *, contrast: bool = False) -> nn.Module:
-        """A new network, for an image alone or for the image and its contrasts (:class:`NoiseContrast`).
+        """A new network, for an image (and the frames around it) alone or with contrasts (:class:`NoiseContrast`).
 
         Raises
         ------
@@ -100,7 +103,7 @@ class Settings:
             If an own function returns something else than a module.
         """
         if self.own_network is None:
-            seen = channels * NoiseContrast.inputs if contrast else channels
+            seen = channels * (1 + 2 * self.neighbour_frames) * (NoiseContrast.inputs if contrast else 1)
             return UNet(seen, channels, ndim=self.ndim, widths=self.widths, blocks=self.blocks, factor=self.factor)
         if isinstance(self.own_network, nn.Module):
             return copy.deepcopy(self.own_network)
@@ -111,8 +114,10 @@ class Settings:
         return network
 
     def to_data(self) -> dict[str, Any]:
-        """All settings as JSON data; of an own network its name alone."""
+        """All settings as JSON data, neighbouring frames if there are any; of an own network its name alone."""
         data = {one.name: getattr(self, one.name) for one in fields(self)}
+        if not self.neighbour_frames:
+            del data["neighbour_frames"]
         own = self.own_network
         if own is not None:
             named = type(own) if isinstance(own, nn.Module) else own
@@ -136,7 +141,16 @@ class Settings:
         ones = torch.ones(channels, *[1] * self.ndim)
         network = self.network(channels, contrast=contrast)
         model = ConsistencyFunction(network, data_mean=0 * ones, data_scale=ones, noise_scale=ones, skip=self.estimator)
-        return with_contrast(model, network) if contrast else model
+        return self.dressed(model, network, contrast=contrast)
+
+    def dressed(self, model: ConsistencyFunction, network: nn.Module, *, contrast: bool) -> ConsistencyFunction:
+        """The same model with a network that sees the frames around an image and contrasts, as far as it is to."""
+        frames = 2 * self.neighbour_frames
+        if contrast:
+            model.net = NoiseContrast(network, copy.deepcopy(model.scaling), frames=frames)
+        elif frames:
+            model.net = Movie(network, copy.deepcopy(model.scaling), frames=frames)
+        return model
 
 
 def per_axis(value: int | Sequence[int], ndim: int, *, name: str) -> tuple[int, ...]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from scif.fields.images._frames import rows_of
 from scif.fields.images._objective import make_risk
 from scif.fields.images._units import InUnits
 
@@ -92,7 +94,14 @@ class ErrorMap(nn.Module):
 
 
 @torch.inference_mode()
-def calibrate_map(errors: ErrorMap, model: Estimate, whole: Estimate, noise: InUnits, x1: Tensor) -> None:
+def calibrate_map(
+    errors: ErrorMap,
+    model: Callable[..., Tensor],
+    whole: Callable[..., Tensor],
+    noise: InUnits,
+    x1: Tensor,
+    **condition: Tensor,
+) -> None:
     """Measure the squared error of groups of pixels, and set the functions of a map.
 
     Parameters
@@ -107,16 +116,21 @@ def calibrate_map(errors: ErrorMap, model: Estimate, whole: Estimate, noise: InU
         The channel in the units of the network.
     x1
         Observations ``(batch, channels, *spatial)``, best such that training has not seen; some are taken.
+    **condition
+        What both get besides, in as many rows.
     """
     size = x1[0, 0].numel()
     x1 = x1[: max(_PIXELS // size, 1)]
     risk = make_risk(noise, x1, fraction=_FRACTION)
     rng = torch.Generator(x1.device).manual_seed(0)
     passed, ratio = [], []
-    for rows in x1.split(max(_AT_ONCE // size, 1)):
-        x0 = whole(rows)
-        passed.append(sensitivity(model, noise, rows, x0).cpu())
-        squared = risk.pointwise(lambda x, t: whole(x), rows, generator=rng)
+    step = max(_AT_ONCE // size, 1)
+    for start in range(0, len(x1), step):
+        some = slice(start, min(start + step, len(x1)))
+        rows, others = x1[some], rows_of(condition, some)
+        x0 = whole(rows, **others)
+        passed.append(sensitivity(partial(model, **others), noise, rows, x0).cpu())
+        squared = risk.pointwise(lambda x, t, **more: whole(x, **more), rows, generator=rng, **others)
         ratio.append((squared / noise_variance(noise, x0)).cpu())
     for c in range(x1.shape[1]):
         q, r = (torch.cat(some)[:, c].flatten().double().numpy() for some in (passed, ratio))

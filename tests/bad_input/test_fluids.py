@@ -196,6 +196,18 @@ ROWS = [
         lambda **options: lambda x: fitted().fit_spread(x, **{**SHORT, **options}),
         {"rounds": [0, -1, 1.5], "fields": [0, -1, 2.5], "max_steps": [0], "batch_size": [0]},
     ),
+    *(
+        Row(
+            f"simulated fields, {what}", lambda x, bad=bad: fitted().fit_spread(x, initial=bad(x), **SHORT), error, told
+        )
+        for what, bad, error, told in (
+            ("on another grid", lambda x: x[..., :-1], ValueError, ("initial has shape", "two simulated fields")),
+            ("one", lambda x: x[:1], ValueError, ("initial has shape", "two simulated fields")),
+            ("all the same", torch.zeros_like, ValueError, ("initial", "all the same")),
+            ("not finite", lambda x: x / 0, ValueError, ("initial", "mend")),
+            ("text", lambda x: "a.nc", TypeError, ("str",)),
+        )
+    ),
     Row(
         "a spread before the fit",
         lambda x: FluidInverter(CASE.channel).fit_spread(x),

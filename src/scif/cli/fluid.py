@@ -26,6 +26,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     invert.add_argument("--boundary", choices=["refuse", "window"], default="refuse", help="(default: refuse)")
     invert.add_argument("--checkpoint", type=Path, help="folder for the state of training; run again to go on from it")
     invert.add_argument("--spread", action="store_true", help="write the standard deviation of each point, too")
+    invert.add_argument(
+        "--simulated",
+        type=Path,
+        metavar="FILE",
+        help="NetCDF file whose variable 'initial' holds simulated initial fields like the unknown ones; --spread then "
+        "also knows of scales that the observations have lost",
+    )
     invert.add_argument("--save-model", type=Path, help="file to save the trained inverter in, .safetensors")
     for action in (simulate, invert):
         action.add_argument("--viscosity", type=float, required=action is invert, help="kinematic viscosity")
@@ -98,16 +105,26 @@ def _invert(arguments: Namespace) -> None:
     _refuse(arguments, arguments.output, arguments.save_model)
     from scif.fields.fluids import FluidInverter, NavierStokes2D, NavierStokesChannel, read_fields, write_fields
 
+    if arguments.simulated is not None and not arguments.spread:
+        msg = f"--simulated is {arguments.simulated}, but the spread was not asked for; add --spread."
+        raise ValueError(msg)
     fields = _fields(read_fields(arguments.input, variable=arguments.variable), "final")
+    simulated = None
+    if arguments.simulated is not None:  # refused before training if they do not fit
+        from scif.fields.fluids.inputs import as_observations, as_simulated
+
+        simulated = _fields(read_fields(arguments.simulated), "initial")
     solver = NavierStokes2D(arguments.viscosity, length=_sides(fields))
     channel = NavierStokesChannel(solver, arguments.duration, sigma=arguments.sigma)
+    if simulated is not None:
+        simulated = as_simulated(simulated, like=as_observations(fields, channel, arguments.boundary))
     inverter = FluidInverter(channel, width=arguments.width, boundary=arguments.boundary, seed=arguments.seed)
     progress = arguments.output_to.progress
     how = {"progress": progress, "checkpoint_dir": arguments.checkpoint}
     _say(f"{arguments.max_steps} training steps ...")
     inverter.fit(fields, max_steps=arguments.max_steps, **how)
     if arguments.spread:
-        inverter.fit_spread(fields, max_steps=min(200, arguments.max_steps), **how)
+        inverter.fit_spread(fields, initial=simulated, max_steps=min(200, arguments.max_steps), **how)
         mean, std = inverter.invert(fields, return_std=True)
         result = mean.rename("initial").to_dataset().assign(initial_std=std)
     else:

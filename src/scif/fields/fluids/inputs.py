@@ -16,7 +16,7 @@ from scif.fields.fluids.grid import check_field
 from scif.fields.fluids.labelled import is_labelled, to_labelled, to_tensor
 from scif.fields.fluids.observe import Gaps, Observation, Velocities
 
-__all__ = ["Boundary", "as_observations", "as_states", "check_choice", "like_observations"]
+__all__ = ["Boundary", "as_observations", "as_simulated", "as_states", "check_choice", "like_observations"]
 
 Boundary = Literal["refuse", "window"]
 
@@ -146,6 +146,27 @@ def as_states(initial: Any, *, like: Tensor) -> Tensor:
     tensor = tensor if tensor.ndim > 2 else tensor[None]
     if len(tensor) != len(like):
         msg = f"initial has {len(tensor)} fields and final {len(like)}; pass equally many."
+        raise ValueError(msg)
+    return tensor
+
+
+def as_simulated(initial: Any, *, like: Tensor) -> Tensor:
+    """Simulated initial fields ``(m, ...)`` in single precision, on the grid of the field that is inverted.
+
+    Raises
+    ------
+    ValueError
+        If they are on another grid, not finite, or all the same.
+    """
+    tensor = to_tensor(initial) if is_labelled(initial) else _tensor(initial)
+    tensor = tensor.detach().to(torch.float32)
+    if tensor.ndim != like.ndim or tensor.shape[1:] != like.shape[1:] or len(tensor) < 2:
+        wanted = ", ".join(map(str, like.shape[1:]))
+        msg = f"initial has shape {tuple(tensor.shape)}; pass two simulated fields or more as (m, {wanted})."
+        raise ValueError(msg)
+    check_field(tensor, name="initial")
+    if not float(tensor.std()) > 0:
+        msg = "initial has fields that are all the same; pass simulated ones that vary as the unknown ones do."
         raise ValueError(msg)
     return tensor
 

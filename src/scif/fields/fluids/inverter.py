@@ -15,9 +15,9 @@ from scif.core._check import check_whole
 from scif.core.engine import Checkpoint
 from scif.core.noise import NoiseModel
 from scif.fields.fluids.chain import InUnits, as_channel, flow_of, is_observed, lift, noise_level
-from scif.fields.fluids.inputs import as_observations, as_states, check_choice, like_observations
+from scif.fields.fluids.inputs import as_observations, as_simulated, as_states, check_choice, like_observations
 from scif.fields.fluids.operators import FlowConsistency, FlowVelocity, with_channels
-from scif.fields.fluids.posterior import SpreadModel, SpreadRisk
+from scif.fields.fluids.posterior import SpreadFit, SpreadModel, fit_spread
 from scif.fields.fluids.saving import SavedInverter, check_weights, read, write
 from scif.fields.fluids.settings import check_choices, check_settings, make_net
 from scif.fields.fluids.trained import TrainedInverse, distance
@@ -191,6 +191,7 @@ class FluidInverter:
         self,
         final: Any,
         *,
+        initial: Any = None,
         max_steps: int = 200,
         batch_size: int = 16,
         lr: float = 3e-3,
@@ -205,6 +206,10 @@ class FluidInverter:
         ----------
         final
             Observations, as for :meth:`fit`, after which this is called.
+        initial
+            Simulated initial fields that vary as the unknown ones do, on the grid of the estimates. With them the
+            spread also knows of scales of which the observations hold nothing: intervals of estimates that viscosity,
+            gaps or coarse observations leave incomplete are too narrow without.
         max_steps, batch_size, lr, checkpoint_dir, **options
             As for :meth:`fit`.
         rounds
@@ -218,21 +223,15 @@ class FluidInverter:
             raise TypeError(msg)
         observed = as_observations(final, self.channel, self.boundary)
         x1 = trained.channel.encode(observed)
-        spread = self._untrained_spread(trained.model)
-        seen = with_channels(lift(self.channel, x1[:1]).field)
-        augmentation = Augmentation.of(trained.channel, square=seen.shape[-2] == seen.shape[-1])
-        rng = torch.Generator().manual_seed(self.seed)
+        field = lift(self.channel, x1[:1]).field
+        data = x1 if initial is None else as_simulated(initial, like=field) / trained.channel.state
+        augmentation = Augmentation.of(trained.channel, square=field.shape[-2] == field.shape[-1])
         rounds, fields = check_whole(rounds, name="rounds"), check_whole(fields, name="fields")
-        spread.fit_spectrum(x1[:fields], augmentation, rounds=rounds, generator=rng)
         settings = {"max_steps": max_steps, "batch_size": batch_size, "lr": lr, "ema_decay": 0.99, **options}
-        kept = self._checkpoint(checkpoint_dir, "spread", observed, settings | {"rounds": rounds, "fields": fields})
-        model, losses = train(
-            spread, SpreadRisk(augmentation), x1, seed=self.seed, settings=settings | {"checkpoint": kept}
-        )
-        assert isinstance(model, SpreadModel)
-        model.source = [trained.model]
-        model.calibrate(x1[:fields], augmentation, generator=rng)
-        self.spread_ = model
+        kept = self._checkpoint(checkpoint_dir, "spread", data, settings | {"rounds": rounds, "fields": fields})
+        how = SpreadFit(simulated=initial is not None, rounds=rounds, fields=fields, seed=self.seed)
+        untrained, settings = self._untrained_spread(trained.model), settings | {"checkpoint": kept}
+        self.spread_, losses = fit_spread(untrained, data, augmentation, how=how, settings=settings)
         self.history_ = self.history_ | {"spread_loss": losses["loss"]}
         return self
 

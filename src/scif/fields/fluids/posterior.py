@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,10 +13,10 @@ from scif.core import LossOutput, Objective
 from scif.core._check import batch_times
 from scif.fields.fluids.chain import InUnits
 from scif.fields.fluids.operators import FlowConsistency, with_channels
-from scif.fields.fluids.training import Augmentation
+from scif.fields.fluids.training import Augmentation, train
 from scif.fields.fluids.wiener import shell_power, shells
 
-__all__ = ["SpreadModel", "SpreadRisk"]
+__all__ = ["SpreadFit", "SpreadModel", "SpreadRisk", "fit_spread"]
 
 
 class SpreadModel(nn.Module):
@@ -26,7 +27,8 @@ class SpreadModel(nn.Module):
     lack what the noise hid. Hence rounds of expectation and maximisation: estimates plus draws are observed anew, the
     errors of their inversion give the next spectrum. Where estimates are posterior means of a Gaussian field, the true
     spectrum is the fixed point. Scales of which the observations hold nothing keep the spread that they begin with,
-    zero: what is lost for good is not in the spread.
+    zero: what is lost for good is not in the spread. Simulated initial fields that vary as the unknown ones do may
+    stand in for estimates and draws; then nothing is missing.
 
     Parameters
     ----------
@@ -57,18 +59,20 @@ class SpreadModel(nn.Module):
     def fit_spectrum(
         self, x1: Tensor, augmentation: Augmentation, *, rounds: int, generator: torch.Generator | None
     ) -> None:
-        """Find the spectrum of the errors."""
+        """Find the spectrum of the errors from observations."""
         estimate = self.source[0](x1, 1.0)
         error = torch.zeros_like(estimate)
         for _ in range(rounds):
-            clean = augmentation(estimate + error, generator=generator)
-            residual = clean - self.source[0](self.channel.sample(clean, generator=generator), 1.0)
-            self._set_spectrum(residual)
+            self.measure_spectrum(augmentation(estimate + error, generator=generator), generator=generator)
             error = self.noise(estimate, generator=generator) * self.spread
-        self.spread = self.spread.clamp_min(1e-9)
+
+    @torch.no_grad()
+    def measure_spectrum(self, clean: Tensor, *, generator: torch.Generator | None) -> None:
+        """Take the spectrum of the errors that known fields have once they are observed and inverted."""
+        self._set_spectrum(clean - self.source[0](self.channel.sample(clean, generator=generator), 1.0))
 
     def _set_spectrum(self, residual: Tensor) -> None:
-        self.spread = residual.square().mean().sqrt()
+        self.spread = residual.square().mean().sqrt().clamp_min(1e-9)
         self.points = self.spread.new_tensor(residual.shape[-2] * residual.shape[-1])
         self.amplitude = (shell_power(residual) / self.spread.square().clamp_min(1e-30)).sqrt()
 
@@ -99,10 +103,14 @@ class SpreadModel(nn.Module):
         return estimate, self.spread * torch.exp(log_ratio.clamp(-4, 4))
 
     @torch.no_grad()
-    def calibrate(self, x1: Tensor, augmentation: Augmentation, *, generator: torch.Generator | None) -> None:
-        """Scale the spread so that errors of known fields have unit size in its units."""
+    def draw(self, x1: Tensor, *, generator: torch.Generator | None) -> Tensor:
+        """Draw a field for each observation."""
         estimate, spread = self(x1)
-        clean = augmentation(estimate + spread * self.noise(estimate, generator=generator), generator=generator)
+        return estimate + spread * self.noise(estimate, generator=generator)
+
+    @torch.no_grad()
+    def calibrate(self, clean: Tensor, *, generator: torch.Generator | None) -> None:
+        """Scale the spread so that errors of known fields have unit size in its units."""
         again, told = self(self.channel.sample(clean, generator=generator))
         self.spread = self.spread * ((clean - again) / told).square().mean().sqrt()
 
@@ -128,13 +136,22 @@ def _device(generator: torch.Generator | None) -> torch.device:
 
 
 class SpreadRisk(Objective):
-    """Gaussian likelihood of the errors of known fields, for a :class:`SpreadModel`."""
+    """Gaussian likelihood of the errors of known fields, for a :class:`SpreadModel`.
+
+    Parameters
+    ----------
+    augmentation
+        Random changes of the known fields.
+    simulated
+        Whether the loss is called with known fields themselves; if not, with observations, whose estimates and draws
+        are taken for known.
+    """
 
     name = "spread"
 
-    def __init__(self, augmentation: Augmentation) -> None:
+    def __init__(self, augmentation: Augmentation, *, simulated: bool = False) -> None:
         super().__init__()
-        self.augmentation = augmentation
+        self.augmentation, self.simulated = augmentation, simulated
 
     def forward(
         self,
@@ -145,12 +162,64 @@ class SpreadRisk(Objective):
         generator: torch.Generator | None = None,
         **condition: Any,
     ) -> LossOutput:
-        """Loss on observations."""
+        """Loss on observations or known fields."""
         assert isinstance(model, SpreadModel)
         with torch.no_grad():
-            estimate = model.source[0](x1, 1.0)
-            clean = estimate + model.spread * model.noise(estimate, generator=generator)
+            clean = x1
+            if not self.simulated:
+                estimate = model.source[0](x1, 1.0)
+                clean = estimate + model.spread * model.noise(estimate, generator=generator)
             clean = self.augmentation(clean, generator=generator)
             again = model.channel.sample(clean, generator=generator)
         mean, spread = model(again)
         return LossOutput((0.5 * ((clean - mean) / spread).square() + spread.log()).mean())
+
+
+@dataclass(frozen=True)
+class SpreadFit:
+    """How a spread is found."""
+
+    simulated: bool
+    """Whether the data are initial fields that vary as the unknown ones do; if not, they are observations."""
+    rounds: int
+    """Rounds in which the spectrum of the errors is found from observations."""
+    fields: int
+    """Samples that the spectrum is found on."""
+    seed: int
+    """Seed of all draws."""
+
+
+def fit_spread(
+    spread: SpreadModel, data: Tensor, augmentation: Augmentation, *, how: SpreadFit, settings: dict[str, Any]
+) -> tuple[SpreadModel, dict[str, list[float]]]:
+    """Find the spectrum of the errors, train the spread map and calibrate it.
+
+    Parameters
+    ----------
+    spread
+        The untrained model.
+    data
+        Observations, or initial fields that vary as the unknown ones do.
+    augmentation
+        Random changes of initial fields that the flow commutes with.
+    how
+        Which of the two ``data`` are, and how the spectrum is found.
+    settings
+        Arguments of :func:`scif.core.fit`.
+
+    Returns
+    -------
+    The trained spread, and the loss of every step.
+    """
+    rng, some = torch.Generator().manual_seed(how.seed), data[: how.fields]
+    if how.simulated:
+        spread.measure_spectrum(augmentation(some, generator=rng), generator=rng)
+    else:
+        spread.fit_spectrum(some, augmentation, rounds=how.rounds, generator=rng)
+    risk = SpreadRisk(augmentation, simulated=how.simulated)
+    model, losses = train(spread, risk, data, seed=how.seed, settings=settings)
+    assert isinstance(model, SpreadModel)
+    model.source = spread.source
+    known = some if how.simulated else model.draw(some, generator=rng)
+    model.calibrate(augmentation(known, generator=rng), generator=rng)
+    return model, losses

@@ -1,4 +1,4 @@
-"""Data to try things on, real and simulated, and a reader of the formats that users have."""
+"""Example data, real and simulated, and a reader for common file formats."""
 
 from __future__ import annotations
 

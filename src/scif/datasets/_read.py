@@ -28,10 +28,10 @@ GENES = "Gene Expression"
 def read_counts(
     path: Path | str, *, modality: str | None = None, genome: str | None = None, feature_type: str | None = None
 ) -> AnnData:
-    """Read counts of cells and genes, in whatever of the usual formats they are stored.
+    """Read a count matrix from any of the common single-cell formats.
 
-    The content of an HDF5 file or a folder decides, not its name. The readers are those of anndata, mudata, scanpy,
-    loompy and SciPy.
+    The format of an HDF5 file or a folder is detected from its content, not its name. The function uses the readers of
+    anndata, mudata, scanpy, loompy and SciPy.
 
     Parameters
     ----------
@@ -39,24 +39,24 @@ def read_counts(
         An ``.h5ad``, ``.zarr``, ``.h5mu``, ``.loom`` or 10x Genomics ``.h5`` file, or a folder with ``matrix.mtx``,
         ``barcodes.tsv`` and ``features.tsv`` or ``genes.tsv``, compressed or not.
     modality
-        Modality of a file of several modalities; may be left out if there is one, or one named ``"rna"``.
+        Modality to read. Optional if there is only one, or one named ``"rna"``.
     genome
-        Genome whose genes are wanted, of a 10x file with several; all genomes if not given.
+        Genome to read from a 10x file with several genomes; default all.
     feature_type
-        Kind of features wanted, of a 10x file with several; ``"Gene Expression"`` if not given.
+        Feature type to read from a 10x file with several; default ``"Gene Expression"``.
 
     Returns
     -------
-    Counts in ``X``, cells x genes, as they are stored; names of genes are made unique.
+    AnnData with the stored counts in ``X``, cells x genes. Gene names are made unique.
 
     Raises
     ------
     ValueError
-        If the format is not one that is read, or a modality, genome or kind of features is not there.
+        If the format is not supported, or if the modality, genome or feature type does not exist.
     FileNotFoundError
-        If there is nothing at the path.
+        If the path does not exist.
     ImportError
-        If a ``.loom`` file is given and loompy is not installed.
+        If the file is ``.loom`` and loompy is not installed.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Models for single-cell counts, in the manner of scvi-tools."""
+"""Models of single-cell counts, with the interface of scvi-tools."""
 
 from __future__ import annotations
 

@@ -33,32 +33,32 @@ _SETTINGS = ("n_latent", "n_hidden", "dropout_rate", "residual", "start", "seed"
 def convert_model(
     old: str | Path, new: str | Path, *, adata: AnnData | None = None, trust: bool = False, overwrite: bool = False
 ) -> None:
-    """Convert a model that an earlier scif saved as a pickle.
+    """Convert a model that an earlier version of scif saved as a pickle.
 
-    Opening a pickle can run any code that is in it. Convert models that you made yourself; ask others for theirs in
-    the new format. The network is taken over as it is. What is fitted beside it has changed since, and is fitted
-    again to the counts, without training.
+    Opening a pickle can run any code that is in it. Convert only models that you made yourself; ask others for theirs
+    in the new format. The network is kept unchanged. The later stages have changed since then, so they are fitted again
+    to the counts, without training.
 
     Parameters
     ----------
     old
         Folder with ``model.pt``.
     new
-        Folder for the model that :meth:`scif.model.ICM.load` reads; the counts are not copied to it.
+        Folder for the new model, which :meth:`scif.model.ICM.load` can read. The counts are not copied to it.
     adata
-        Counts that the model was trained on; ``adata.h5ad`` of the old folder if not given.
+        Counts that the model was trained on; by default ``adata.h5ad`` in the old folder.
     trust
-        Whether you trust whoever made the file.
+        Confirm that you trust the source of the file.
     overwrite
-        Whether a model in the new folder is replaced.
+        Replace a model in the new folder.
 
     Raises
     ------
     FileNotFoundError
         If there is no ``model.pt``, or no counts.
     ModelFileError
-        If the file is not trusted, damaged, of another class, or of a model that cannot be taken over: one with
-        batches, whose network has changed.
+        If the file is not trusted, is damaged, or has another class; or if the model has batches, because their part of
+        the network has changed.
     """
     path = Path(old) / PICKLE
     if not path.is_file():

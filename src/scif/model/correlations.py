@@ -25,14 +25,14 @@ class CorrelationMixin:
     def get_feature_correlation_matrix(self, gene_list: Sequence[str] | None = None) -> pd.DataFrame:
         """Correlations of log expression between genes, over cells, corrected for noise.
 
-        Denoised counts correlate more than true expression does, since noise hides a part of the variance. The
-        correlations here come from the fitted distribution of the latent factors, the loadings, and the gene-specific
-        variation. Genes that share no variance (:attr:`credibility` is zero) correlate with none.
+        Denoised counts correlate more than true expression. This method therefore does not use them: its correlations
+        come from the fitted distribution of the latent factors, the loadings, and the gene-specific variation. Genes
+        that share no variance (:attr:`credibility` is zero) correlate with none.
 
         Parameters
         ----------
         gene_list
-            Genes, in the order of rows and columns; all if not given.
+            Genes, in the order of rows and columns; default all.
 
         Returns
         -------
@@ -41,7 +41,7 @@ class CorrelationMixin:
         Raises
         ------
         ValueError
-            If a gene is unknown, or the model has no distribution of the latent factors.
+            If a gene is unknown, or if the model has no distribution of the latent factors.
 
         Examples
         --------

@@ -46,20 +46,20 @@ def denoise_distributed(
     overwrite: bool = False,
     resume: bool = True,
 ) -> pd.DataFrame:
-    """Denoise the counts of a file by dask's workers, block after block of cells, into one zarr store.
+    """Denoise the counts in a file with dask workers, which write blocks of cells into one zarr store.
 
-    Each block is whole chunks of the store, so that no two workers write one chunk. A block depends on nothing but its
-    cells: the scheduler gives the block of a worker that died to another one, and a block that is computed twice is
-    written twice with the same values. Finished blocks are listed beside the target in ``NAME.parts``; call again as
-    before after a stop, and they are not computed again. The target appears, complete, at the end. A worker
-    computes one block at a time, whatever threads it has.
+    Each block consists of whole chunks of the store, so no two workers write to the same chunk. A block depends only on
+    its cells. If a worker dies, the scheduler gives its block to another one; a block that is computed twice has the
+    same values. Finished blocks are listed in ``NAME.parts`` next to the target. After an interruption, repeat the same
+    call: finished blocks are not computed again. The target appears when it is complete. A worker computes one block at
+    a time, whatever its number of threads.
 
     Parameters
     ----------
     model
-        Folder of a model, saved with :meth:`ICM.save`. All workers must see this path and the next two.
+        Folder of a model, saved with :meth:`ICM.save`. All workers need access to this path and the next two.
     counts
-        ``.zarr`` or ``.h5ad`` file of counts with the model's genes, in any order.
+        ``.zarr`` or ``.h5ad`` file with counts of the model's genes, in any order.
     target
         Path that ends in ``.zarr``: a new file with ``obs``, ``var``, ``uns["scif"]`` and the layer.
     client
@@ -69,29 +69,29 @@ def denoise_distributed(
     estimator, library_size, transform_batch
         As in :meth:`ICM.get_denoised`.
     held_out
-        Layer of molecules that the model has not seen, as :func:`~scif.metrics.split_counts` makes them; their loss is
-        measured block by block.
+        Layer with held-out molecules, as made by :func:`~scif.metrics.split_counts`. Their loss is computed block by
+        block.
     scale
-        Factor from the depth of the denoised counts to that of the held-out ones.
+        Depth of the held-out counts relative to that of the denoised counts.
     block_cells
-        Cells of a block, rounded up to whole chunks of 4 million values; eight chunks if not given.
+        Cells per block, rounded up to whole chunks of 4 million values; default eight chunks.
     overwrite
-        Whether to replace a target that is there.
+        Replace an existing target.
     resume
-        Whether to go on from finished blocks of an earlier run. If not they are deleted.
+        Reuse finished blocks of an earlier run. If False, they are deleted.
 
     Returns
     -------
-    One row a block: ``start``, ``cells``, sums ``counts`` and ``denoised``, and with ``held_out`` the mean
-    ``poisson_nll``, whose mean weighted by ``cells`` is that of all cells.
+    Table with one row per block: ``start``, ``cells``, and the sums ``counts`` and ``denoised``. With ``held_out`` it
+    also has the mean ``poisson_nll``; weight it by ``cells`` to get the mean over all cells.
 
     Raises
     ------
     ImportError
         If ``distributed`` or ``xarray`` are not installed.
     ValueError
-        If the target is of another kind or there already, genes are missing, or finished blocks are of another model,
-        other counts or other arguments.
+        If the target has the wrong suffix or already exists, if genes are missing, or if finished blocks belong to
+        another model, other counts or other arguments.
 
     Examples
     --------

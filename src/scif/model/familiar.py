@@ -55,10 +55,10 @@ class FamiliarMixin:
         silent: bool = True,
         **others: Any,
     ) -> Any:
-        """Denoised expression with scvi-tools' signature and scale: the genes of a cell sum to one.
+        """Denoised expression with the signature and scale of scvi-tools: each cell sums to one over all genes.
 
-        The same as :meth:`get_denoised` with ``library_size=1``, which it calls: nothing is drawn with one sample,
-        columns have the order of ``gene_list``, and unknown genes are errors.
+        This method calls :meth:`get_denoised` with ``library_size=1``. With one sample it is deterministic, columns
+        have the order of ``gene_list``, and unknown genes raise an error.
 
         Parameters
         ----------
@@ -67,18 +67,18 @@ class FamiliarMixin:
         library_size
             Sum over all genes of a cell, or ``"latent"`` or ``"observed"`` as in :meth:`get_denoised`.
         n_samples
-            One gives the posterior mean, more the draws of ``get_denoised(estimator="sample")``, of seed 0.
+            One gives the posterior mean. More give draws of ``get_denoised(estimator="sample")`` with seed 0.
         n_samples_overall, weights, **others
-            Have no meaning here; anything but scvi-tools' default raises.
+            Not supported; any value other than scvi-tools' default raises an error.
         return_mean
-            Whether to average the draws.
+            Average the draws.
         return_numpy
-            An array; a data frame if not, which is the default unless several draws are returned.
+            Return an array. By default a data frame is returned, unless there are several draws.
 
         Raises
         ------
         ValueError
-            If an argument that has no meaning here is given, or another is wrong.
+            If an argument is invalid or not supported.
         """
         odd = {"n_samples_overall": n_samples_overall, **others}
         odd["weights"] = None if weights == "uniform" else weights
@@ -106,30 +106,30 @@ class FamiliarMixin:
         )
 
     def view_registry(self, hide_state_registries: bool = False) -> None:
-        """Print what was registered: ``view_anndata_setup()``, of which scvi-tools' own version fails.
+        """Print what was registered, like ``view_anndata_setup()``. (The version of scvi-tools fails.)
 
         Parameters
         ----------
         hide_state_registries
-            Whether to leave out details.
+            Hide details.
         """
         cast("ICM", self).view_anndata_setup(hide_state_registries=hide_state_registries)
 
     def get_elbo(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raise, and name what scores a model instead."""
+        """Not available: raises an error that names scores to use instead."""
         raise NotImplementedError(_instead("get_elbo"))
 
     def differential_abundance(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raise, and name what compares the abundance of cells."""
+        """Not available: raises an error that names tools for differential abundance."""
         raise NotImplementedError(_instead("differential_abundance"))
 
     @classmethod
     def setup_annbatch(cls, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raise, and say how counts that stay on disk are set up."""
+        """Not available: raises an error that explains how to set up counts on disk."""
         raise NotImplementedError(_instead("setup_annbatch"))
 
     def update_setup_method_args(self, setup_method_args: dict[str, Any]) -> NoReturn:
-        """Raise, and say how to set up anew; ``setup_method_args`` is not looked at."""
+        """Not available: raises an error that explains how to set up again; ``setup_method_args`` is ignored."""
         raise NotImplementedError(_instead("update_setup_method_args"))
 
     if not TYPE_CHECKING:
@@ -150,29 +150,30 @@ class FamiliarMixin:
     ) -> Any:
         """Posterior mean of the latent factors of cells, for neighbours, clusters and embeddings.
 
-        Log expression is a constant of the cell, one of the gene and the factors times :meth:`get_loadings`. Batch
-        effects are not in it as far as the model explains them by the batch. Leiden clusters of the factors agree best
-        with labels at resolutions of 0.1 to 0.3 (``benchmarks/downstream``); 1 cuts them into too many.
+        Log expression is a constant per cell plus a constant per gene plus the factors times :meth:`get_loadings`.
+        Batch effects that the model explains by the batch are not part of the factors. Leiden clusters of the factors
+        agree best with labels at resolutions of 0.1 to 0.3 (``benchmarks/downstream``); resolution 1 splits them too
+        finely.
 
         Parameters
         ----------
         adata
-            Cells, new ones included; those the model was set up with if not given.
+            Cells; they may be new. By default the cells that the model was set up with.
         indices
-            Which cells, in the order of the result; numbers or a boolean mask.
+            Cells to return, in this order; integers or a boolean mask.
         give_cov
-            Whether to return the posterior covariance, too.
+            Also return the posterior covariance.
         batch_size
-            Cells at a time.
+            Number of cells processed at a time.
 
         Returns
         -------
-        Factors ``(cells, factors)``, and with ``give_cov`` their covariances ``(cells, factors, factors)``.
+        Factors ``(cells, factors)``. With ``give_cov`` also their covariances ``(cells, factors, factors)``.
 
         Raises
         ------
         ValueError
-            If ``give_cov`` is asked of a model that found no variation beyond noise, or has fewer than 40 cells.
+            If ``give_cov`` is True but the model found no variation beyond noise or was trained on fewer than 40 cells.
 
         Examples
         --------
@@ -190,9 +191,9 @@ class FamiliarMixin:
         return factors(cast("ICM", self), adata, indices, give_cov=give_cov, batch_size=batch_size)
 
     def get_loadings(self) -> pd.DataFrame:
-        """Loadings of the genes on the latent factors, genes x factors, in units of log expression per unit of factor.
+        """Loadings of the genes on the latent factors, genes x factors, as log expression per unit of factor.
 
-        Factors have no order or sign by themselves; the rotation is the one of :meth:`get_latent_representation`.
+        The order and sign of the factors are arbitrary. They are the same as in :meth:`get_latent_representation`.
         """
         from scif.model.factors import loadings
 

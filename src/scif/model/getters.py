@@ -61,66 +61,66 @@ class DenoiseMixin(UncertaintyMixin):
         dtype: DTypeLike = np.float32,
         silent: bool = True,
     ) -> Any:
-        """Expected counts of cells, in the scale and order of the counts that were registered.
+        """Expected counts of cells, on the scale and in the order of the registered counts.
 
-        ``adata.layers["denoised"] = model.get_denoised()`` is right as it stands: rows are cells, columns genes in the
-        order of ``adata``, each cell's sum is its library size. Nothing is drawn unless ``estimator="sample"``.
+        You can write ``adata.layers["denoised"] = model.get_denoised()``: rows and columns have the order of ``adata``,
+        and each cell sums to its library size. The result is deterministic unless ``estimator="sample"``.
 
         Parameters
         ----------
         adata
-            Cells to denoise, new ones included; those the model was set up with if not given. Genes are matched by
+            Cells to denoise; they may be new. By default the cells that the model was set up with. Genes are matched by
             name, in any order.
         indices
-            Which cells, in the order of the rows of the result; numbers or a boolean mask.
+            Cells to return, in this order; integers or a boolean mask.
         gene_list
-            Which genes, in the order of the columns of the result.
+            Genes to return, in this order.
         estimator
-            ``"mean"``: posterior mean, lowest error. ``"transport"``: keeps the distribution (variances); with fewer
-            than 40 cells, or none that differ by more than noise, and of genes without :attr:`credibility`, of what
-            genes vary on their own alone.
-            ``"sample"``: draws from the posterior of the expected counts: latent factors, loadings and gene-specific
-            variation. A draw of a cell depends on ``seed`` and the cell's row alone.
+            ``"mean"``: posterior mean, lowest error. ``"transport"``: keeps the distribution over cells, such as
+            variances. It keeps only the distribution of gene-specific variation for genes without :attr:`credibility`,
+            with fewer than 40 cells, or if cells differ by no more than noise. ``"sample"``: draws from the posterior
+            of the expected counts, over latent factors, loadings and gene-specific variation. The draw of a cell
+            depends only on ``seed`` and its row.
         library_size
-            Sum over all genes of each cell. None, or ``"latent"`` as scvi-tools has it: the library size of the model,
-            the cell's sum of counts, or what its size factor says if ``size_factor_key`` was registered.
-            ``"observed"``: the cell's sum of counts in either case. A number: that sum for every cell.
+            Sum of each cell over all genes. None or ``"latent"`` (the name in scvi-tools): the library size in the
+            model, which is the cell's total count, or follows from its size factor if ``size_factor_key`` was
+            registered. ``"observed"``: always the cell's total count. A number: the same sum for every cell.
         transform_batch
-            Batch, by name, as which to express all cells; their own if not given. Denoising corrects no batch effect
-            unless this is given. Of a list of names the result is the mean. ``"average"``: the batch whose offsets are
-            the average of all, unless a batch has that name.
+            Express all cells as if they were from this batch; by default each cell keeps its own batch. Batch effects
+            are corrected only if this is given. For a list of names, the result is the mean over these batches.
+            ``"average"`` uses the average of all batch offsets, unless a batch has that name.
         n_samples
             Draws per cell with ``estimator="sample"``.
         return_mean
-            Whether to average the draws; if not the result is ``(n_samples, cells, genes)``.
+            Average the draws. If False, the result has shape ``(n_samples, cells, genes)``.
         return_std
-            Whether to return posterior standard deviations of the expected counts, too.
+            Also return posterior standard deviations of the expected counts.
         quantiles
             Posterior quantiles to return instead of the estimate, such as ``(0.05, 0.95)``.
         seed
-            Of the draws.
+            Seed of the random draws.
         batch_size
-            Cells at a time; if not given as many as make a million entries, or ``scvi.settings.batch_size`` (at least
-            256) from disk and on a GPU.
+            Number of cells processed at a time. The default fills a million entries; from disk and on a GPU it is
+            ``scvi.settings.batch_size`` (at least 256).
         return_numpy
-            An array; if False a data frame with names.
+            Return an array. If False, return a data frame with names.
         out
-            Array to write into, of the result's shape: a memory map, a zarr or an h5py array. Rows are written as
-            they come, so that memory does not grow with the number of cells; it is also returned.
+            Array of the result's shape to write into: a memory map, zarr or h5py array. Rows are written as they are
+            computed, so memory does not grow with the number of cells. The array is also returned.
         dtype
-            Type of the result.
+            Data type of the result.
         silent
-            Whether to hide the progress bar.
+            Hide the progress bar.
 
         Returns
         -------
-        Expected counts, ``(cells, genes)`` or ``(n_samples, cells, genes)``. With ``return_std`` they and standard
-        deviations, ``(2, cells, genes)``; with ``quantiles`` these, ``(quantiles, cells, genes)``.
+        Expected counts, ``(cells, genes)`` or ``(n_samples, cells, genes)``. With ``return_std``, expected counts and
+        standard deviations, ``(2, cells, genes)``. With ``quantiles``, the quantiles, ``(quantiles, cells, genes)``.
 
         Raises
         ------
         ValueError
-            If genes are missing or unknown, indices out of range, or an argument is.
+            If genes are missing or unknown, if indices are out of range, or if an argument is invalid.
 
         Examples
         --------
@@ -167,25 +167,25 @@ class DenoiseMixin(UncertaintyMixin):
         *,
         batch_size: int | None = None,
     ) -> pd.Series:
-        """How closely each cell keeps to what genes share, next to other cells.
+        """How closely each cell follows the shared expectation, relative to other cells.
 
-        The gamma shapes of its genes' own variation are this many times those of an average cell. A cell far below
-        one is unlike the rest: stressed, two cells in one, of a kind that is hardly in the data, or measured with more
-        noise than counting has. Its own counts are trusted more. See ``CellScale``.
+        The scale multiplies the gamma shapes of gene-specific variation; an average cell has one. A cell far below one
+        is unlike the rest. It may be stressed, a doublet, of a type that is rare in the data, or measured with more
+        noise than molecule sampling. Its own counts then get more weight.
 
         Parameters
         ----------
         adata
-            Cells, new ones included; those the model was set up with if not given.
+            Cells; they may be new. By default the cells that the model was set up with.
         indices
-            Which cells, in the order of the result; numbers or a boolean mask.
+            Cells to return, in this order; integers or a boolean mask.
         batch_size
-            Cells at a time; if not given as many as make a million entries, or ``scvi.settings.batch_size`` (at least
-            256) from disk and on a GPU.
+            Number of cells processed at a time. The default fills a million entries; from disk and on a GPU it is
+            ``scvi.settings.batch_size`` (at least 256).
 
         Returns
         -------
-        Scales, named as the cells are. All are one if the model was trained on fewer than 20 cells.
+        Scales, indexed by cell name. All are one if the model was trained on fewer than 20 cells.
 
         Examples
         --------

@@ -46,44 +46,44 @@ __all__ = ["ICM"]
 
 
 class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
-    r"""Denoise single-cell counts by an inverse consistency model :cite:p:`zhang2025inverse`.
+    r"""Denoise single-cell counts with an inverse consistency model :cite:p:`zhang2025inverse`.
 
-    The model learns expected counts from the noisy counts alone. A network starts at a truncated SVD and learns what
-    genes share: it predicts some molecules of a cell from the others (the anchor). Later stages fit the loadings, a
-    prior of the latent factors, and the gene-specific variation; see :doc:`/method`.
+    The model learns expected counts from the noisy counts alone. A network starts from a truncated SVD and learns the
+    variance that genes share: it predicts some molecules of a cell from the others (the anchor). Later stages fit the
+    loadings, a prior of the latent factors, and the gene-specific variation; see :doc:`/method`.
 
-    **What ICM means here.** Inverse consistency asks for a prior of clean signals that, put through the noise channel,
-    gives the observed counts back, and for the posterior mean under it. A default run does not train the published
-    objective by gradients. It solves the same condition by expectation maximisation in the space of the latent factors
-    (``consistency="em"``), and the estimate is the mean of this and of the network's. On 15 sets EM adds 0.2 to 0.8% to
-    the gain of the anchor in held-out likelihood; the gradient term adds at most 0.05%, and both together take 1.07 to
-    1.37 times as long for no more. ``consistency="gradient"`` trains the published objective.
+    **Inverse consistency in this model.** Inverse consistency requires a prior of clean signals that reproduces the
+    observed counts when it is passed through the noise channel. The estimate is the posterior mean under this prior. A
+    default run does not train the published objective by gradients. It solves the same condition by expectation
+    maximisation on the latent factors (``consistency="em"``), and averages the result with the estimate of the network.
+    On 15 data sets, EM adds 0.2 to 0.8% to the gain of the anchor in held-out likelihood. The gradient term adds at
+    most 0.05%; both together take 1.07 to 1.37 times as long and gain no more.
 
     Parameters
     ----------
     adata
-        AnnData that :meth:`setup_anndata` has registered, or MuData that ``setup_mudata`` has.
+        AnnData registered by :meth:`setup_anndata`, or MuData registered by :meth:`setup_mudata`.
     noise
-        Noise of the measurement given the expected counts. ``"poisson"``: sampling of molecules alone; all other
-        variation counts as biology and is kept. ``"nb"``: negative binomial; the overdispersion that the steadiest
-        genes show even between the most alike cells counts as technical, too, and is taken off, if there is evidence of
-        it (:func:`~scif.counts.statistics.replicates.replicate_dispersion`). Or a
-        :class:`~scif.core.noise.Poisson`, :class:`~scif.core.noise.Multinomial` or
-        :class:`~scif.core.noise.NegativeBinomial` channel.
+        Measurement noise, given the expected counts. ``"poisson"``: only the sampling of molecules is noise; all other
+        variation counts as biological and is kept. ``"nb"``: negative binomial; overdispersion of even the least
+        variable genes between the most similar cells counts as technical and is also removed
+        (:func:`~scif.counts.statistics.replicates.replicate_dispersion`). Or a :class:`~scif.core.noise.Poisson`,
+        :class:`~scif.core.noise.Multinomial` or :class:`~scif.core.noise.NegativeBinomial` channel.
     n_latent
-        Number of SVD components; chosen by held-out molecules at the first training if not given.
-    n_hidden, dropout_rate
-        Width and dropout of the default encoder.
+        Number of SVD components; by default chosen on held-out molecules when training starts.
+    n_hidden
+        Width of the hidden layers of the default encoder.
+    dropout_rate
+        Dropout rate of the default encoder.
     residual
-        Whether estimates contain gene-specific variation. If not, they are what genes share; the variation is
-        estimated all the same.
+        Include gene-specific variation in the estimates. If False, they contain only the shared variance.
     start
-        Where training starts: ``"svd"``, or ``"pooled"``, the pooled profile.
+        Starting point of training: ``"svd"``, or ``"pooled"`` for the pooled profile.
     seed
-        Seed of everything that is drawn; the global random state is not used. On a processor the numbers are the
-        same for any number of threads (``torch.set_num_threads``); another machine may round differently.
+        Seed of all random draws; the global random state is not used. On a CPU, results are identical for any number of
+        threads; another machine may round differently.
     config
-        Constants of the stages, for those who know them.
+        Constants of the stages, for experts.
     encoder
         Function of the numbers of inputs (scores, time, depth) and outputs (latent factors) that returns your encoder.
     registry
@@ -144,32 +144,32 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         size_factor_key: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """Register counts for the model; nothing is changed if anything is wrong.
+        """Register counts for the model. If the input is invalid, nothing is changed.
 
         Parameters
         ----------
         adata
-            Annotated counts, cells x genes: sparse or dense, in memory, backed or dask arrays, or read by
-            :func:`anndata.experimental.read_lazy`, of which ``obs`` and ``var`` are then read. More than 16,384 cells
-            on disk are never in memory together, and are shuffled 64 stretches of 256 neighbours at a time; counts that
-            are column-compressed (csc) on disk are read whole.
+            Annotated counts, cells x genes: sparse or dense, in memory, backed, as dask arrays, or read by
+            :func:`anndata.experimental.read_lazy` (``obs`` and ``var`` are then loaded). If more than 16,384 cells are
+            on disk, they are never all in memory at once. Training then shuffles them in blocks of 256 neighbouring
+            rows, 64 blocks at a time. Counts that are column-compressed (csc) on disk are read as a whole.
         layer
-            Layer that holds raw counts; ``X`` if not given.
+            Layer with raw counts; default ``X``.
         batch_key
-            Column of ``obs`` that names each cell's batch. Each batch has an offset for every gene, found among cells
-            of like clusters (:func:`~scif.counts.stages.batches.fit_batches`). Several keys are crossed into one
-            column; covariates of other kinds are refused.
+            Column of ``obs`` with the batch of each cell. Each batch has an offset for every gene, estimated among
+            cells of the same clusters (:func:`~scif.counts.stages.batches.fit_batches`). To use several keys, combine
+            them into one column. Other covariates are refused.
         size_factor_key
-            Column of ``obs`` with positive size factors. A cell's library size is then its size factor times the
-            counts per unit of size factor over all cells, instead of its sum.
+            Column of ``obs`` with positive size factors. The library size of a cell is then its size factor times the
+            mean counts per unit of size factor, instead of the sum of its counts.
         **kwargs
-            Passed on by scvi-tools when a saved registry is applied to new data.
+            Passed by scvi-tools when a saved registry is applied to new data.
 
         Raises
         ------
         ValueError
             If counts are negative, not finite or log-transformed, cells have no counts, gene names repeat, a key is
-            absent, features are not all of one kind, or there are no cells or genes. Names what is wrong.
+            absent, features are of several kinds, or there are no cells or genes.
         """
         refuse_covariates(kwargs)
         setup_method_args = cls._get_setup_method_args(**locals())
@@ -212,50 +212,53 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         checkpoint_dir: str | None = None,
         **trainer_kwargs: Any,
     ) -> None:
-        """Train on all cells; calling again trains on.
+        """Train on all cells. Calling it again continues training.
 
-        The first Ctrl-C stops training and keeps the best weights; the later stages follow. A second one leaves these
-        out. What each stage did stands in :attr:`fit_report_`.
+        The first Ctrl-C stops training and keeps the best weights; the later stages then run. A second Ctrl-C skips
+        them. See also :attr:`fit_report_`.
 
         Parameters
         ----------
         max_epochs
-            Passes over the cells, 4 to 100; if not given 450 steps' worth for up to 4,000 cells, 675 from 9,000 on.
+            Passes over the cells. The default, 4 to 100, makes 450 steps for up to 4,000 cells and 675 for 9,000 or
+            more.
         early_stopping
-            Check the Poisson loss of held-out molecules about nine times, stop when it has not fallen for three, and
-            keep the best weights. Molecules are held out, not cells: every cell trains. Without it none is held out.
+            Check the Poisson loss of held-out molecules about nine times, stop after three checks without improvement,
+            and keep the best weights. No cells are held out. If False, no molecules are held out either.
         batch_size
-            Cells per minibatch of each process; if not given 128 below 8,000 cells and 512 above, of all processes.
-        accelerator, devices
-            As for Lightning's trainer; ``"mps"`` must be asked for.
+            Cells per minibatch in each process. By default 128 below 8,000 cells and 512 above, over all processes.
+        accelerator
+            Same as for Lightning's trainer, but ``"auto"`` never chooses ``"mps"``: ask for it by name.
+        devices
+            Same as for Lightning's trainer.
         anchor_weight
-            Weight of predicting molecules from others; 0 is the publication's objective.
+            Weight of the anchor, which predicts some molecules from the others; 0 gives the published objective.
         consistency
-            How inverse consistency is imposed. ``"em"``, the default, fits the prior of the latent factors by
-            expectation maximisation after training, with 40 cells or more. ``"gradient"``, the default without an
+            Method that imposes inverse consistency. ``"em"``, the default, fits the prior of the latent factors by
+            expectation maximisation after training (needs at least 40 cells). ``"gradient"``, the default without an
             anchor, trains the published objective. ``"both"`` does both, ``"none"`` neither.
         consistency_weight
-            Weight of inverse consistency beside the anchor.
+            Weight of the inverse consistency term relative to the anchor.
         num_steps
-            Time steps of the published objective; one if not given. With one step its minimiser is the posterior mean;
-            many steps keep the distribution. The publication uses 10.
+            Number of time steps of the published objective; default 1. With one step its minimiser is the posterior
+            mean; many steps keep the distribution. The publication uses 10.
         held_out
-            Share of the molecules held out from up to 2,000 cells, fewer if genes are many.
+            Fraction of molecules held out, from at most 2,000 cells (fewer if there are many genes).
         enable_progress_bar
-            Whether to show progress: epochs, then stages by name.
+            Show progress: first epochs, then stages by name.
         plan_kwargs
-            Constants of the network's training: ``lr``, ``weight_decay``, ``ema_decay``, ``warmup_steps``.
+            Optimiser settings of the network: ``lr``, ``weight_decay``, ``ema_decay``, ``warmup_steps``.
         checkpoint_dir
-            Folder for checkpoints, one after each epoch. A training that was killed goes on from the last whole epoch
-            and ends bit-equal on a CPU; one with other counts or arguments is refused. SIGTERM, a scheduler's, ends the
-            process with status 143; the epoch that it cut short is trained again.
+            Folder for checkpoints, one after each epoch. If training was killed, the same call resumes after the last
+            complete epoch; on a CPU the result is bit-identical. A checkpoint of other counts or arguments is refused.
+            SIGTERM, sent by schedulers, ends the process with status 143.
         **trainer_kwargs
             Arguments of :class:`lightning.pytorch.Trainer`, such as ``callbacks`` or ``gradient_clip_val``.
 
         Raises
         ------
         ValueError
-            If an argument is bad, or the model has no data.
+            If an argument is invalid, or the model has no data.
         """
         if self.adata is None:
             msg = "this model was loaded without data; load it with adata to train on."
@@ -294,7 +297,7 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
             self.trainer = fit.network.trainer
 
     def refit(self, stage: str) -> None:
-        """Run a stage and those after it again, without training the network.
+        """Repeat a stage and all later stages, without training the network.
 
         Parameters
         ----------
@@ -324,32 +327,32 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
 
     @property
     def noise(self) -> str | NoiseModel:
-        """Noise that the model was made for."""
+        """Noise of the measurement, as passed to the model."""
         return self.settings.noise
 
     @property
     def inverse_dispersion(self) -> pd.Series:
-        r"""Technical inverse dispersion :math:`\theta_g`, aligned to the genes; 1e6 stands for Poisson noise."""
+        r"""Technical inverse dispersion :math:`\theta_g`, one value per gene; 1e6 means Poisson noise."""
         return self._per_gene(self.module.fitted.dispersion.inverse_dispersion, "inverse_dispersion")
 
     @property
     def residual_shape(self) -> pd.Series:
-        r"""Gamma shape :math:`\alpha_g` of gene-specific variation, aligned to the genes; 1e6 stands for none."""
+        r"""Gamma shape :math:`\alpha_g` of gene-specific variation, one value per gene; 1e6 means no variation."""
         return self._per_gene(self.module.fitted.dispersion.residual_shape, "residual_shape")
 
     @property
     def credibility(self) -> pd.Series:
-        """One for genes that pass the test of shared variance, zero for the others, aligned to the genes."""
+        """Result of the shared-variance test, one value per gene: one if the gene passes, zero otherwise."""
         credibility = self.module.fitted.credibility
         one = torch.ones(len(self.gene_names_))
         return self._per_gene(one if credibility is None else credibility, "credibility")
 
     @property
     def depth_slope(self) -> pd.Series:
-        """Slope of a gene's log share in the log library size, aligned to the genes; zero where genes share variance.
+        """Slope of a gene's log fraction against the log library size; zero for genes that share variance.
 
-        It is -1 for a gene with as many counts in deep as in shallow cells, such as a spike-in. Denoised values are
-        corrected for it.
+        A spike-in, with as many counts in deep as in shallow cells, has -1. Denoised values are corrected for the
+        slope.
         """
         trend = self.module.fitted.trend
         return self._per_gene(torch.zeros(len(self.gene_names_)) if trend is None else trend.slope, "depth_slope")

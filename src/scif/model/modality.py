@@ -30,28 +30,27 @@ class ModalityMixin:
         size_factor_key: str | None = None,
         **kwargs: Any,
     ) -> None:
-        """Register the counts of one modality; nothing is changed if anything is wrong.
+        """Register the counts of one modality. If the input is invalid, nothing is changed.
 
-        The model is then ``ICM(mdata)``, and results belong to the modality:
-        ``mdata.mod["rna"].layers["denoised"] = model.get_denoised()``. Proteins and other modalities are denoised by
-        models of their own.
+        Then create the model with ``ICM(mdata)``. Results belong to the modality: ``mdata.mod["rna"].layers["denoised"]
+        = model.get_denoised()``. Denoise proteins and other modalities with separate models.
 
         Parameters
         ----------
         mdata
-            Annotated modalities.
+            Data with several modalities.
         modality
-            Name of the one that is denoised.
+            Name of the modality to denoise.
         layer, batch_key, size_factor_key
-            As in :meth:`setup_anndata`. Columns are looked for in ``obs`` of the modality, and then in that of
-            ``mdata``, from which they are copied by the names of the cells.
+            Same as in :meth:`setup_anndata`. Columns are taken from ``obs`` of the modality or, if they are not there,
+            copied from ``obs`` of ``mdata`` by cell name.
         **kwargs
-            As in :meth:`setup_anndata`.
+            Same as in :meth:`setup_anndata`.
 
         Raises
         ------
         ValueError
-            If there is no such modality, or for the reasons of :meth:`setup_anndata`.
+            If there is no such modality, or for the same reasons as :meth:`setup_anndata`.
 
         Examples
         --------

@@ -45,33 +45,33 @@ class ReportMixin:
         n_changed: int = 20,
         seed: int = 0,
     ) -> CountReport:
-        """Report on the denoising of the cells that the model was trained on.
+        """Report how well the training cells were denoised.
 
-        Up to ``max_cells`` cells are drawn. Models with the same settings are trained on nine tenths of their
-        molecules: their loss on the last tenth stands beside no denoising, the pooled profile and a tuned SVD, and
-        their predictive draws give the coverage. One more is trained on shuffled genes, which must stay uncorrelated.
-        With the defaults that takes about twice as long as training on ``max_cells`` cells.
+        The report uses at most ``max_cells`` randomly drawn cells. Models with the same settings are trained on nine
+        tenths of their molecules. Their loss on the last tenth is compared with no denoising, the pooled profile and a
+        tuned SVD, and their predictive draws give the coverage. One more model is trained on shuffled genes, which must
+        stay uncorrelated. With the default settings this takes about twice as long as training on ``max_cells`` cells.
 
         Parameters
         ----------
         clusters
-            Column of ``obs``, or one label per cell, for the variance within clusters; not looked at if not given.
+            Column of ``obs``, or one label per cell. If given, the report includes the variance within clusters.
         n_splits
-            Splits of the molecules.
+            Number of random splits of the molecules.
         max_cells
-            Most cells that the report is about.
+            Maximum number of cells in the report.
         shuffled
-            Whether to train a model on shuffled genes.
+            Also train a model on shuffled genes.
         n_draws
-            Draws per cell of the predictive distribution.
+            Number of predictive draws per cell.
         n_changed
-            How many of the cells and genes that changed most to list.
+            Number of most changed cells and genes to list.
         seed
-            Of cells, splits and draws.
+            Seed of the cells, splits and draws.
 
         Returns
         -------
-        Report with ``findings()``, ``to_frame()`` and ``to_html(path)``.
+        A report with the methods ``findings()``, ``to_frame()`` and ``to_html(path)``.
 
         Raises
         ------

@@ -46,26 +46,26 @@ class SaveMixin:
     ) -> None:
         """Save the model to a folder.
 
-        The file appears under its name only when it is whole: a save that fails or is killed leaves an earlier model
-        as it was.
+        The file appears under its name only when it is complete. If saving fails or is killed, an earlier model stays
+        intact.
 
         Parameters
         ----------
         dir_path
-            Folder, which is made if absent.
+            Folder; it is created if it does not exist.
         prefix
-            Beginning of the files' names.
+            Prefix of the file names.
         overwrite
-            Whether to replace a model that is there.
+            Replace an existing model.
         save_anndata
-            Whether to write the data beside the model.
+            Also write the data to the folder.
         **anndata_write_kwargs
             Arguments of :meth:`anndata.AnnData.write_h5ad`.
 
         Raises
         ------
         FileExistsError
-            If there is a model and ``overwrite`` is false.
+            If the folder has a model and ``overwrite`` is False.
         """
         folder, before = Path(dir_path), prefix or ""
         path = folder / f"{before}{FILE}"
@@ -126,28 +126,30 @@ class SaveMixin:
         *,
         encoder: EncoderFactory | None = None,
     ) -> Any:
-        """Load a model that :meth:`save` wrote.
+        """Load a model saved by :meth:`save`.
 
         Parameters
         ----------
         dir_path
-            Its folder.
+            Folder of the model.
         adata
-            Data to go on with, which is set up as the model's was; the data beside the model if None, and no data if
-            False.
-        accelerator, device
-            Where the model goes: ``"auto"`` is a GPU if there is one.
+            Data to use; it is set up like the model's data. None loads the data saved in the folder; False loads no
+            data.
+        accelerator
+            Where to put the model; ``"auto"`` uses a GPU if there is one.
+        device
+            Number of the device; ``"auto"`` uses the first.
         prefix
-            Beginning of the files' names.
+            Prefix of the file names.
         encoder
-            Own encoder of the model, if it has one; a file holds data, never code.
+            Encoder, if the model was made with your own; files hold data, never code.
 
         Raises
         ------
         ValueError
-            If ``encoder`` is not given but the model has its own, or the reverse.
+            If the model needs an ``encoder`` that is not given, or if ``encoder`` is given but not needed.
         ModelFileError
-            If there is no model, or its file is damaged, a pickle, or of another class or schema.
+            If there is no model, or if its file is damaged, is a pickle, or has another class or schema.
         """
         folder, before = Path(dir_path), prefix or ""
         path = folder / f"{before}{FILE}"

@@ -36,18 +36,18 @@ class UncertaintyMixin:
         seed: int = 0,
         batch_size: int | None = None,
     ) -> np.ndarray:
-        """Counts that the model expects of the same cells, measured again at the same depth.
+        """Draw the counts that the model expects if the same cells were measured again at the same depth.
 
-        Expected counts are drawn from their posterior, and counts from the noise channel given these.
+        Expected counts are drawn from their posterior; counts are then drawn from the noise channel.
 
         Parameters
         ----------
         adata, indices, gene_list, batch_size
             As in :meth:`get_denoised`.
         n_samples
-            Draws per cell.
+            Number of draws per cell.
         seed
-            Of the draws. A draw of a cell depends on the seed and the cell's row alone.
+            Seed of the random draws. The draw of a cell depends only on the seed and its row.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Denoising in one call, in the way of scanpy's preprocessing."""
+"""Denoising in one call, like scanpy's preprocessing functions."""
 
 from __future__ import annotations
 

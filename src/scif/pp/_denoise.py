@@ -30,14 +30,14 @@ def denoise(
     seed: int = 0,
     progress: bool = False,
 ) -> AnnData | None:
-    """Denoise counts and put the result in a layer: train a model on them, and take its estimate.
+    """Train a model on counts, denoise them, and store the result in a layer.
 
-    Counts stay as they are. ``adata.uns["scif"]`` says what was done and survives writing: ``version``, ``layer`` (the
-    input; ``"X"`` if none was named), ``key_added``, ``scale``, ``estimator``, ``library_size``, ``noise``,
-    ``transform_batch``, ``batch_key``, ``size_factor_key`` (``""`` if none was given), ``seed``, ``model_id`` (a hash
-    of the weights), ``n_cells``, ``n_genes``, ``seconds``, and ``held_out_loss``, the Poisson loss of molecules that
-    training did not see, in nats per molecule less a constant of the data (missing where training did not look).
-    The records of other layers move to ``adata.uns["scif"]["earlier"]``.
+    The counts are not changed. ``adata.uns["scif"]`` records the settings and is saved with the AnnData: ``version``,
+    ``layer`` (the input; ``"X"`` if none was named), ``key_added``, ``scale``, ``estimator``, ``library_size``,
+    ``noise``, ``transform_batch``, ``batch_key``, ``size_factor_key`` (``""`` if none was given), ``seed``,
+    ``model_id`` (a hash of the weights), ``n_cells``, ``n_genes``, ``seconds``, and ``held_out_loss``, the Poisson loss
+    of held-out molecules, in nats per molecule up to a constant of the data (missing if no molecules were held out).
+    Records of other layers move to ``adata.uns["scif"]["earlier"]``.
 
     Use :class:`scif.model.ICM` to keep the model, to denoise new cells, or for standard errors.
 
@@ -46,14 +46,14 @@ def denoise(
     adata
         Annotated counts, cells x genes.
     layer
-        Layer that holds raw counts; ``X`` if not given.
+        Layer with raw counts; default ``X``.
     key_added
-        Layer to write.
+        Name of the layer to write.
     batch_key
-        Column of ``obs`` that names each cell's batch. Batches are modelled, and not corrected without
+        Column of ``obs`` with the batch of each cell. Batch effects are modelled, but removed only with
         ``transform_batch``.
     copy
-        Whether to return a copy with the layer, and leave ``adata`` as it is.
+        Return a copy with the layer, and leave ``adata`` unchanged.
     size_factor_key
         Column of ``obs`` with positive size factors.
     estimator, library_size, transform_batch
@@ -63,17 +63,17 @@ def denoise(
     max_epochs, accelerator
         As in :meth:`scif.model.ICM.train`.
     progress
-        Whether to show a progress bar.
+        Show a progress bar.
 
     Returns
     -------
-    Nothing, or with ``copy`` an AnnData with the new layer.
+    None or, with ``copy=True``, an AnnData with the new layer.
 
     Raises
     ------
     ValueError
-        If the counts are no counts, ``key_added`` is the layer of the counts, or an argument is wrong. Nothing is
-        changed then.
+        If the values are not counts, if ``key_added`` is the layer of the counts, or if an argument is invalid. Nothing
+        is changed in these cases.
 
     Examples
     --------

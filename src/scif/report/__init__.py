@@ -1,4 +1,4 @@
-"""A report on denoised counts: did it help, can it be trusted, what changed."""
+"""A report on denoised counts: did denoising help, can it be trusted, and what changed?"""
 
 from __future__ import annotations
 

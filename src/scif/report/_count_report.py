@@ -31,28 +31,28 @@ _KEPT_PIT = 100_000
 
 @dataclass(frozen=True)
 class CountReport:
-    """Judgement of denoised counts; see :func:`count_report`.
+    """Report on denoised counts; see :func:`count_report`.
 
     Attributes
     ----------
     n_cells, n_genes, n_molecules
         Size of the data.
     held_out
-        Losses of held-out molecules beside the baselines.
+        Losses of held-out molecules, compared with the baselines.
     noise
         Overdispersion of genes beyond Poisson sampling.
     coverage
-        Share of held-out counts, or of true values, in their intervals.
+        Fraction of held-out counts, or of true values, inside their intervals.
     pit
-        A sample of the probability integral transform of held-out counts, for its histogram.
+        Sample of the probability integral transform of held-out counts, for the histogram.
     smoothing
-        Correlations, zeros and variance within clusters.
+        Effects on correlations, zeros and the variance within clusters.
     collapse
         Message of the collapse monitor.
     cells, genes
-        Those that changed most.
+        The most changed cells and genes.
     settings
-        Facts of the run by name, such as version, noise and seconds.
+        Settings and facts of the run, such as version, noise and seconds.
     """
 
     n_cells: int
@@ -69,11 +69,11 @@ class CountReport:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def findings(self) -> list[Finding]:
-        """The answers in sentences, each with whether it is as it should be."""
+        """Findings as sentences, each with a flag that says whether it is as it should be."""
         return findings(self)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per number: its ``section``, ``measure`` and ``value``."""
+        """Table with one row per number: ``section``, ``measure`` and ``value``."""
         import pandas as pd
 
         rows: list[tuple[str, str, float]] = [
@@ -92,17 +92,17 @@ class CountReport:
         return pd.DataFrame(rows, columns=["section", "measure", "value"])
 
     def to_html(self, path: str | Path) -> Path:
-        """Write one page with figures in it, which needs no network, and return its path.
+        """Write the report as one HTML page with figures, which needs no network, and return its path.
 
         Parameters
         ----------
         path
-            File to write; its folder has to exist. It appears once it is complete.
+            File to write, in an existing folder. It appears when it is complete.
 
         Raises
         ------
         ImportError
-            If matplotlib, of the extra ``plot``, is missing.
+            If matplotlib (extra ``plot``) is not installed.
         """
         from scif.report._html import write
 
@@ -129,39 +129,41 @@ def count_report(
     n_changed: int = 20,
     settings: Mapping[str, Any] | None = None,
 ) -> CountReport:
-    """Put together a report from observed and denoised counts, and from what else was computed.
+    """Assemble a report from observed and denoised counts and any scores that you have computed.
 
-    Denoised values are read block by block, so that they need not be in memory.
+    Denoised values are read block by block, so they need not fit in memory.
 
     Parameters
     ----------
     observed
         Observed counts, cells x genes, sparse or dense.
     denoised
-        Expected counts at the depth of ``observed``; or a function from a slice of cells to their rows.
+        Expected counts at the depth of ``observed``, or a function that maps a slice of cells to their rows.
     held_out
-        Losses of :func:`scif.metrics.molecular_cross_validation`, with the baselines.
+        Result of :func:`scif.metrics.molecular_cross_validation`, with the baselines.
     coverage
-        Of :func:`scif.metrics.predictive_coverage` for held-out counts, or :func:`scif.metrics.coverage`.
+        Result of :func:`scif.metrics.predictive_coverage` for held-out counts, or of :func:`scif.metrics.coverage`.
     pit
-        Transform of held-out counts, by :func:`scif.metrics.randomised_pit` or :func:`scif.metrics.pit_of_draws`.
+        Probability integral transform of held-out counts, from :func:`scif.metrics.randomised_pit` or
+        :func:`scif.metrics.pit_of_draws`.
     denoised_null
-        Denoised counts of the observed ones after :func:`scif.metrics.permute_genes`; likewise.
+        Denoised counts of the observed counts after :func:`scif.metrics.permute_genes`, in the same form as
+        ``denoised``.
     clusters
-        One label per cell, for the variance within clusters and the noise of the steadiest genes.
+        One label per cell, for the variance within clusters and the noise of the least variable genes.
     collapse
         Message of the collapse monitor.
     cells, genes
-        Their names.
+        Names of the cells and genes.
     n_changed
-        How many of the cells and genes that changed most to list.
+        Number of most changed cells and genes to list.
     settings
-        Facts of the run by name.
+        Settings and facts of the run, by name.
 
     Raises
     ------
     ValueError
-        If shapes differ, or values are no counts.
+        If shapes differ, or if values are not counts.
 
     Examples
     --------

@@ -47,42 +47,42 @@ class StreamMixin:
         work: str | Path | None = None,
         silent: bool = False,
     ) -> None:
-        """Write denoised counts to a file, in bounded memory; a run that was stopped goes on where it was.
+        """Write denoised counts to a file, in bounded memory. An interrupted run can be resumed.
 
-        Rows that are finished lie in a folder beside the target, ``NAME.parts``, until all are. Call it again as
-        before, with the same model and counts, and they are not computed again. The target appears, complete, at the
-        end, and the folder goes. For a while both are on disk: twice the size of the result.
+        Finished rows are kept in a folder next to the target, ``NAME.parts``. After an interruption, repeat the call
+        with the same model and counts: finished rows are not computed again. The target appears when it is complete,
+        and the folder is deleted. Shortly before, both are on disk, so twice the size of the result is needed.
 
         Parameters
         ----------
         target
-            A path that ends in ``.h5ad`` or ``.zarr``: a new file with ``obs``, ``var``, ``uns["scif"]``, which says
-            what was done, and the layer. Or the open root group, ``h5py`` or ``zarr``, of an AnnData file with the
+            A path that ends in ``.h5ad`` or ``.zarr``: the new file has ``obs``, ``var``, the layer, and a record of
+            the settings in ``uns["scif"]``. Or the open root group (``h5py`` or ``zarr``) of an AnnData file with the
             same cells and genes: the layer is added to it.
         adata
-            Cells to denoise, new ones included; those the model was set up with if not given.
+            Cells to denoise; they may be new. By default the cells that the model was set up with.
         layer
             Name of the layer.
         estimator, library_size, transform_batch
             As in :meth:`get_denoised`.
         threshold
-            Drop values below this many counts, and write a sparse (CSR) layer. The threshold stands in its attributes
-            and in ``uns["scif"]``. Cells then no longer sum to their library size. Everything is kept, dense, if
-            not given.
+            Drop values below this number of counts, and write a sparse (CSR) layer. Cells then no longer sum to their
+            library size. The threshold is recorded in the attributes of the layer and in ``uns["scif"]``. By default
+            all values are kept in a dense layer.
         overwrite
-            Whether to replace a file, or a layer, that is there.
+            Replace an existing file or layer.
         resume
-            Whether to go on from the finished rows of an earlier run. If not they are deleted.
+            Reuse finished rows of an earlier run. If False, they are deleted.
         work
-            Folder of the finished rows; beside the target if not given.
+            Folder for the finished rows; by default next to the target.
         silent
-            Whether to hide the progress bar.
+            Hide the progress bar.
 
         Raises
         ------
         ValueError
-            If the target is of another kind, there already, or of other cells; if finished rows are of another model,
-            other counts or other arguments; if the disk has too little room; or if an argument is wrong.
+            If the target has the wrong suffix, already exists, or has other cells; if finished rows belong to another
+            model, other counts or other arguments; if the disk is too full; or if an argument is invalid.
 
         Examples
         --------

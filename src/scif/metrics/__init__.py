@@ -1,4 +1,4 @@
-"""Scores of denoised counts, with and without ground truth, as functions of arrays."""
+"""Scores of denoised counts, with and without ground truth. All functions take arrays."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ _TRANSFORMS: dict[str, tuple[_Function, _Function]] = {"log": (np.log1p, np.expm
 
 
 def pooled_profile(X: Any) -> np.ndarray:
-    """Each cell's library size times the composition of all cells pooled: what "no biology" predicts.
+    """Each cell's library size times the composition of all cells pooled: the prediction of "no biology".
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def pooled_profile(X: Any) -> np.ndarray:
 
 
 def truncated_svd(X: Any, rank: int = 20, *, transform: Literal["log", "sqrt"] = "log") -> np.ndarray:
-    """Low-rank reconstruction of the size-normalised, transformed counts, back at each cell's library size.
+    """Denoise by a truncated SVD of normalised, transformed counts, scaled back to each cell's library size.
 
     Counts are scaled to the median library size, transformed (``log1p`` or square root), replaced by their best
     approximation of the given rank, clipped at zero, transformed back and scaled to the library size.
@@ -56,7 +56,7 @@ def truncated_svd(X: Any, rank: int = 20, *, transform: Literal["log", "sqrt"] =
     X
         Counts, cells x genes, sparse or dense.
     rank
-        Number of singular vectors kept, below both numbers of cells and of genes.
+        Number of singular vectors to keep, smaller than the number of cells and the number of genes.
     transform
         Variance-stabilising transform.
 
@@ -67,7 +67,7 @@ def truncated_svd(X: Any, rank: int = 20, *, transform: Literal["log", "sqrt"] =
     Raises
     ------
     ValueError
-        If the rank does not fit the matrix or the transform is not known.
+        If the rank does not fit the matrix, or if the transform is unknown.
 
     Examples
     --------

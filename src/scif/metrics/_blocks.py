@@ -23,7 +23,7 @@ def blocks(
     Parameters
     ----------
     denoised
-        Expected counts, cells x genes; or a function from a slice of cells to their rows.
+        Expected counts, cells x genes; or a function that maps a slice of cells to their rows.
     shape
         Shape of the whole.
     name

@@ -25,34 +25,36 @@ def changed_most(
     cells: Sequence[str] | None = None,
     genes: Sequence[str] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    r"""Tables of the cells and of the genes that denoising changed most, against what sampling explains.
+    r"""Tables of the cells and the genes that denoising changed most, relative to sampling noise.
 
-    The order is by ``surprise``, :math:`\sum (x - \mu)^2 - x` in units of its standard deviation
-    :math:`\sqrt{2 \sum \mu^2}` if counts are Poisson around their estimates: large for doublets, for genes that the
-    model did not catch, and for outlying counts.
+    Rows are sorted by ``surprise``: :math:`\sum (x - \mu)^2 - x` in units of its standard deviation :math:`\sqrt{2 \sum
+    \mu^2}` under Poisson noise. It is large for doublets, for genes that the model does not capture, and for outlier
+    counts.
 
     Parameters
     ----------
     denoised
-        Expected counts at the depth of ``observed``, cells x genes; or a function from a slice of cells to their rows.
+        Expected counts at the depth of ``observed``, cells x genes; or a function that maps a slice of cells to their
+        rows.
     observed
         Observed counts, cells x genes.
     n
-        How many of each.
+        Number of cells and of genes to list.
     min_counts
-        Observed molecules from which a cell or a gene is listed; with fewer, one molecule is a large surprise.
+        Minimum number of observed molecules of a listed cell or gene. With fewer, one molecule is already a large
+        surprise.
     cells, genes
-        Their names; row and column numbers if not given.
+        Names of the cells and genes; default row and column numbers.
 
     Returns
     -------
-    Two frames, of cells and of genes, with ``counts``, ``denoised`` (both summed), ``moved`` (share of the molecules
-    that changed place) and ``surprise``.
+    Two data frames, for cells and for genes, with ``counts`` and ``denoised`` (both summed), ``moved`` (fraction of the
+    molecules that moved) and ``surprise``.
 
     Raises
     ------
     ValueError
-        If shapes differ or names are not as many.
+        If shapes differ, or if the number of names does not fit.
 
     Examples
     --------

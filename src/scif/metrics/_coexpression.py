@@ -16,8 +16,8 @@ __all__ = ["pair_correlations", "strongest_pairs"]
 def pair_correlations(X: Any, pairs: Any, *, method: Literal["pearson", "spearman"] = "pearson") -> np.ndarray:
     """Correlation over cells of each pair of genes, on log-normalised values.
 
-    Of true pairs it should be that of the deep counts. Of pairs in which one gene was shuffled over the cells before
-    denoising (:func:`permute_genes`) it should be zero.
+    For true pairs it should equal the correlation in the deep counts. For pairs with one gene that was shuffled over
+    the cells before denoising (:func:`permute_genes`), it should be zero.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def pair_correlations(X: Any, pairs: Any, *, method: Literal["pearson", "spearma
     Raises
     ------
     ValueError
-        If ``pairs`` is not a list of pairs of columns, or the method is not known.
+        If ``pairs`` is not a list of pairs of columns, or if the method is unknown.
 
     Examples
     --------
@@ -62,27 +62,27 @@ def pair_correlations(X: Any, pairs: Any, *, method: Literal["pearson", "spearma
 
 
 def strongest_pairs(deep: Any, n_pairs: int = 100, *, min_mean: float = 1.0, positive: bool = True) -> np.ndarray:
-    """The most correlated pairs of genes in deep counts.
+    """Find the most correlated pairs of genes in deep counts.
 
     Parameters
     ----------
     deep
         Deep counts or true expected counts, cells x genes.
     n_pairs
-        How many pairs.
+        Number of pairs.
     min_mean
-        Mean molecules per cell from which a gene is considered.
+        Minimum mean molecules per cell of a considered gene.
     positive
-        Whether only positive correlations count; otherwise the largest absolute ones are taken.
+        Use only positive correlations. If False, pairs are ranked by absolute correlation.
 
     Returns
     -------
-    Two columns for each pair, ``(pairs, 2)``, strongest first; fewer if there are not as many.
+    Two columns for each pair, ``(pairs, 2)``, strongest first; fewer pairs if there are not enough.
 
     Raises
     ------
     ValueError
-        If fewer than two genes are considered.
+        If fewer than two genes are abundant enough.
 
     Examples
     --------

@@ -15,7 +15,7 @@ __all__ = ["composition_error"]
 def composition_error(denoised: Any, truth: Any) -> np.ndarray:
     """Total variation distance between the denoised and the true composition of each cell.
 
-    The distance is the share of molecules that would have to change gene; it ignores the library size.
+    The distance is the fraction of molecules that would have to move to another gene. It ignores the library size.
 
     Parameters
     ----------

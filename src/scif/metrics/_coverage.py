@@ -18,18 +18,18 @@ __all__ = ["Coverage", "coverage"]
 
 @dataclass(frozen=True)
 class Coverage:
-    """Share of values inside their intervals; see :func:`coverage` and :func:`predictive_coverage`.
+    """Fraction of values inside their intervals; see :func:`coverage` and :func:`predictive_coverage`.
 
     Attributes
     ----------
     levels
-        Nominal shares, ``(levels,)``; missing (NaN) if none was named.
+        Nominal levels, ``(levels,)``; NaN if none was given.
     overall
-        Share of all entries, ``(levels,)``.
+        Fraction of all entries inside, ``(levels,)``.
     by_expression
-        Share within quarters of the genes by expression, lowest first, ``(levels, 4)``.
+        Fraction inside within quarters of the genes by expression, lowest first, ``(levels, 4)``.
     by_depth
-        Share within quarters of the cells by depth, lowest first, ``(levels, 4)``.
+        Fraction inside within quarters of the cells by depth, lowest first, ``(levels, 4)``.
     """
 
     levels: np.ndarray
@@ -38,7 +38,7 @@ class Coverage:
     by_depth: np.ndarray
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per level: the share of all entries, and within each quarter."""
+        """Table with one row per level: the fraction of all entries, and within each quarter."""
         import pandas as pd
 
         columns: dict[str, Any] = {"overall": self.overall}
@@ -47,7 +47,7 @@ class Coverage:
         return pd.DataFrame(columns, index=pd.Index(self.levels, name="level"))
 
     def worst(self) -> float:
-        """Largest distance of a share, overall or within a quarter, from its level."""
+        """Largest difference between a fraction, overall or within a quarter, and its level."""
         off = [self.overall[:, None], self.by_expression, self.by_depth]
         return float(max(np.nanmax(np.abs(share - self.levels[:, None])) for share in off))
 
@@ -64,27 +64,27 @@ def coverage(
     expression: Any = None,
     depth: Any = None,
 ) -> Coverage:
-    """Share of values inside intervals: overall, and within quarters of expression and of depth.
+    """Fraction of values inside intervals: overall, and within quarters of expression and of depth.
 
-    Both ends belong to the interval. For counts, whose intervals hold more than their level because counts are whole
-    numbers, use :func:`predictive_coverage`.
+    Both ends belong to the interval. For counts, use :func:`predictive_coverage`: because counts are whole numbers,
+    their intervals contain more than the nominal level.
 
     Parameters
     ----------
     values
         True values, cells x genes, dense or sparse, for example expected counts of a simulation.
     lower, upper
-        Ends of the intervals, of the same shape.
+        Lower and upper ends of the intervals, with the shape of ``values``.
     level
-        Nominal share, for the table.
+        Nominal level, for the table.
     expression
-        One value per gene that quarters are formed by; the mean of ``values`` if not given.
+        One value per gene, which defines the quarters; default the mean of ``values``.
     depth
-        One value per cell that quarters are formed by; the sum of ``values`` if not given.
+        One value per cell, which defines the quarters; default the sum of ``values``.
 
     Returns
     -------
-    Shares overall and within quarters.
+    Fractions overall and within quarters.
 
     Raises
     ------

@@ -43,11 +43,11 @@ def molecular_cross_validation(
     baselines: bool = True,
     seed: int = 0,
 ) -> CrossValidation:
-    """Denoise a part of the molecules by several methods and score each on the molecules it did not see.
+    """Denoise part of the molecules with several methods, and score each method on the held-out molecules.
 
-    Genes seen in fewer than ``min_cells`` cells, and cells and genes that have no molecule left for training, are
-    dropped first. See :func:`split_counts` for the split and :func:`poisson_nll` for the score. A method that fails,
-    or returns values on another scale, loses its own score only: its row says why, and a warning names it.
+    Genes detected in fewer than ``min_cells`` cells, and cells and genes without training molecules, are dropped first.
+    See :func:`split_counts` for the split and :func:`poisson_nll` for the score. If a method fails or returns values on
+    another scale, only this method has no score; its row and a warning give the reason.
 
     Parameters
     ----------
@@ -55,33 +55,34 @@ def molecular_cross_validation(
         AnnData with counts, or a matrix of counts, cells x genes.
     methods
         Denoisers by name. Each is called with an AnnData whose ``X`` holds the training counts (CSR, float32), with
-        ``obs`` and ``var`` of these cells and genes. It returns denoised values, cells x genes, as an array, a sparse
-        matrix, a frame or an AnnData; or nothing, after it replaced ``X`` or added one layer, as scanpy functions do.
+        ``obs`` and ``var`` of these cells and genes. It returns denoised values, cells x genes, as an array, sparse
+        matrix, data frame or AnnData. Alternatively it returns None and replaces ``X`` or adds one layer, like scanpy
+        functions.
     n_splits
-        Number of independent splits, of seeds ``seed``, ``seed + 1``, ...
+        Number of independent splits, with seeds ``seed``, ``seed + 1``, ...
     layer
-        Layer that holds the counts; ``X`` if not given.
+        Layer with the counts; default ``X``.
     fraction
-        Expected share of the molecules used for training.
+        Expected fraction of the molecules used for training.
     min_cells
-        Genes have to be seen in at least this many cells.
+        Genes must be detected in at least this many cells.
     scales
-        Scale of a method's values if it is not ``"counts"`` at the depth of the training counts; see
-        :func:`to_counts`. Values on a scale that was not named get no score.
+        Scale of the values of each method, if it is not ``"counts"`` at the depth of the training counts; see
+        :func:`to_counts`. Values on any other, undeclared scale get no score.
     baselines
-        Whether to add no denoising, the pooled profile and the tuned SVD (:func:`tuned_svd`).
+        Also score no denoising, the pooled profile and the tuned SVD (:func:`tuned_svd`).
     seed
         Seed of the first split.
 
     Returns
     -------
-    Scores and seconds per method and split, with ``to_frame()`` and ``plot()``.
+    Scores and seconds per method and split, with the methods ``to_frame()`` and ``plot()``.
 
     Raises
     ------
     ValueError
-        If the counts are no counts, an argument is out of range, ``scales`` names an unknown method, or nothing is
-        left after the split.
+        If values are not counts, if an argument is out of range, if ``scales`` names an unknown method, or if nothing
+        is left after the split.
 
     Examples
     --------

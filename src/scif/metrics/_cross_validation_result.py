@@ -21,16 +21,16 @@ class CrossValidation:
     Attributes
     ----------
     methods
-        Names, in the order given, then the baselines.
+        Names of the methods in the given order, then the baselines.
     scores
-        Poisson negative log-likelihood of held-out molecules, ``(methods, splits)``; lower is better. Missing values
-        (NaN) stand where a method has no score, and ``problems`` says why.
+        Poisson negative log-likelihood of held-out molecules, ``(methods, splits)``; lower is better. NaN where a
+        method has no score; ``problems`` says why.
     seconds
         Wall time of each call, ``(methods, splits)``.
     problems
-        Why a method has no score in some split; empty where it has one in all.
+        Reason why a method lacks a score in some split; empty if it has all.
     own
-        Whether a method was given, rather than added as a baseline.
+        True for methods that you passed, False for added baselines.
     """
 
     methods: tuple[str, ...]
@@ -42,11 +42,11 @@ class CrossValidation:
     def to_frame(self) -> pd.DataFrame:
         """One row per method.
 
-        ``poisson_nll`` is the mean over splits and ``spread`` its standard deviation between them; ``gain`` is what
-        the loss is below that of the pooled profile, as the mean over the same splits, and ``gain_spread`` its
-        standard deviation: splits share their difficulty, so differences are known better than losses. ``splits``
-        counts the splits with a score, ``seconds`` is the mean wall time and ``problem`` says why a score is missing.
-        The gain is missing where there is no pooled profile to compare with.
+        ``poisson_nll`` is the mean loss over splits, and ``spread`` its standard deviation. ``gain`` is the mean
+        reduction of the loss relative to the pooled profile in the same splits, and ``gain_spread`` its standard
+        deviation. Splits differ in difficulty, so differences are more precise than losses. ``splits`` is the number of
+        splits with a score, ``seconds`` the mean wall time, and ``problem`` the reason for a missing score. The gain is
+        missing if there is no pooled profile.
         """
         import pandas as pd
 

@@ -22,13 +22,13 @@ class DepthRecovery:
     cell_correlation
         Correlation over genes, one per cell.
     gene_correlation
-        Correlation over cells, one per gene that was compared.
+        Correlation over cells, one per compared gene.
     within_type_correlation
-        The same after the mean of each cell type was taken off both sides; ``None`` without labels.
+        Correlation over cells after subtracting the mean of each cell type from both matrices; None without labels.
     relative_error
-        Norm of the difference over the norm of the deep profiles.
+        Norm of the difference divided by the norm of the deep profiles.
     genes
-        Columns that were compared.
+        Compared columns.
     """
 
     cell_correlation: np.ndarray
@@ -52,25 +52,25 @@ class DepthRecovery:
 def depth_recovery(denoised: Any, deep: Any, *, labels: Any = None, min_deep: float = 1.0) -> DepthRecovery:
     """Correlation per cell, per gene and within cell types, and relative error, against deep profiles.
 
-    All values are scaled to 10,000 per cell and ``log1p``-transformed over all genes; then genes with too few deep
-    molecules to be a reference are left out. A cell or gene that is constant on one side has correlation zero.
+    All values are scaled to 10,000 per cell and ``log1p``-transformed. Genes with too few deep molecules to be a
+    reference are then left out. A cell or gene that is constant in one matrix has correlation zero.
 
     Parameters
     ----------
     denoised
         Observed or denoised counts, cells x genes, at any depth.
     deep
-        Much deeper counts of the same cells, or true expected counts. For a fair test their molecules are not those
-        that were denoised (:func:`split_counts` with a small ``fraction`` gives both).
+        Much deeper counts of the same cells, or true expected counts. For a fair test they must not contain the
+        denoised molecules (:func:`split_counts` with a small ``fraction`` gives both).
     labels
         Cell types, for the correlation within them.
     min_deep
-        Mean molecules per cell in ``deep`` from which a gene is compared.
+        Minimum mean molecules per cell in ``deep`` of a compared gene.
 
     Raises
     ------
     ValueError
-        If shapes differ, labels do not fit, or fewer than two genes are deep enough.
+        If shapes differ, if labels do not fit, or if fewer than two genes are deep enough.
 
     Examples
     --------

@@ -28,7 +28,7 @@ def differential_p_values(
     groups
         One label per cell.
     group, reference
-        Labels of the groups to compare; ``group`` with all other cells if ``reference`` is not given.
+        Labels of the two groups to compare; by default ``group`` is compared with all other cells.
     test
         ``"wilcoxon"`` (rank sum, normal approximation) or ``"t"`` (Welch).
 
@@ -66,19 +66,19 @@ def permuted_false_positives(
     test: Test = "wilcoxon",
     seed: int = 0,
 ) -> np.ndarray:
-    """Share of genes below a p-value between random groups of cells, one number per permutation of the labels.
+    """Fraction of genes with a p-value below ``level`` between random groups of cells, one number per permutation.
 
-    Pass cells of one kind. A test that treats them rightly calls ``level`` of the genes on average. Where denoising
-    made genes alike, the shares scatter more from one permutation to the next, so that single analyses mislead.
+    Pass cells of a single type. A valid test calls a fraction ``level`` of the genes on average. If denoising made
+    genes alike, the fraction varies more between permutations, so a single analysis can mislead.
 
     Parameters
     ----------
     X
         Observed or denoised counts of cells that do not differ, cells x genes.
     size
-        Number of cells in the first group; half of them if not given.
+        Number of cells in the first group; default half of them.
     n_permutations
-        How often labels are drawn anew.
+        Number of random permutations of the labels.
     level
         P-value below which a gene is called.
     test
@@ -89,7 +89,7 @@ def permuted_false_positives(
     Raises
     ------
     ValueError
-        If a group would have fewer than two cells or an argument is out of range.
+        If a group would have fewer than two cells, or if an argument is out of range.
 
     Examples
     --------
@@ -120,16 +120,16 @@ def permuted_false_positives(
 
 @dataclass(frozen=True)
 class CalledGenes:
-    """Genes called by a test against those that differ; see :func:`called_genes`.
+    """Genes called by a test, compared with the genes that differ; see :func:`called_genes`.
 
     Attributes
     ----------
     recall
-        Share of the genes that differ that are called.
+        Fraction of the differing genes that are called.
     precision
-        Share of the called genes that differ; 1 if none is called.
+        Fraction of the called genes that differ; 1 if none is called.
     null_called
-        Share of genes known not to differ that are called; ``None`` if none were named.
+        Fraction of called genes among those known not to differ; None if none were given.
     n_called
         Number of genes called.
     """
@@ -141,23 +141,23 @@ class CalledGenes:
 
 
 def called_genes(p_values: Any, differs: Any, *, null: Any = None, fdr: float = 0.05) -> CalledGenes:
-    """Recall and false calls of a differential test at a false discovery rate (Benjamini-Hochberg).
+    """Recall, precision and false calls of a differential test at a false discovery rate (Benjamini-Hochberg).
 
     Parameters
     ----------
     p_values
         One per gene, such as :func:`differential_p_values` of denoised counts.
     differs
-        Whether each gene differs: booleans, for example the genes called in deep counts, or known by simulation.
+        Genes that differ, as booleans: for example genes called in deep counts, or known from a simulation.
     null
-        Columns known not to differ, such as those shuffled over the cells (:func:`permute_genes`).
+        Columns known not to differ, such as genes shuffled over the cells (:func:`permute_genes`).
     fdr
         False discovery rate.
 
     Raises
     ------
     ValueError
-        If the sizes do not agree, a p-value is no probability, or no gene differs.
+        If sizes differ, if a p-value is not a probability, or if no gene differs.
 
     Examples
     --------

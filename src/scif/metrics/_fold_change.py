@@ -33,12 +33,12 @@ def log_fold_changes(
     group
         Label of the cells in the numerator.
     reference
-        Label of the cells in the denominator; all other cells if not given.
+        Label of the cells in the denominator; default all other cells.
     average
-        ``"linear"``, the ratio of means, plus ``pseudocount`` each; or ``"log"``, the difference of the means of
-        ``log1p`` values, which noise and zeros bend.
+        ``"linear"``: ratio of the means, each plus ``pseudocount``. ``"log"``: difference of the means of ``log1p``
+        values, which noise and zeros distort.
     pseudocount
-        Added to both means (counts per 10,000), so that genes with hardly a molecule do not give large values.
+        Added to both means (counts per 10,000), so that genes with very few molecules do not give large values.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def log_fold_changes(
 
 
 def fold_change_slope(estimated: Any, true: Any) -> float:
-    """Slope of estimated on true log fold changes, by least squares; 1 is ideal, less is shrunk.
+    """Least-squares slope of estimated against true log fold changes; 1 is ideal, less means shrinkage.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def fold_change_slope(estimated: Any, true: Any) -> float:
     Raises
     ------
     ValueError
-        If they differ in number, are not finite, or the true ones do not vary.
+        If their numbers differ, if they are not finite, or if the true values do not vary.
 
     Examples
     --------

@@ -15,16 +15,17 @@ __all__ = ["GeneVariances", "gene_variances"]
 
 @dataclass(frozen=True)
 class GeneVariances:
-    """Variances of each gene's rates, counts per molecule of the library, over cells; see :func:`gene_variances`.
+    """Variance of each gene's rate (counts per library molecule) over cells; see :func:`gene_variances`.
 
     Attributes
     ----------
     denoised
-        Of the denoised values, ``(genes,)``.
+        Variance of the denoised values, ``(genes,)``.
     signal
-        Of the signal, as two independent counts of it tell: without bias, hence below zero for some genes.
+        Variance of the signal, estimated from two independent counts. The estimate is unbiased, so it is negative for
+        some genes.
     mean
-        Mean rates, by which genes can be chosen or compared.
+        Mean rate of each gene.
     """
 
     denoised: np.ndarray
@@ -32,19 +33,20 @@ class GeneVariances:
     mean: np.ndarray
 
     def kept(self, share: float = 0.5) -> float:
-        """Denoised over true squared coefficients of variation, each summed over the most abundant genes.
+        """Ratio of denoised to true squared coefficients of variation, each summed over the most abundant genes.
 
-        One is ideal; below it signal is lost, above it there is noise. A single gene is hardly ever known well enough.
+        One is ideal. Below one, signal is lost; above one, noise is left. The ratio of a single gene is usually too
+        uncertain.
 
         Parameters
         ----------
         share
-            Share of the genes to look at.
+            Fraction of the genes to use.
 
         Raises
         ------
         ValueError
-            If ``share`` is none, or these genes show no signal.
+            If ``share`` is not a fraction, or if these genes show no signal.
         """
         if not 0.0 < share <= 1.0:
             msg = f"share is {share:g}; it must be above 0 and at most 1."
@@ -59,23 +61,23 @@ class GeneVariances:
 
 
 def gene_variances(denoised: Any, train: Any, test: Any) -> GeneVariances:
-    r"""Variance of each gene over cells, as denoised and as it is in the signal.
+    r"""Variance of each gene over cells, after denoising and in the signal.
 
     Two counts of the same cells with independent noise, such as those of :func:`split_counts`, covary as the signal
-    does, so that :math:`\operatorname{cov}(x_g / L, y_g / L)` is an estimate of the variance of its rate that has no
-    noise in it, for real cells as well. Cells count by their molecules.
+    does. Therefore :math:`\operatorname{cov}(x_g / L, y_g / L)` estimates the variance of the rate without noise, for
+    real cells as well. Cells are weighted by their number of molecules.
 
     Parameters
     ----------
     denoised
         Expected counts from ``train``, cells x genes, at any scale.
     train, test
-        Counts of the same cells and genes with independent noise; ``test`` has not been seen by the denoiser.
+        Counts of the same cells and genes with independent noise. The denoiser has not seen ``test``.
 
     Raises
     ------
     ValueError
-        If shapes differ, values are no counts, or no cell has counts.
+        If shapes differ, if values are not counts, or if no cell has counts.
 
     Examples
     --------

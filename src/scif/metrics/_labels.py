@@ -37,7 +37,7 @@ class LabelAgreement:
     silhouette
         Mean silhouette width of the labels, in [-1, 1].
     neighbours
-        Mean share of a cell's nearest neighbours with its label, see :func:`neighbour_agreement`.
+        Mean fraction of a cell's nearest neighbours with the same label, see :func:`neighbour_agreement`.
     """
 
     resolutions: tuple[float, ...]
@@ -49,7 +49,7 @@ class LabelAgreement:
 
     @property
     def best_ari(self) -> float:
-        """Highest adjusted Rand index over resolutions, which needs the labels to choose."""
+        """Highest adjusted Rand index over all resolutions. Choosing this resolution needs the labels."""
         return float(self.ari.max())
 
     def ari_at(self, resolution: float = 1.0) -> float:
@@ -58,12 +58,12 @@ class LabelAgreement:
         Parameters
         ----------
         resolution
-            One of those that were computed.
+            One of the computed resolutions.
 
         Raises
         ------
         ValueError
-            If it was not computed.
+            If this resolution was not computed.
         """
         if resolution not in self.resolutions:
             msg = f"resolution is {resolution:g}; choose one of {self.resolutions}."
@@ -71,7 +71,7 @@ class LabelAgreement:
         return float(self.ari[self.resolutions.index(resolution)])
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per resolution: ``ari``, ``nmi`` and ``n_clusters``."""
+        """Table with one row per resolution: ``ari``, ``nmi`` and ``n_clusters``."""
         import pandas as pd
 
         columns = {"ari": self.ari, "nmi": self.nmi, "n_clusters": self.n_clusters}
@@ -88,10 +88,10 @@ def label_agreement(
     n_neighbors: int = 15,
     seed: int = 0,
 ) -> LabelAgreement:
-    """Cluster cells at several resolutions and compare the clusters, the distances and the neighbours with labels.
+    """Cluster cells at several resolutions, and compare clusters, distances and neighbours with known labels.
 
-    The path is scanpy's default: ``log1p`` of 10,000-normalised counts, principal components, a graph of nearest
-    neighbours and Leiden by modularity.
+    The steps are the defaults of scanpy: ``log1p`` of 10,000-normalised counts, principal components, a
+    nearest-neighbour graph, and Leiden clustering by modularity.
 
     Parameters
     ----------
@@ -100,13 +100,13 @@ def label_agreement(
     labels
         One known label per cell.
     embedding
-        Whether ``X`` holds coordinates, such as latent factors, which are used as they are.
+        Treat ``X`` as coordinates, such as latent factors, and use them unchanged.
     resolutions
         Resolutions of the clustering.
     n_components
         Principal components of counts.
     n_neighbors
-        Neighbours in the graph, and of :func:`neighbour_agreement`.
+        Number of neighbours in the graph and in :func:`neighbour_agreement`.
     seed
         Seed of the components and the clustering.
 
@@ -115,7 +115,7 @@ def label_agreement(
     ValueError
         If there are fewer than two labels, or labels do not fit.
     ImportError
-        If igraph, of the extra ``plot``, is missing.
+        If igraph (extra ``plot``) is not installed.
 
     Examples
     --------
@@ -145,9 +145,10 @@ def label_agreement(
 
 
 def neighbour_agreement(coordinates: Any, labels: Any, *, n_neighbors: int = 15) -> np.ndarray:
-    """Share of each cell's nearest neighbours that have its label.
+    """Fraction of each cell's nearest neighbours that have the same label.
 
-    For a label of fewer cells than neighbours, as many neighbours are looked at as there are other cells of it.
+    If a label has fewer cells than neighbours, only as many neighbours are used as there are other cells with this
+    label.
 
     Parameters
     ----------
@@ -156,11 +157,11 @@ def neighbour_agreement(coordinates: Any, labels: Any, *, n_neighbors: int = 15)
     labels
         One label per cell.
     n_neighbors
-        Number of neighbours, without the cell.
+        Number of neighbours, not counting the cell itself.
 
     Returns
     -------
-    One share per cell; zero for the only cell of a label.
+    One fraction per cell; zero for the only cell of a label.
 
     Examples
     --------

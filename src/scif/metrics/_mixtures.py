@@ -15,7 +15,8 @@ __all__ = ["mixture_proportions", "mixture_r2"]
 def mixture_proportions(X: Any, pure: Any) -> np.ndarray:
     """Proportions of pure profiles in each cell, by non-negative least squares on compositions.
 
-    Genes are weighted by the inverse root of their mean share in the pure profiles, as Poisson noise asks for.
+    Genes are weighted by the inverse square root of their mean fraction in the pure profiles, as Poisson noise
+    requires.
 
     Parameters
     ----------
@@ -26,12 +27,13 @@ def mixture_proportions(X: Any, pure: Any) -> np.ndarray:
 
     Returns
     -------
-    Proportions, ``(cells, components)``, not negative, rows sum to one; equal ones for a cell that fits none.
+    Proportions, ``(cells, components)``, non-negative, with rows that sum to one. A cell that fits no component gets
+    equal proportions.
 
     Raises
     ------
     ValueError
-        If shapes do not agree, or a pure profile is empty.
+        If shapes do not agree, or if a pure profile is empty.
 
     Examples
     --------
@@ -59,10 +61,10 @@ def mixture_proportions(X: Any, pure: Any) -> np.ndarray:
 
 
 def mixture_r2(X: Any, proportions: Any) -> float:
-    """Share of the variance of known mixing proportions that the cells give back; 1 is ideal.
+    """Coefficient of determination of estimated against known mixing proportions; 1 is ideal.
 
-    Cells of one pure component give its profile, as mean composition of ``X`` itself. The proportions of all other
-    cells are estimated by :func:`mixture_proportions` and compared with the known ones.
+    The profile of a component is the mean composition of its pure cells in ``X``. The proportions of all other cells
+    are estimated by :func:`mixture_proportions` and compared with the known ones.
 
     Parameters
     ----------
@@ -74,7 +76,7 @@ def mixture_r2(X: Any, proportions: Any) -> float:
     Raises
     ------
     ValueError
-        If shapes do not agree, a component has no pure cell, or no cell is mixed.
+        If shapes do not agree, if a component has no pure cell, or if no cell is mixed.
 
     Examples
     --------

@@ -31,14 +31,14 @@ class NoiseFound:
     Attributes
     ----------
     overdispersion
-        Of each gene: squared coefficient of variation beyond sampling, biological and technical.
+        Squared coefficient of variation beyond sampling, biological and technical, one value per gene.
     standard_error
-        Its standard error if the gene were Poisson.
+        Standard error of ``overdispersion`` under Poisson noise.
     steadiest
-        Overdispersion that a tenth of the genes that are abundant enough stay below, at least zero: an upper bound of
-        what is technical. Missing (NaN) if no gene is abundant enough.
+        Tenth percentile of overdispersion among sufficiently abundant genes, at least zero. It is an upper bound of
+        technical overdispersion. NaN if no gene is abundant enough.
     poisson_share
-        Share of these abundant genes that cannot be told from Poisson.
+        Fraction of these abundant genes that are compatible with Poisson noise.
     """
 
     overdispersion: np.ndarray
@@ -48,12 +48,12 @@ class NoiseFound:
 
     @property
     def poisson_is_enough(self) -> bool:
-        """Whether the steadiest genes show no technical noise beyond sampling that matters."""
+        """True if the least variable genes show no relevant technical noise beyond sampling."""
         return not self.steadiest > _TOO_MUCH
 
     @property
     def message(self) -> str:
-        """The finding in a sentence."""
+        """Summary in one sentence."""
         if np.isnan(self.steadiest):
             return "No gene is abundant enough to tell noise beyond Poisson sampling."
         variation = 100 * np.sqrt(self.steadiest)
@@ -64,27 +64,27 @@ class NoiseFound:
 
 
 def noise_found(X: Any, *, clusters: Any = None) -> NoiseFound:
-    r"""Overdispersion of each gene beyond Poisson sampling, and that of the steadiest genes.
+    r"""Overdispersion of each gene beyond Poisson sampling, and a bound from the least variable genes.
 
     With :math:`\mu` a gene's mean count at each cell's library size, in the cell's cluster,
 
     .. math:: \hat\phi = \frac{\sum (x - \mu)^2 - x}{\sum \mu^2}
 
-    is unbiased for its squared coefficient of variation, up to the degrees of freedom, which are accounted for. Its
-    standard error is :math:`\sqrt{2 / \sum \mu^2}` if the gene is Poisson.
+    is an unbiased estimate of its squared coefficient of variation, after correction for the degrees of freedom. If the
+    gene is Poisson, the standard error is :math:`\sqrt{2 / \sum \mu^2}`.
 
     Parameters
     ----------
     X
         Counts, cells x genes, sparse or dense.
     clusters
-        One label per cell. Without labels, differences between kinds of cells count as overdispersion, which leaves few
-        steady genes among highly variable ones.
+        One label per cell. Without labels, differences between cell types count as overdispersion, which leaves few
+        stable genes in a set of highly variable genes.
 
     Raises
     ------
     ValueError
-        If values are no counts or labels do not fit.
+        If values are not counts, or if labels do not fit.
 
     Examples
     --------

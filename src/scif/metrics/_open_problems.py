@@ -14,10 +14,10 @@ __all__ = ["open_problems_mse", "open_problems_poisson"]
 
 
 def open_problems_mse(prediction: Any, held_out: Any) -> float:
-    """Mean squared error between ``log1p`` of 10,000-normalised prediction and held-out counts, as released.
+    """Mean squared error of ``log1p`` of 10,000-normalised counts, as released by Open Problems.
 
     Normalising a small sample of each cell to 10,000 turns every single molecule into a large value, so this score
-    rewards over-sharpening. Prefer :func:`poisson_nll`.
+    rewards sharpening. Use :func:`poisson_nll` instead.
 
     Parameters
     ----------
@@ -36,10 +36,10 @@ def open_problems_mse(prediction: Any, held_out: Any) -> float:
 
 
 def open_problems_poisson(prediction: Any, held_out: Any, *, scale: float = 1.0) -> float:
-    """Poisson loss with prediction and held-out counts exchanged, as released.
+    """Poisson loss with prediction and held-out counts swapped, as released by Open Problems.
 
-    The held-out counts stand in the place of the expectation, so that the best possible denoiser is not the
-    minimiser. Prefer :func:`poisson_nll`.
+    The held-out counts take the place of the expectation, so the best possible denoiser does not minimise this score.
+    Use :func:`poisson_nll` instead.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def open_problems_poisson(prediction: Any, held_out: Any, *, scale: float = 1.0)
     held_out
         Held-out counts of the same shape.
     scale
-        Factor from the depth of ``prediction`` to that of ``held_out``.
+        Depth of ``held_out`` relative to that of ``prediction``.
     """
     test = sparse.csr_matrix(held_out)
     prediction = check_prediction(prediction, test.shape)

@@ -25,15 +25,15 @@ class OverSmoothing:
     Attributes
     ----------
     correlation_observed, correlation_denoised
-        Absolute correlations of pairs of the chosen genes, one per pair.
+        Absolute correlations of pairs of the selected genes, before and after denoising, one per pair.
     correlation_null
-        The same of denoised counts whose genes were shuffled over the cells; ``None`` if not given.
+        The same for denoised counts whose genes were shuffled over the cells; None if not given.
     zeros_positive
-        Share of each gene's observed zeros that became ``threshold`` or more, one per gene.
+        Fraction of each gene's observed zeros that became ``threshold`` or more, one per gene.
     variance_within
-        Denoised over observed variance within clusters, one per chosen gene; ``None`` without clusters.
+        Ratio of denoised to observed variance within clusters, one per selected gene; None without clusters.
     genes
-        The chosen genes, columns.
+        Columns of the selected genes.
     """
 
     correlation_observed: np.ndarray
@@ -44,7 +44,7 @@ class OverSmoothing:
     genes: np.ndarray
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per measure, with its mean and its median."""
+        """Table with one row per measure: its mean and its median."""
         import pandas as pd
 
         rows = {
@@ -72,24 +72,26 @@ def over_smoothing(
 ) -> OverSmoothing:
     """Inflation of correlations, zeros turned positive, and variance within clusters.
 
-    True correlations are larger than those of noisy counts, so that some inflation is right. What shuffled genes show
-    is not: shuffle genes of the observed counts (:func:`permute_genes`), denoise them, and pass the result.
-    Correlations and variances are those of ``log1p`` of 10,000-normalised values of the most abundant genes.
+    True correlations are larger than those of noisy counts, so some inflation is right. Correlations of shuffled genes
+    are not: shuffle the observed counts (:func:`permute_genes`), denoise them, and pass the result as
+    ``denoised_null``. Correlations and variances are computed on ``log1p`` of 10,000-normalised values of the most
+    abundant genes.
 
     Parameters
     ----------
     denoised
-        Expected counts at the depth of ``observed``, cells x genes; or a function from a slice of cells to their rows.
+        Expected counts at the depth of ``observed``, cells x genes; or a function that maps a slice of cells to their
+        rows.
     observed
         Observed counts of the same shape.
     denoised_null
-        Denoised counts of ``observed`` with all genes shuffled over the cells, each on its own; likewise.
+        Denoised counts of ``observed`` after each gene was shuffled over the cells, in the same form as ``denoised``.
     clusters
         One label per cell.
     n_genes
-        How many genes to look at.
+        Number of genes to use.
     threshold
-        Denoised value (molecules) from which a zero counts as turned positive; the default rounds to a molecule.
+        Denoised value (molecules) from which a zero counts as turned positive; the default rounds to one molecule.
 
     Raises
     ------

@@ -22,20 +22,20 @@ def randomised_pit(counts: Any, mean: Any, *, shape: Any = None, seed: int | np.
 
     .. math:: u = F(y - 1) + v \, P(y), \quad v \sim U(0, 1)
 
-    If the predictions are right, ``u`` is uniform, for counts near zero as well :cite:p:`czado2009predictive`. Too
-    wide predictions heap up in the middle, too narrow ones at both ends.
+    If the predictions are right, ``u`` is uniform, even for counts near zero :cite:p:`czado2009predictive`. If
+    predictions are too wide, values pile up in the middle; if they are too narrow, at both ends.
 
     Parameters
     ----------
     counts
-        Counts that the predictions have not seen, cells x genes, dense or sparse.
+        Held-out counts, cells x genes, dense or sparse.
     mean
         Predictive means at the depth of ``counts``, of the same shape.
     shape
         Shape (inverse dispersion) of the negative binomial: a number, one per gene, or of the shape of ``counts``;
         the variance is ``mean + mean**2 / shape``. Poisson if not given.
     seed
-        Seed of ``v``, or the generator to draw from.
+        Seed of ``v``, or a generator.
 
     Returns
     -------
@@ -72,19 +72,19 @@ def randomised_pit(counts: Any, mean: Any, *, shape: Any = None, seed: int | np.
 
 
 def pit_of_draws(counts: Any, draws: Any, *, seed: int | np.random.Generator = 0) -> np.ndarray:
-    """Randomised probability integral transform of counts by draws from their predictive distribution.
+    """Randomised probability integral transform of counts, computed from predictive draws.
 
-    It is the random rank of the count among its draws, and is uniform if the count is one more such draw. Few draws
-    give a coarse, but not a biased, transform.
+    The transform is the rank of the count among its draws, with ties broken at random. It is uniform if the count has
+    the same distribution as the draws. With few draws the transform is coarse but unbiased.
 
     Parameters
     ----------
     counts
-        Counts that the predictions have not seen, cells x genes, dense or sparse.
+        Held-out counts, cells x genes, dense or sparse.
     draws
-        Drawn counts, draws x cells x genes.
+        Predictive draws, draws x cells x genes.
     seed
-        Seed of the ranks, or the generator to draw from.
+        Seed of the random ranks, or a generator.
 
     Returns
     -------
@@ -121,26 +121,27 @@ def predictive_coverage(
     expression: Any = None,
     depth: Any = None,
 ) -> Coverage:
-    """Share of held-out counts inside the central predictive intervals, as their randomised transform tells.
+    """Fraction of held-out counts inside central predictive intervals, computed from their randomised transform.
 
     Parameters
     ----------
     pit
         Transform of the counts, cells x genes, by :func:`randomised_pit` or :func:`pit_of_draws`.
     levels
-        Nominal shares, each strictly between 0 and 1.
-    expression, depth
-        One value per gene, and per cell, that quarters are formed by. Genes and cells are split by position if not
-        given, which says little.
+        Nominal levels, each strictly between 0 and 1.
+    expression
+        One value per gene, which defines the quarters; by default genes are split by position.
+    depth
+        One value per cell, which defines the quarters; by default cells are split by position.
 
     Returns
     -------
-    Shares overall and within quarters, for each level.
+    Fractions overall and within quarters, for each level.
 
     Raises
     ------
     ValueError
-        If a level is no share or the transform lies outside [0, 1].
+        If a level is not between 0 and 1, or if the transform lies outside [0, 1].
 
     Examples
     --------

@@ -19,8 +19,8 @@ def poisson_nll(prediction: Any, held_out: Any, *, scale: float = 1.0) -> float:
 
     .. math:: \frac{1}{nG} \sum_{ig} p_{ig} - y_{ig} \log(p_{ig} + 10^{-6})
 
-    The small constant bounds the price of predicting exactly zero for a molecule that is there. The logarithm is
-    taken at the non-zero entries of ``held_out`` only, and no array of the size of the prediction is made.
+    The small constant limits the loss of predicting exactly zero where there is a molecule. The logarithm is computed
+    only at the non-zero entries of ``held_out``, so no additional array of the size of the prediction is needed.
 
     Parameters
     ----------
@@ -29,12 +29,12 @@ def poisson_nll(prediction: Any, held_out: Any, *, scale: float = 1.0) -> float:
     held_out
         Held-out counts of the same shape.
     scale
-        Factor from the depth of ``prediction`` to that of ``held_out`` (:attr:`CountSplit.scale`).
+        Depth of ``held_out`` relative to that of ``prediction`` (:attr:`CountSplit.scale`).
 
     Raises
     ------
     ValueError
-        If shapes differ or the prediction holds a negative or non-finite value.
+        If shapes differ, or if the prediction has a negative or non-finite value.
 
     Examples
     --------

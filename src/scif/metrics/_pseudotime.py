@@ -14,9 +14,9 @@ __all__ = ["diffusion_pseudotime", "pseudotime_correlation"]
 
 
 def pseudotime_correlation(pseudotime: Any, time: Any, *, lineages: Any = None) -> float:
-    """Spearman correlation of estimated with true time, as the mean over lineages; 1 is ideal.
+    """Spearman correlation of estimated and true time, averaged over lineages; 1 is ideal.
 
-    Cells that no path reaches, whose pseudotime is infinite, are put last.
+    Cells that no path reaches (infinite pseudotime) are ranked last.
 
     Parameters
     ----------
@@ -70,9 +70,9 @@ def diffusion_pseudotime(
     X
         Observed or denoised counts, cells x genes; or coordinates of cells, ``(cells, components)``.
     root
-        Row of the cell to start from.
+        Row of the root cell.
     embedding
-        Whether ``X`` holds coordinates, such as latent factors, which are used as they are.
+        Treat ``X`` as coordinates, such as latent factors, and use them unchanged.
     n_components
         Principal components of counts.
     n_neighbors

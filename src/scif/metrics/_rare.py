@@ -15,10 +15,10 @@ __all__ = ["marker_recall"]
 def marker_recall(
     denoised: Any, observed: Any, cells: Sequence[int] | np.ndarray, markers: Sequence[int] | np.ndarray
 ) -> np.ndarray:
-    """Share of the observed marker molecules of some cells that their denoised profiles have.
+    """Fraction of the observed marker molecules of rare cells that their denoised profiles keep.
 
-    Near one, the kind of cell is kept. Near zero, it was smoothed into the common ones. Single shallow cells scatter;
-    look at the median over cells.
+    Near one, the rare type is kept. Near zero, it was smoothed into the common types. Values of single shallow cells
+    scatter, so use the median over cells.
 
     Parameters
     ----------
@@ -29,16 +29,16 @@ def marker_recall(
     cells
         Rows of the rare cells, or booleans.
     markers
-        Columns of their markers, or booleans.
+        Columns of the marker genes, or booleans.
 
     Returns
     -------
-    One share per rare cell; missing (NaN) for a cell without a marker molecule.
+    One fraction per rare cell; NaN for a cell without marker molecules.
 
     Raises
     ------
     ValueError
-        If shapes differ, or no rare cell has a marker molecule.
+        If shapes differ, or if no rare cell has a marker molecule.
 
     Examples
     --------

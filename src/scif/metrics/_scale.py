@@ -22,18 +22,17 @@ _CELLS = 2000
 
 
 def to_counts(values: Any, counts: Any, *, scale: Scale = "relative") -> Any:
-    """Expected counts at the library sizes of ``counts`` from values on another scale.
+    """Convert values on another scale to expected counts at the library sizes of ``counts``.
 
     Parameters
     ----------
     values
-        Denoised values, cells x genes, dense or sparse, finite and not negative.
+        Denoised values, cells x genes, dense or sparse, finite and non-negative.
     counts
         The counts that were denoised, of the same shape; their row sums are the depth of the result.
     scale
-        Scale of ``values``: ``"counts"`` (returned as they are), ``"relative"`` (each cell up to a factor: shares,
-        counts per 10,000), ``"log1p"`` or ``"sqrt"`` (natural logarithm of one plus, or square root of, relative
-        values).
+        Scale of ``values``: ``"counts"`` (returned unchanged), ``"relative"`` (each cell up to a factor, such as
+        fractions or counts per 10,000), or ``"log1p"`` or ``"sqrt"`` of relative values.
 
     Returns
     -------
@@ -42,7 +41,7 @@ def to_counts(values: Any, counts: Any, *, scale: Scale = "relative") -> Any:
     Raises
     ------
     ValueError
-        If the scale is not known, shapes differ, or a value is negative or not finite.
+        If the scale is unknown, if shapes differ, or if a value is negative or not finite.
 
     Examples
     --------

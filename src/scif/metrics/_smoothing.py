@@ -24,10 +24,10 @@ def permute_genes(
     kind: Literal["rate", "count"] = "rate",
     seed: int | np.random.Generator = 0,
 ) -> sparse.csr_matrix:
-    """Shuffle the expression of some genes over the cells, each gene on its own.
+    """Shuffle the expression of some genes over the cells, each gene independently.
 
-    The null of an over-smoothing check :cite:p:`andrews2019false`: whatever a denoiser makes of the result, the
-    shuffled genes must stay uncorrelated with all others (:func:`mean_absolute_correlation`).
+    This is the null model of an over-smoothing check :cite:p:`andrews2019false`: after denoising, the shuffled genes
+    must stay uncorrelated with all others (:func:`mean_absolute_correlation`).
 
     Parameters
     ----------
@@ -36,12 +36,12 @@ def permute_genes(
     genes
         Columns to shuffle.
     kind
-        What moves: ``"rate"``, a cell's count per molecule of its library, rounded at random in the new cell so that
-        its expectation is kept; or ``"count"``, the count as it is. The latter no longer grows with the library size,
-        so that the gene's share of the molecules falls with it and correlates with all genes that differ between
-        deep and shallow cells: a harder null.
+        Quantity to shuffle. ``"rate"``: a cell's count per library molecule, rounded at random in the new cell so that
+        the expectation is kept. ``"count"``: the count itself. Such a count no longer grows with the library size, so
+        the gene's fraction of molecules falls with depth and correlates with all genes that differ between deep and
+        shallow cells. This is a harder null.
     seed
-        Seed of the shuffle, or the generator to draw from.
+        Seed of the shuffle, or a generator.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def mean_absolute_correlation(X: Any, genes: Sequence[int] | np.ndarray) -> floa
 
 
 def gene_correlation_error(denoised: Any, truth: Any, *, n_genes: int = 500) -> float:
-    """Mean absolute error of gene-gene correlations against those of the truth, among the most abundant genes.
+    """Mean absolute error of gene-gene correlations relative to the truth, for the most abundant genes.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def gene_correlation_error(denoised: Any, truth: Any, *, n_genes: int = 500) -> 
     truth
         True expected counts (or much deeper counts) of the same shape.
     n_genes
-        How many genes to compare, the most abundant in ``truth`` first.
+        Number of genes to compare, the most abundant in ``truth`` first.
 
     Examples
     --------
@@ -132,10 +132,10 @@ class VarianceKept:
 
 
 def variance_kept(denoised: Any, truth: Any, groups: Sequence[Any] | np.ndarray) -> VarianceKept:
-    """Share of the true variance between and within groups of cells that a denoised matrix has.
+    """Ratio of denoised to true variance, between and within groups of cells.
 
-    Variances are those of ``log1p`` of 10,000-normalised values, summed over genes. Noise adds to them and
-    over-smoothing takes from them, first of all within groups.
+    Variances are computed on ``log1p`` of 10,000-normalised values and summed over genes. Noise increases them, and
+    over-smoothing reduces them, most of all within groups.
 
     Parameters
     ----------

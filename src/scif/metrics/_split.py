@@ -22,30 +22,30 @@ class CountSplit:
 
     @property
     def scale(self) -> float:
-        """Held-out molecules per training molecule: what a prediction of ``train`` is multiplied by."""
+        """Held-out molecules per training molecule: the factor for a prediction at the depth of ``train``."""
         return float(self.test.sum() / self.train.sum())
 
 
 def split_counts(X: Any, fraction: float = 0.9, *, seed: int = 0) -> CountSplit:
-    """Assign each molecule to ``train`` with probability ``fraction``, else to ``test`` (binomial thinning).
+    """Assign each molecule to ``train`` with probability ``fraction``, otherwise to ``test`` (binomial thinning).
 
-    If counts are Poisson given the expression, the two parts are independent given the expression: a denoiser that
-    saw one part only is judged fairly by the other :cite:p:`batson2019molecular`. The draw runs over the non-zero
-    entries row by row and depends on the counts and the seed only, not on how the matrix is stored.
+    If counts are Poisson given the expression, the two parts are independent given the expression, so one part can
+    score a denoiser that has seen only the other :cite:p:`batson2019molecular`. The draw runs over the non-zero entries
+    row by row. It depends only on the counts and the seed, not on the storage format.
 
     Parameters
     ----------
     X
         Counts, cells x genes, sparse or dense.
     fraction
-        Expected share of the molecules in ``train``, strictly between 0 and 1.
+        Expected fraction of the molecules in ``train``, strictly between 0 and 1.
     seed
         Seed of the draw.
 
     Raises
     ------
     ValueError
-        If ``fraction`` is not a share or ``X`` does not hold counts.
+        If ``fraction`` is out of range, or if ``X`` does not hold counts.
 
     Examples
     --------

@@ -27,17 +27,18 @@ def tuned_svd(
     transform: Literal["log", "sqrt"] = "log",
     seed: int = 0,
 ) -> np.ndarray:
-    """Truncated SVD of log-normalised counts with the rank of lowest held-out loss.
+    """Denoise by a truncated SVD of log-normalised counts whose rank has the lowest held-out loss.
 
-    A tenth of the molecules of ``X`` is held out. One decomposition of the rest is read at every rank, and the rank
-    with the lowest :func:`poisson_nll` is used for all of ``X``. One hundredth of the pooled profile is mixed in.
+    A tenth of the molecules of ``X`` is held out. One decomposition of the rest is evaluated at every rank, and the
+    rank with the lowest :func:`poisson_nll` is used for all of ``X``. The result is mixed with 1% of the pooled
+    profile.
 
     Parameters
     ----------
     X
         Counts, cells x genes, sparse or dense.
     ranks
-        Ranks to choose from. Ranks that do not fit the matrix are left out.
+        Candidate ranks. Ranks that do not fit the matrix are ignored.
     transform
         Variance-stabilising transform.
     seed
@@ -50,7 +51,7 @@ def tuned_svd(
     Raises
     ------
     ValueError
-        If no rank fits the matrix, or ``X`` does not hold counts.
+        If no rank fits the matrix, or if ``X`` does not hold counts.
 
     Examples
     --------

@@ -57,7 +57,7 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
     default run does not train the published objective by gradients. It solves the same condition by expectation
     maximisation on the latent factors (``consistency="em"``), and averages the result with the estimate of the network.
     On 15 data sets, EM adds 0.2 to 0.8% to the gain of the anchor in held-out likelihood. The gradient term adds at
-    most 0.05%; both together take 1.07 to 1.37 times as long and gain no more.
+    most 0.05%; both take 1.07 to 1.37 times as long and gain no more.
 
     Parameters
     ----------
@@ -156,9 +156,8 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         layer
             Layer with raw counts; default ``X``.
         batch_key
-            Column of ``obs`` with the batch of each cell. Each batch has an offset for every gene, estimated among
-            cells of the same clusters (:func:`~scif.counts.stages.batches.fit_batches`). To use several keys, combine
-            them into one column. Other covariates are refused.
+            Column of ``obs`` with the batch of each cell. Each batch has an offset for every gene
+            (:func:`~scif.counts.stages.batches.fit_batches`). To use several keys, combine them into one column.
         size_factor_key
             Column of ``obs`` with positive size factors. The library size of a cell is then its size factor times the
             mean counts per unit of size factor, instead of the sum of its counts.
@@ -234,14 +233,13 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         anchor_weight
             Weight of the anchor, which predicts some molecules from the others; 0 gives the published objective.
         consistency
-            Method that imposes inverse consistency. ``"em"``, the default, fits the prior of the latent factors by
-            expectation maximisation after training (needs at least 40 cells). ``"gradient"``, the default without an
-            anchor, trains the published objective. ``"both"`` does both, ``"none"`` neither.
+            Method that imposes inverse consistency. ``"em"``, the default, fits the prior of the latent factors by EM
+            after training (needs at least 40 cells). ``"gradient"``, the default without an anchor, trains the
+            published objective. ``"both"`` does both, ``"none"`` neither.
         consistency_weight
             Weight of the inverse consistency term relative to the anchor.
         num_steps
-            Number of time steps of the published objective; default 1. With one step its minimiser is the posterior
-            mean; many steps keep the distribution. The publication uses 10.
+            Time steps of the published objective; default 1, in the publication 10. One step gives the posterior mean.
         held_out
             Fraction of molecules held out, from at most 2,000 cells (fewer if there are many genes).
         enable_progress_bar

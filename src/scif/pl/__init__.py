@@ -1,4 +1,4 @@
-"""Figures of observed and denoised data, of training and of scores, after scanpy's conventions."""
+"""Plots of observed and denoised data, training and scores, with the conventions of scanpy."""
 
 from __future__ import annotations
 

@@ -28,28 +28,29 @@ def calibration(
     save: str | Path | None = None,
     return_fig: bool = False,
 ) -> Any:
-    """Draw the histogram of a probability integral transform, and the coverage of intervals against their level.
+    """Plot the histogram of a probability integral transform, and the coverage of intervals against their level.
 
-    The histogram of right predictions is flat. A hill says that they are too wide, a valley that they are too narrow,
-    a slope that they are shifted. Coverage is drawn as its distance
-    from the level, overall and within quarters of expression and of depth.
+    For correct predictions the histogram is flat. A hill means that they are too wide, a valley that they are too
+    narrow, and a slope that they are shifted. Coverage is drawn as its difference from the level, overall and within
+    quarters of expression and of depth.
 
     Parameters
     ----------
     pit
-        Transform of held-out counts by :func:`scif.metrics.randomised_pit` or :func:`scif.metrics.pit_of_draws`.
+        Probability integral transform of held-out counts, from :func:`scif.metrics.randomised_pit` or
+        :func:`scif.metrics.pit_of_draws`.
     coverage
-        Coverage at two or more levels; that of ``pit`` without meaningful quarters if not given.
+        Coverage at two or more levels. By default it is computed from ``pit``, and its quarters have no meaning.
     show
-        Whether to show the figure now; yes, unless ``return_fig`` is set.
+        Show the figure now; default True, unless ``return_fig`` is set.
     save
-        File to write the figure to; its suffix is the format.
+        File to write the figure to; its suffix sets the format.
     return_fig
-        Whether to return the figure.
+        Return the figure.
 
     Returns
     -------
-    Nothing; both axes if ``show=False``; or the figure.
+    None; or both axes, if ``show=False``; or the figure, if ``return_fig=True``.
 
     Examples
     --------

@@ -25,27 +25,27 @@ def molecular_cross_validation(
     return_fig: bool = False,
     ax: Axes | None = None,
 ) -> Any:
-    """Draw the held-out loss of each method, best first, with the splits as points.
+    """Plot the held-out loss of each method, best first, with the splits as points.
 
-    Baselines are grey. If there is a pooled profile, bars start at its loss: bars to the right gain on
-    it, and bars far to the left are cut and say their value. A method without a score is named as such.
+    Baselines are grey. If there is a pooled profile, bars start at its loss. Bars to the right are better; bars far to
+    the left are cut off and labelled with their value. Methods without a score are listed.
 
     Parameters
     ----------
     result
         Scores of :func:`scif.metrics.molecular_cross_validation`.
     show
-        Whether to show the figure now; yes, unless ``ax`` is given or ``return_fig`` is set.
+        Show the figure now; default True, unless ``ax`` is given or ``return_fig`` is set.
     save
-        File to write the figure to; its suffix is the format.
+        File to write the figure to; its suffix sets the format.
     return_fig
-        Whether to return the figure.
+        Return the figure.
     ax
         Axes to draw in.
 
     Returns
     -------
-    Nothing; the axes if ``show=False``; or the figure.
+    None; or the axes, if ``show=False``; or the figure, if ``return_fig=True``.
 
     Raises
     ------

@@ -36,7 +36,7 @@ def denoising(
     save: str | Path | None = None,
     return_fig: bool = False,
 ) -> Any:
-    """Draw observed counts above denoised ones, each on its own embedding or on one that you give.
+    """Plot observed cells above denoised cells, each on its own embedding or on one that you choose.
 
     Both are scaled to 10,000 per cell, ``log1p``-transformed and embedded in the same way (principal components,
     then optionally UMAP). A gene has one colour scale in both rows. The AnnData is not changed.
@@ -46,29 +46,29 @@ def denoising(
     adata
         Cells with observed and denoised counts.
     genes
-        Gene, or genes, to show beside the cell types, as many columns.
+        Gene or genes to show, one column each, next to the cell types.
     color
-        Column of ``obs``. Labels get a legend, with the colours in ``uns[f"{color}_colors"]`` if there are; numbers
+        Column of ``obs``. Labels get a legend, with the colours of ``uns[f"{color}_colors"]`` if they exist; numbers
         get a colour bar.
     layer
         Layer with denoised counts.
     observed_layer
-        Layer with observed counts; ``X`` if not given.
+        Layer with observed counts; default ``X``.
     basis
-        ``"umap"``, or ``"pca"`` for the first two principal components, computed here for each row; or a key of
-        ``obsm`` such as ``"X_umap"`` for both rows, or two keys.
+        ``"umap"``, or ``"pca"`` for the first two principal components; both are computed for each row. Or a key of
+        ``obsm``, such as ``"X_umap"``, for both rows, or two keys.
     seed
         Seed of the embedding.
     show
-        Whether to show the figure now; yes, unless ``return_fig`` is set.
+        Show the figure now; default True, unless ``return_fig`` is set.
     save
-        File to write the figure to; its suffix is the format.
+        File to write the figure to; its suffix sets the format.
     return_fig
-        Whether to return the figure.
+        Return the figure.
 
     Returns
     -------
-    Nothing; the axes, ``(2, columns)``, if ``show=False``; or the figure.
+    None; or the axes, ``(2, columns)``, if ``show=False``; or the figure, if ``return_fig=True``.
 
     Raises
     ------

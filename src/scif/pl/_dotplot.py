@@ -34,11 +34,12 @@ def dotplot(
     save: str | Path | None = None,
     return_fig: bool = False,
 ) -> Any:
-    r"""Draw genes (columns) over groups of cells (rows): colour is mean expression, size the share of expressing cells.
+    r"""Plot genes (columns) by group of cells (rows): colour is mean expression, size the fraction of expressing cells.
 
-    Denoised values are never zero, so that a count of positive values makes every dot full. The share is, in this
-    order: the mean ``probability``; the share of cells with at least ``threshold``; or the expected share of cells in
-    which a molecule is seen, the mean of :math:`1 - \exp(-\mu)`, which compares with the dots of counts.
+    Denoised values are never zero, so the fraction of positive values would make every dot full. The size of a dot is
+    the mean ``probability``, if given; or the fraction of cells with at least ``threshold`` molecules, if given. By
+    default it is the expected fraction of cells in which a molecule is observed, the mean of :math:`1 - \exp(-\mu)`,
+    which is comparable with a dot plot of counts.
 
     Parameters
     ----------
@@ -49,22 +50,22 @@ def dotplot(
     groupby
         Column of ``obs`` with labels.
     layer
-        Layer with denoised counts; ``X`` if ``None``. For counts pass ``threshold=1``.
+        Layer with denoised counts; ``X`` if None. To plot counts, set ``threshold=1``.
     probability
         Layer, or array of the shape of ``adata``, with the probability that a cell expresses a gene above a threshold
         of your choice.
     threshold
-        Molecules from which a cell counts as expressing.
+        Minimum number of molecules in an expressing cell.
     show
-        Whether to show the figure now; yes, unless ``return_fig`` is set.
+        Show the figure now; default True, unless ``return_fig`` is set.
     save
-        File to write the figure to; its suffix is the format.
+        File to write the figure to; its suffix sets the format.
     return_fig
-        Whether to return the figure.
+        Return the figure.
 
     Returns
     -------
-    Nothing; the axes if ``show=False``; or the figure.
+    None; or the axes, if ``show=False``; or the figure, if ``return_fig=True``.
 
     Raises
     ------

@@ -30,32 +30,32 @@ def dropout_curve(
     return_fig: bool = False,
     ax: Axes | None = None,
 ) -> Any:
-    r"""Draw each gene's share of zeros against its mean count.
+    r"""Plot each gene's fraction of zeros against its mean count.
 
-    The line is what sampling alone gives if no gene differs between cells: the mean of :math:`\exp(-L p)` over
-    library sizes :math:`L`. Genes above it vary between cells. Denoised values predict the mean of
-    :math:`\exp(-\mu)`: the more of the distance from the line they explain, the more variation they hold.
+    The line shows the fraction from sampling alone, if no gene differs between cells: the mean of :math:`\exp(-L p)`
+    over library sizes :math:`L`. Genes above it vary between cells. Denoised values predict the mean of
+    :math:`\exp(-\mu)`. The more of the distance from the line they explain, the more variation they keep.
 
     Parameters
     ----------
     adata
         Cells with observed and denoised counts.
     layer
-        Layer with denoised counts at the depth of the observed ones; ``None`` leaves them out.
+        Layer with denoised counts at the depth of the observed ones; None omits them.
     observed_layer
-        Layer with observed counts; ``X`` if not given.
+        Layer with observed counts; default ``X``.
     show
-        Whether to show the figure now; yes, unless ``ax`` is given or ``return_fig`` is set.
+        Show the figure now; default True, unless ``ax`` is given or ``return_fig`` is set.
     save
-        File to write the figure to; its suffix is the format.
+        File to write the figure to; its suffix sets the format.
     return_fig
-        Whether to return the figure.
+        Return the figure.
     ax
         Axes to draw in.
 
     Returns
     -------
-    Nothing; the axes if ``show=False``; or the figure.
+    None; or the axes, if ``show=False``; or the figure, if ``return_fig=True``.
 
     Raises
     ------

@@ -33,10 +33,10 @@ def gene_scatter(
     save: str | Path | None = None,
     return_fig: bool = False,
 ) -> Any:
-    """Draw cells by two genes, observed beside denoised, with their Pearson correlation.
+    """Plot cells by two genes, observed next to denoised, with their Pearson correlation.
 
     Values are scaled to 10,000 per cell and ``log1p``-transformed. Counts lie on a grid and mostly on the axes; a
-    little jitter shows how many.
+    little jitter makes overlapping cells visible.
 
     Parameters
     ----------
@@ -45,23 +45,23 @@ def gene_scatter(
     x
         Gene on the horizontal axis.
     y
-        Gene, or genes, on the vertical axis, as many rows.
+        Gene or genes on the vertical axis, one row each.
     color
         Column of ``obs``; labels get a legend, numbers a colour bar.
     layer
         Layer with denoised counts.
     observed_layer
-        Layer with observed counts; ``X`` if not given.
+        Layer with observed counts; default ``X``.
     show
-        Whether to show the figure now; yes, unless ``return_fig`` is set.
+        Show the figure now; default True, unless ``return_fig`` is set.
     save
-        File to write the figure to; its suffix is the format.
+        File to write the figure to; its suffix sets the format.
     return_fig
-        Whether to return the figure.
+        Return the figure.
 
     Returns
     -------
-    Nothing; the axes, ``(rows, 2)``, if ``show=False``; or the figure.
+    None; or the axes, ``(rows, 2)``, if ``show=False``; or the figure, if ``return_fig=True``.
 
     Raises
     ------

@@ -28,34 +28,34 @@ def gene_variance(
     return_fig: bool = False,
     ax: Axes | None = None,
 ) -> Any:
-    """Draw denoised against true squared coefficients of variation, one point per gene.
+    """Plot denoised against true squared coefficients of variation, one point per gene.
 
-    The true ones come from two independent counts of the same cells and are uncertain for a single gene; those that
-    came out below zero are not drawn. The dark line joins means of bins of genes, with the negative ones in them.
+    The true values are estimated from two independent counts of the same cells. They are uncertain for a single gene;
+    negative estimates are not drawn. The dark line joins the means of bins of genes, including the negative estimates.
 
     Parameters
     ----------
     found
         Variances of :func:`scif.metrics.gene_variances`.
     share
-        Share of the genes to draw, the most abundant first.
+        Fraction of the genes to draw, the most abundant first.
     show
-        Whether to show the figure now; yes, unless ``ax`` is given or ``return_fig`` is set.
+        Show the figure now; default True, unless ``ax`` is given or ``return_fig`` is set.
     save
-        File to write the figure to; its suffix is the format.
+        File to write the figure to; its suffix sets the format.
     return_fig
-        Whether to return the figure.
+        Return the figure.
     ax
         Axes to draw in.
 
     Returns
     -------
-    Nothing; the axes if ``show=False``; or the figure.
+    None; or the axes, if ``show=False``; or the figure, if ``return_fig=True``.
 
     Raises
     ------
     ValueError
-        If ``share`` is none, or the genes show no signal.
+        If ``share`` is not a fraction, or if the genes show no signal.
 
     Examples
     --------

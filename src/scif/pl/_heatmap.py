@@ -33,10 +33,11 @@ def heatmap(
     save: str | Path | None = None,
     return_fig: bool = False,
 ) -> Any:
-    """Draw marker genes (columns) over cells (rows, by group), observed beside denoised.
+    """Plot marker genes (columns) by cells (rows, grouped), observed next to denoised.
 
-    Values are scaled to 10,000 per cell and ``log1p``-transformed. Each gene goes from zero to its 99th percentile in
-    the same matrix, so that the pattern is compared and not the height. Of more than 2,000 cells every n-th is drawn.
+    Values are scaled to 10,000 per cell and ``log1p``-transformed. Each gene is scaled from zero to its 99th percentile
+    in the same matrix, so that patterns are comparable, not heights. If there are more than 2,000 cells, only every
+    n-th is drawn.
 
     Parameters
     ----------
@@ -49,17 +50,17 @@ def heatmap(
     layer
         Layer with denoised counts.
     observed_layer
-        Layer with observed counts; ``X`` if not given.
+        Layer with observed counts; default ``X``.
     show
-        Whether to show the figure now; yes, unless ``return_fig`` is set.
+        Show the figure now; default True, unless ``return_fig`` is set.
     save
-        File to write the figure to; its suffix is the format.
+        File to write the figure to; its suffix sets the format.
     return_fig
-        Whether to return the figure.
+        Return the figure.
 
     Returns
     -------
-    Nothing; both axes if ``show=False``; or the figure.
+    None; or both axes, if ``show=False``; or the figure, if ``return_fig=True``.
 
     Raises
     ------

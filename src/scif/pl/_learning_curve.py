@@ -31,27 +31,27 @@ def learning_curve(
     save: str | Path | None = None,
     return_fig: bool = False,
 ) -> Any:
-    """Draw the training objective and the score of held-out molecules over epochs, and the time of each stage.
+    """Plot the training objective and the held-out score over epochs, and the time of each stage.
 
-    Objective and score have different scales, so each has a panel. The best epoch of the held-out score is marked:
-    after it the model starts to fit the noise.
+    Objective and score have different scales, so each has its own panel. The epoch with the best held-out score is
+    marked; after it the model starts to fit noise.
 
     Parameters
     ----------
     history
         ``model.history`` of a trained model.
     stages
-        Seconds by stage of fitting, in order, for a panel of their own.
+        Seconds per stage of the fit, in order, for an additional panel.
     show
-        Whether to show the figure now; yes, unless ``return_fig`` is set.
+        Show the figure now; default True, unless ``return_fig`` is set.
     save
-        File to write the figure to; its suffix is the format.
+        File to write the figure to; its suffix sets the format.
     return_fig
-        Whether to return the figure.
+        Return the figure.
 
     Returns
     -------
-    Nothing; the axes if ``show=False``; or the figure.
+    None; or the axes, if ``show=False``; or the figure, if ``return_fig=True``.
 
     Raises
     ------

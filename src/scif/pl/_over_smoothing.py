@@ -24,26 +24,26 @@ def over_smoothing(
     save: str | Path | None = None,
     return_fig: bool = False,
 ) -> Any:
-    """Draw what denoising did to correlations, to zeros and to variance within clusters.
+    """Plot the effect of denoising on correlations, zeros and variance within clusters.
 
-    Correlations of shuffled genes should lie where observed ones do, near zero. If they lie with the denoised ones,
-    the denoiser invents correlation. Observed variance contains noise, so that a ratio below one is right; near zero
-    in all genes it is not.
+    Correlations of shuffled genes should be near zero, like the observed ones. If they are as high as the denoised
+    ones, the denoiser invents correlations. Observed variance contains noise, so a variance ratio below one is right,
+    but a ratio near zero for all genes is not.
 
     Parameters
     ----------
     panel
-        Numbers of :func:`scif.metrics.over_smoothing`.
+        Result of :func:`scif.metrics.over_smoothing`.
     show
-        Whether to show the figure now; yes, unless ``return_fig`` is set.
+        Show the figure now; default True, unless ``return_fig`` is set.
     save
-        File to write the figure to; its suffix is the format.
+        File to write the figure to; its suffix sets the format.
     return_fig
-        Whether to return the figure.
+        Return the figure.
 
     Returns
     -------
-    Nothing; the axes, two or three, if ``show=False``; or the figure.
+    None; or the two or three axes, if ``show=False``; or the figure, if ``return_fig=True``.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Inverse flow for any noise channel, on torch alone: channels, paths, schedules, objectives, estimators."""
+"""Inverse flow for any noise channel: channels, paths, schedules, objectives and estimators, on torch alone."""
 
 from __future__ import annotations
 

@@ -32,10 +32,10 @@ class ConsistencyFunction(nn.Module):
     Parameters
     ----------
     net
-        Called ``net(x_scaled, t, **condition)`` with input of order one and times ``(batch,)``; returns the shape of
-        its input, preferably zero before training.
+        Network, called as ``net(x_scaled, t, **condition)`` with input of order one and times ``(batch,)``. It returns
+        the shape of its input, preferably zero before training.
     domain
-        Where clean signals live.
+        Domain of the clean signals.
     noise_scale
         Standard deviation of the noise at time 1; a number, or a tensor that broadcasts against one sample.
     data_scale
@@ -43,7 +43,7 @@ class ConsistencyFunction(nn.Module):
     data_mean
         Mean of the clean signal, inside the domain.
     skip
-        What the function is before training.
+        Function before training: ``"transport"`` or ``"mean"``.
 
     References
     ----------
@@ -94,22 +94,22 @@ class ConsistencyFunction(nn.Module):
         per_feature: bool = False,
         skip: Literal["transport", "mean"] = "transport",
     ) -> ConsistencyFunction:
-        """A consistency function whose scales come from observations and the channel's moments.
+        """Create a consistency function with scales estimated from observations and the channel's moments.
 
         Parameters
         ----------
         net
-            The network, as for the class.
+            Network, as for the class.
         x1
             Observations ``(n, ...)``, a few hundred or more.
         noise
-            The channel they came through.
+            Channel of the observations.
         domain
-            Where clean signals live; the channel's support if not given.
+            Domain of the clean signals; default the channel's support.
         per_feature
-            One scale per entry of dimension 1 instead of one for all, see :meth:`Scaling.calibrated`.
+            Use one scale per entry of dimension 1 instead of one for all, see :meth:`Scaling.calibrated`.
         skip
-            What the function is before training.
+            Function before training: ``"transport"`` or ``"mean"``.
         """
         domain = noise.support_x0 if domain is None else domain
         scaling = Scaling.calibrated(x1, noise, per_feature=per_feature)
@@ -123,7 +123,7 @@ class ConsistencyFunction(nn.Module):
         )
 
     def forward(self, x: Tensor, t: float | Tensor, **condition: Any) -> Tensor:
-        """The clean end of the path through ``x`` at time ``t``.
+        """Return the clean end of the path through ``x`` at time ``t``.
 
         Parameters
         ----------
@@ -132,12 +132,12 @@ class ConsistencyFunction(nn.Module):
         t
             One time in [0, 1] for all, or one per sample ``(batch,)``.
         **condition
-            Passed on to the network.
+            Passed to the network.
 
         Raises
         ------
         ValueError
-            If times lie outside [0, 1], or the network returns another shape than it was given.
+            If times lie outside [0, 1], or if the network changes the shape of its input.
         """
         t = batch_times(t, x)
         out = call_network(self.net, self.scaling.normalize(x, t), t, **condition)

@@ -11,7 +11,7 @@ __all__ = ["Distance", "PoissonDeviance", "PseudoHuber", "SquaredError"]
 
 
 class Distance:
-    """A distance ``(prediction, target) -> (batch,)``, averaged over the entries of a sample."""
+    """Distance ``(prediction, target) -> (batch,)``, averaged over the entries of a sample."""
 
     def __call__(self, prediction: Tensor, target: Tensor) -> Tensor:
         """Distance of each sample.
@@ -32,7 +32,7 @@ class Distance:
         return self.measure(prediction, target)
 
     def measure(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """The distance itself, for tensors of one shape."""
+        """Compute the distance of two tensors of the same shape."""
         raise NotImplementedError
 
 

@@ -15,8 +15,8 @@ __all__ = ["Domain"]
 class Domain(Enum):
     """The support of a signal.
 
-    A domain knows its members, how to bring a stray value back (:meth:`project`) and how to map an unconstrained
-    network output into itself (:meth:`from_real`) and back (:meth:`to_real`).
+    A domain checks its members, projects values into itself (:meth:`project`), maps an unconstrained network output
+    into itself (:meth:`from_real`), and maps it back (:meth:`to_real`).
 
     Examples
     --------
@@ -38,7 +38,7 @@ class Domain(Enum):
     """Whole numbers from zero on."""
 
     def contains(self, x: Tensor) -> bool:
-        """Whether every entry of ``x`` is finite and inside the domain."""
+        """True if every entry of ``x`` is finite and inside the domain."""
         if x.numel() == 0:
             return True
         low, high = (float(end) for end in torch.aminmax(x.detach()))  # both are NaN if any entry is
@@ -66,7 +66,7 @@ class Domain(Enum):
         raise ValueError(msg)
 
     def project(self, x: Tensor) -> Tensor:
-        """The nearest member of the domain (counts are *not* rounded: their expectation is any positive number)."""
+        """Nearest member of the domain. Counts are *not* rounded: an expectation need not be whole."""
         if self is Domain.REAL:
             return x
         if self is Domain.UNIT:
@@ -82,7 +82,7 @@ class Domain(Enum):
         return F.softplus(x)
 
     def to_real(self, x: Tensor) -> Tensor:
-        """The inverse of :meth:`from_real`; members at or next to the edge are taken as a millionth inside it.
+        """Inverse of :meth:`from_real`; members at or near the edge are moved a millionth inside.
 
         Examples
         --------

@@ -14,18 +14,18 @@ __all__ = ["ExponentialAverage"]
 
 
 class ExponentialAverage(AveragedModel):
-    r"""Exponential moving average of a model's weights and buffers, itself a module: saved and moved with its owner.
+    r"""Exponential moving average of a model's weights and buffers; a module that is saved and moved with its owner.
 
     After update number ``n`` (from 0) the average is :math:`\theta \leftarrow d_n \theta + (1 - d_n) \theta_{model}`
-    with :math:`d_n = \min(d, n / (n + 9))`, so that the random initial weights are forgotten within a few updates
-    instead of :math:`1 / (1 - d)` of them.
+    with :math:`d_n = \min(d, n / (n + 9))`, so the random initial weights are forgotten within a few updates instead of
+    :math:`1 / (1 - d)` updates.
 
     Parameters
     ----------
     model
         The model to follow; it is copied, not changed.
     decay
-        Largest share ``d`` of the average that an update keeps.
+        Largest fraction ``d`` of the average that an update keeps.
 
     Examples
     --------
@@ -51,7 +51,7 @@ class ExponentialAverage(AveragedModel):
     def update_parameters(self, model: nn.Module) -> None:
         """Take a step towards the model.
 
-        Buffers that nobody has written to since the first update, which copies them, are as they were and cost nothing.
+        The first update copies all buffers. Buffers that have not changed since then cost nothing.
         """
         n = int(self.n_averaged)
         buffers = [*model.buffers()]

@@ -58,7 +58,7 @@ class Scaling(nn.Module):
         x1
             Observations ``(n, ...)``, a few hundred or more.
         noise
-            The channel they came through.
+            Channel of the observations.
         per_feature
             One scale for each entry of dimension 1 (feature of a vector, channel of an image) instead of one for all.
 

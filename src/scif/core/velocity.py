@@ -72,7 +72,7 @@ class Velocity(nn.Module):
         Raises
         ------
         ValueError
-            If times lie outside [0, 1], or the network returns another shape than it was given.
+            If times lie outside [0, 1], or if the network changes the shape of its input.
         """
         t = batch_times(t, x)
         out = call_network(self.net, self.scaling.normalize(x, t), t, **condition)

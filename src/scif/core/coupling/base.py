@@ -24,8 +24,8 @@ class Coupled:
 class Coupling:
     """A rule that pairs clean signals with observations, or data with noise for generative use.
 
-    Every coupling is called ``coupling(x0, x1=None, *, generator=None)``; without ``x1`` standard normal noise is
-    drawn. Pairs keep the order of ``x0``, so that labels that belong to ``x0`` stay right.
+    Every coupling is called as ``coupling(x0, x1=None, *, generator=None)``; without ``x1`` it draws standard normal
+    noise. Pairs keep the order of ``x0``, so labels of ``x0`` remain valid.
     """
 
     def __call__(self, x0: Tensor, x1: Tensor | None = None, *, generator: torch.Generator | None = None) -> Coupled:
@@ -53,7 +53,7 @@ class Coupling:
         return self.couple(x0, x1, generator=generator)
 
     def couple(self, x0: Tensor, x1: Tensor, *, generator: torch.Generator | None = None) -> Coupled:
-        """Pair two batches of one shape."""
+        """Pair two batches of the same shape."""
         raise NotImplementedError
 
 

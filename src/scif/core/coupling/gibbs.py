@@ -14,7 +14,7 @@ __all__ = ["GibbsKernel"]
 class GibbsKernel(Coupling):
     r"""Independent pairs with loss weights :math:`\exp(-\|x_0 - x_1\|^2 / \epsilon)`, scaled to mean 1 over the batch.
 
-    Approximates entropic optimal transport at no cost beyond the distances, up to a tilt of the marginals.
+    This coupling approximates entropic optimal transport, up to a tilt of the marginals, and costs only the distances.
 
     Parameters
     ----------

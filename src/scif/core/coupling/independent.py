@@ -11,7 +11,7 @@ __all__ = ["Independent"]
 
 
 class Independent(Coupling):
-    """Data and noise paired as they come, independent of each other.
+    """Independent pairs of data and noise, in the given order.
 
     Examples
     --------

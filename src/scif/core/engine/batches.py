@@ -13,18 +13,18 @@ __all__ = ["Batches"]
 
 
 class Batches:
-    """Batches of rows in a new order every epoch, a function of the seed and the epoch's number alone.
+    """Batches of rows in a new order every epoch. The order depends only on the seed and the epoch.
 
-    A data loader for tensors that fit in memory. It remembers where it is (:meth:`state_dict`), so that a run resumed
-    in the middle of an epoch sees the batches it would have seen, and shares the rows out among processes when
-    training is distributed. Rows that do not fill a batch are left for the next epoch's order.
+    A data loader for tensors that fit in memory. It stores its position (:meth:`state_dict`), so a run that resumes in
+    the middle of an epoch gets the same batches. In distributed training it divides the rows among the processes. Rows
+    that do not fill a batch are skipped in this epoch.
 
     Parameters
     ----------
     data
-        A tensor ``(n, ...)``, or tensors by name with equally many rows.
+        A tensor ``(n, ...)``, or named tensors with the same number of rows.
     batch_size
-        Rows in a batch, for each process; no more than there are.
+        Rows per batch in each process, at most the number of rows.
     seed
         Seed of the order.
 
@@ -71,11 +71,11 @@ class Batches:
         return self._take(slice(rows))
 
     def state_dict(self) -> dict[str, int]:
-        """Where the loader is: the epoch, and the number of batches of it that were handed out."""
+        """Position of the loader: the epoch, and the number of batches it has returned in this epoch."""
         return {"epoch": self.epoch, "position": self.position}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Go back to where another loader was."""
+        """Restore the position of another loader."""
         self.epoch, self.position = state["epoch"], state["position"]
 
     def _take(self, rows: Tensor | slice) -> Any:

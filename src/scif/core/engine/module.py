@@ -39,35 +39,35 @@ class Unpacked:
 class Engine(pl.LightningModule):
     """Trains a model on an objective.
 
-    AdamW or Muon with a linear warm-up and a cosine decay; an exponential moving average of the weights, which is the
-    teacher of the objective if wanted and the model to use afterwards (:attr:`averaged`). Optimisation is automatic,
-    so that gradient clipping, accumulation, mixed precision, several devices and checkpoints are the trainer's
-    arguments. All numbers are drawn from one generator, whose state is part of a checkpoint: a resumed run is
-    bit for bit the run that was not interrupted.
+    The optimiser is AdamW or Muon, with a linear warm-up and a cosine decay. An exponential moving average of the
+    weights is the model to use afterwards (:attr:`averaged`), and optionally the teacher of the objective. Optimisation
+    is automatic: gradient clipping, accumulation, mixed precision, several devices and checkpoints are arguments of the
+    trainer. All random numbers come from one generator, whose state is part of a checkpoint, so a resumed run equals an
+    uninterrupted run bit for bit.
 
     Parameters
     ----------
     model
         Consistency function, velocity or head.
     objective
-        What to minimise.
+        Objective to minimise.
     lr
         Largest learning rate.
     weight_decay
         Weight decay.
     optimizer
-        ``"adamw"``, or ``"muon"`` for networks of convolutions, which need fewer steps with
-        :class:`~scif.core.MuonAdamW`.
+        ``"adamw"``, or ``"muon"`` (:class:`~scif.core.MuonAdamW`) for convolutional networks, which then need fewer
+        steps.
     warmup_steps
         Optimiser steps over which the learning rate rises to ``lr``.
     final_lr
-        Learning rate at the end, as a share of ``lr``.
+        Learning rate at the end, as a fraction of ``lr``.
     total_steps
-        Optimiser steps over which the learning rate decays; those of the trainer if not given.
+        Optimiser steps over which the learning rate decays; default those of the trainer.
     ema_decay
-        Share of the average that each step keeps.
+        Fraction of the average that each step keeps.
     ema_teacher
-        Whether targets and clean estimates come from the average, or from the model itself, as published.
+        Take targets and clean estimates from the average. If False, they come from the model itself, as published.
     seed
         Seed of the generator; each process of a distributed run adds its rank.
 
@@ -121,12 +121,12 @@ class Engine(pl.LightningModule):
 
     @property
     def averaged(self) -> nn.Module:
-        """The moving average of the model: what to use after training."""
+        """Moving average of the model; use it after training."""
         module: nn.Module = self.ema.module
         return module
 
     def unpack(self, batch: Any) -> Unpacked:
-        """Observations and conditions of a batch; override for other kinds of batch.
+        """Observations and conditions of a batch. Override it for other kinds of batch.
 
         A tensor is the observations; a mapping has them as ``"x1"``, and everything else is a condition.
         """
@@ -140,23 +140,23 @@ class Engine(pl.LightningModule):
         raise TypeError(msg)
 
     def loss(self, batch: Any, model: nn.Module, *, generator: torch.Generator | None) -> LossOutput:
-        """The objective on one batch; override to prepare batches in another way."""
+        """Objective on one batch. Override it to prepare batches in another way."""
         unpacked = self.unpack(batch)
         teacher = self.averaged if self.ema_teacher else None
         return self.objective(model, unpacked.x1, teacher=teacher, generator=generator, **unpacked.condition)
 
     @torch.no_grad()
     def collapse(self, batch: Any, *, batch_size: int = 256) -> Collapse | None:
-        """Judge what the averaged model makes of many observations, if the objective is an inverse one.
+        """Check the estimates of the averaged model for collapse, if the objective is an inverse one.
 
-        See :func:`~scif.core.monitor.collapse`; random numbers depend on the seed alone.
+        See :func:`~scif.core.monitor.collapse`; random numbers depend only on the seed.
 
         Parameters
         ----------
         batch
-            Observations and conditions, as a batch of training, with as many rows as are to be judged.
+            Observations and conditions, in the form of a training batch.
         batch_size
-            Rows that go through the model at a time.
+            Rows per call of the model.
         """
         whole = self.objective
         parts = whole.parts.values() if isinstance(whole, SumObjective) else [whole]
@@ -193,7 +193,7 @@ class Engine(pl.LightningModule):
         self._sums, self._added = {}, 0
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Log the means of the epoch with its last batch: logging each batch would take as long as the network."""
+        """Log the means of the epoch with its last batch; logging every batch would take as long as the network."""
         trainer = self.trainer
         if trainer.is_last_batch or trainer.should_stop or 0 <= trainer.max_steps <= trainer.global_step:
             self._log_means()
@@ -209,7 +209,7 @@ class Engine(pl.LightningModule):
             self._sums, self._added = {}, 0
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Log the loss of the averaged model, with the same random numbers every time: curves compare."""
+        """Log the loss of the averaged model, always with the same random numbers, so that curves compare."""
         generator = torch.Generator(self.device).manual_seed(self.seed + 1 + batch_idx)
         self._log(_values("validation", self.loss(batch, self.averaged, generator=generator)), sync_dist=True)
 
@@ -227,14 +227,14 @@ class Engine(pl.LightningModule):
         self._generator = torch.Generator(self.device).manual_seed(self.seed + self.global_rank)
 
     def on_train_start(self) -> None:
-        """Take up the random states of a checkpoint; the average is for evaluation."""
+        """Restore the random states of a checkpoint, and set the average to evaluation mode."""
         self.ema.eval()
         if len(self._random_states) == self.trainer.world_size:
             _restore(self._generator, self._random_states[self.global_rank])
         self._random_states = []
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Step, and update the average: once for each optimiser step, and before any checkpoint of it is made."""
+        """Make a step and update the average: once per optimiser step, before any checkpoint of this step."""
         super().optimizer_step(*args, **kwargs)
         self.ema.update_parameters(self.model)
 
@@ -251,12 +251,12 @@ class Engine(pl.LightningModule):
         checkpoint["random_states"] = states
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take up the means of the epoch, and keep the random states until training starts."""
+        """Restore the means of the epoch, and keep the random states until training starts."""
         self._sums, self._added = checkpoint.get("epoch_sums", ({}, 0))
         self._random_states = checkpoint.get("random_states", [])
 
     def configure_optimizers(self) -> Any:
-        """The optimiser of what learns, with a learning rate for every step."""
+        """Optimiser of the trainable parameters, with a learning rate for every step."""
         learning = [p for p in self.model.parameters() if p.requires_grad]
         optimizer: torch.optim.Optimizer
         if self.optimizer == "muon":

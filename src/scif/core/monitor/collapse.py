@@ -17,14 +17,14 @@ __all__ = ["Collapse", "CollapseWarning", "collapse"]
 
 
 class CollapseWarning(UserWarning):
-    """The clean estimates have lost variance that the observations prove to be there."""
+    """The clean estimates have lost variance that the observations contain."""
 
 
 @dataclass(frozen=True)
 class Collapse:
     """Surviving signal along each principal direction of the observations, all ``(directions,)``.
 
-    Only ``detectable`` directions, whose signal stands clear of the sampling error, count for the verdict.
+    Only ``detectable`` directions, whose signal exceeds the sampling error, count for the verdict.
     """
 
     ratio: Tensor

@@ -84,7 +84,7 @@ class NoiseModel(nn.Module):
     """
 
     support_x0: Domain = Domain.REAL
-    """Where clean signals live."""
+    """Domain of the clean signals."""
     support_x1: Domain = Domain.REAL
     """Where observations live."""
     unbiased: bool = True

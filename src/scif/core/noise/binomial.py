@@ -22,13 +22,13 @@ __all__ = ["Binomial"]
 class Binomial(NoiseModel):
     """``x1 ~ Binomial(x0, probability)`` for whole ``x0``: mean ``p x0``, variance ``p (1 - p) x0``.
 
-    A split into independent parts would need ``x0``, so there is none. After Poisson or negative binomial counts
-    (``Binomial(p) @ Poisson()``) there is one.
+    A split into independent parts would need ``x0``, so it is not available. It is available after Poisson or negative
+    binomial counts (``Binomial(p) @ Poisson()``).
 
     Parameters
     ----------
     probability
-        Chance that a molecule is captured, in (0, 1]: one number, one per gene, or any shape that broadcasts.
+        Probability that a molecule is captured, in (0, 1]: one number, one per gene, or any shape that broadcasts.
 
     Examples
     --------
@@ -73,16 +73,16 @@ class Binomial(NoiseModel):
 
     @classmethod
     def fit(cls, x1: Tensor, x0: Tensor | None = None, *, per: Per = "all") -> Binomial:
-        """Share of the molecules that were captured (maximum likelihood).
+        """Estimate the fraction of captured molecules by maximum likelihood.
 
         Parameters
         ----------
         x1
             Captured molecules ``(batch, ...)``.
         x0
-            Molecules of the shape of ``x1``. Needed: captured counts alone do not tell how many were lost.
+            Molecules, with the shape of ``x1``. Required, because captured counts alone do not show how many were lost.
         per
-            Which entries share a probability: ``"all"``, those of a ``"channel"`` (axis 1), or each ``"entry"``.
+            Entries that share a probability: ``"all"``, each ``"channel"`` (axis 1), or each ``"entry"``.
         """
         if x0 is None:
             msg = "Binomial.fit needs x0, since captured counts do not tell how many molecules were lost; pass x0=."

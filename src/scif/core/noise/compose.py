@@ -27,18 +27,20 @@ _INSIDE = {
 class Compose(NoiseModel, composition=True):
     """The channel that applies ``first`` and then ``second``; the same as ``second @ first``.
 
-    Moments are exact (laws of total mean and variance) as long as every channel after the first has a mean linear and
-    a variance quadratic in its input, which all elementwise families here have; else they are Monte-Carlo estimates.
-    Density and split exist where the chain is one known channel after a deterministic map of ``x0``: any channel after
-    deterministic simulators, Gaussian after Gaussian, binomial capture after Poisson or negative binomial counts, and
-    wherever a channel says so (:meth:`NoiseModel.followed_by`).
+    Moments are exact (laws of total mean and variance) if every channel after the first has a mean that is linear and a
+    variance that is quadratic in its input, as all elementwise families here have. Otherwise they are Monte Carlo
+    estimates. Density and split exist if the chain equals one known channel after a deterministic map of ``x0``: any
+    channel after deterministic simulators, Gaussian after Gaussian, binomial capture after Poisson or negative binomial
+    counts, and chains that a channel declares (:meth:`NoiseModel.followed_by`).
 
     Parameters
     ----------
-    second, first
-        Channels; every observation of ``first`` must be a valid input of ``second``.
+    second
+        Channel that is applied last.
+    first
+        Channel that is applied first; its observations must be valid inputs of ``second``.
     moment_draws
-        Number of samples behind moments that have to be estimated.
+        Number of samples for moments that have to be estimated.
 
     Examples
     --------
@@ -101,7 +103,7 @@ class Compose(NoiseModel, composition=True):
 
     @override
     def moments(self, x0: Tensor) -> Moments:
-        """Mean and variance, exact where the chain allows it (see the class), else Monte-Carlo estimates."""
+        """Mean and variance: exact if the chain allows it (see the class), otherwise Monte Carlo estimates."""
         moments: Moments | None = None
         signal = x0
         for channel in self.chain:

@@ -24,19 +24,19 @@ __all__ = ["CorrelatedGaussian"]
 class CorrelatedGaussian(Gaussian):
     """``x1 = x0 + sigma (kernel * z)``: white noise convolved with a kernel of unit L2 norm, by FFT.
 
-    The kernel acts on the last axes of the signal, as many as it has; the others hold independent fields. Its centre
-    is entry ``size // 2`` of each axis.
+    A kernel with n axes acts on the last n axes of the signal; the other axes hold independent fields. Its centre is
+    entry ``size // 2`` of each axis.
 
     Parameters
     ----------
     kernel
-        Any real kernel of at most the size of the signal; scaled to unit norm.
+        Real kernel, at most as large as the signal. It is scaled to unit norm.
     sigma
         Standard deviation in units of the signal, of any shape that broadcasts.
     boundary
         ``"circular"``: the field is periodic, and every entry has standard deviation ``sigma``. ``"reflect"``: the
-        white noise continues as its mirror image, edge entry repeated, so that the variance (exact in
-        :meth:`moments`) differs within a kernel's reach of the edge.
+        white noise continues as its mirror image, with repeated edge entries. The variance (exact in :meth:`moments`)
+        therefore differs near the edge.
 
     Examples
     --------
@@ -66,8 +66,8 @@ class CorrelatedGaussian(Gaussian):
     ) -> CorrelatedGaussian:
         """Two-dimensional kernel ``cos(r) N(r; span)``, ``r`` in entries from a centre on the grid.
 
-        The kernel of the publication's experiments (Zhang & Zhou 2025), whose code puts the centre between grid
-        points. Cut off at five spans.
+        This is the kernel of the publication's experiments (Zhang & Zhou 2025), whose code puts the centre between grid
+        points. It is cut off at five spans.
         """
         if not (math.isfinite(span) and span > 0):
             msg = f"span is {span:g}; it must be finite and positive."
@@ -79,14 +79,15 @@ class CorrelatedGaussian(Gaussian):
 
     @classmethod
     def from_power_spectrum(cls, power: Tensor, sigma: Any | None = None) -> CorrelatedGaussian:
-        """Periodic noise of a given power spectrum, for signals of its shape.
+        """Create periodic noise with a given power spectrum, for signals of its shape.
 
         Parameters
         ----------
         power
             Non-negative power in the layout of :func:`torch.fft.fftn`, equal at opposite frequencies.
         sigma
-            Standard deviation; the root of the mean power if not given, for power as ``|fftn(noise)|**2 / size``.
+            Standard deviation. By default the square root of the mean power, for power defined as ``|fftn(noise)|**2 /
+            size``.
         """
         Domain.POSITIVE.check(power, name="power")
         axes = tuple(range(power.ndim))
@@ -102,7 +103,7 @@ class CorrelatedGaussian(Gaussian):
 
     @override
     def mirror_axes(self, ndim: int) -> tuple[int, ...]:
-        """Axes along which the power spectrum and ``sigma`` are their own mirror image."""
+        """Axes along which the power spectrum and ``sigma`` are mirror-symmetric."""
         power = self._power()
         lead = max(ndim - power.ndim, 0)
         along = [axis for axis in range(power.ndim) if _alike(power, power.flip(axis).roll(1, axis))]
@@ -211,7 +212,7 @@ class CorrelatedGaussian(Gaussian):
 
     @classmethod
     def fit(cls, x1: Tensor, x0: Tensor | None = None, *, ndim: int = 2) -> CorrelatedGaussian:  # type: ignore[override]
-        """Power spectrum and standard deviation of the residuals, averaged over all fields.
+        """Estimate the power spectrum and standard deviation of the residuals, averaged over all fields.
 
         Parameters
         ----------

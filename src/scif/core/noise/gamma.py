@@ -27,8 +27,8 @@ class Gamma(NoiseModel):
     Parameters
     ----------
     shape
-        Shape ``k``, the number of looks of a speckle image: one number, or any shape that broadcasts. Noise given as
-        a relative standard deviation ``s`` has ``k = 1 / s**2``.
+        Shape ``k``, the number of looks of a speckle image: one number, or any shape that broadcasts. A relative
+        standard deviation ``s`` corresponds to ``k = 1 / s**2``.
 
     Examples
     --------
@@ -58,11 +58,11 @@ class Gamma(NoiseModel):
         return QuadraticMoments(quadratic=1 / self.parameter_for("shape", x0))
 
     def log_prob(self, x1: Tensor, x0: Tensor) -> Tensor:
-        """Log density, entry by entry; ``x0`` must not be zero, where ``x1`` is certain."""
+        """Log density, entry by entry; ``x0`` must not be zero, because ``x1`` then has no density."""
         return self._log_density(x1, x0, torch.ones_like(x0))
 
     def split(self, x1: Tensor, fraction: float | Tensor = 0.5, *, generator: torch.Generator | None = None) -> Split:
-        """Shares from a beta law with parameters ``f k`` and ``(1 - f) k``."""
+        """Split ``x1`` with a fraction from a beta distribution with parameters ``f k`` and ``(1 - f) k``."""
         self.check_x1(x1)
         share = self.fraction_for(fraction, x1)
         shape = self.parameter_for("shape", x1).expand_as(x1)
@@ -86,7 +86,7 @@ class Gamma(NoiseModel):
 
     @classmethod
     def fit(cls, x1: Tensor, x0: Tensor | None = None, *, per: Per = "all") -> Gamma:
-        """Shape as the ratio of squared mean to variance, from pairs or from repeated frames.
+        """Estimate the shape as the ratio of squared mean to variance, from pairs or from repeated frames.
 
         Parameters
         ----------
@@ -95,7 +95,7 @@ class Gamma(NoiseModel):
         x0
             Clean signals of the shape of ``x1``.
         per
-            Which entries share a shape: ``"all"``, those of a ``"channel"`` (axis 1), or each ``"entry"`` has its own.
+            Entries that share a shape: ``"all"``, each ``"channel"`` (axis 1), or each ``"entry"``.
         """
         residuals = Residuals.of(x1, x0)
         return cls(pool(residuals.clean_square, per) / pool(residuals.variance, per))

@@ -49,7 +49,7 @@ class Gaussian(NoiseModel):
         self.set_parameter("sigma", sigma, check_positive)
 
     def noise(self, like: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """The additive part alone: a centred draw of the shape of ``like``."""
+        """Draw the additive noise alone, with the shape of ``like``."""
         return self.parameter_for("sigma", like) * _random.normal(like, generator)
 
     @override
@@ -63,7 +63,7 @@ class Gaussian(NoiseModel):
 
     @override
     def followed_by(self, after: NoiseModel) -> Equivalent | None:
-        """Independent Gaussian noise adds up; correlated noise is of a subclass."""
+        """Independent Gaussian noise adds up; correlated noise is handled by a subclass."""
         if type(self) is not Gaussian or type(after) is not Gaussian:
             return None
         return Equivalent(Gaussian(torch.hypot(self.sigma, after.sigma)), lambda x0: x0)
@@ -74,7 +74,7 @@ class Gaussian(NoiseModel):
         return self._log_density(x1 - x0, torch.ones_like(x1))
 
     def split(self, x1: Tensor, fraction: float | Tensor = 0.5, *, generator: torch.Generator | None = None) -> Split:
-        """Parts ``f x1 + sqrt(f (1 - f)) n`` and the rest, with ``n`` another draw of the noise.
+        """Split into ``f x1 + sqrt(f (1 - f)) n`` and the rest, where ``n`` is another draw of the noise.
 
         The parts carry noise of variance ``f sigma**2`` and ``(1 - f) sigma**2``.
         """
@@ -105,6 +105,6 @@ class Gaussian(NoiseModel):
         x0
             Clean signals of the shape of ``x1``.
         per
-            Which entries share a sigma: ``"all"``, those of a ``"channel"`` (axis 1), or each ``"entry"`` has its own.
+            Entries that share a sigma: ``"all"``, each ``"channel"`` (axis 1), or each ``"entry"``.
         """
         return cls(pool(Residuals.of(x1, x0).variance, per).sqrt())

@@ -23,19 +23,21 @@ __all__ = ["Jacobi"]
 class Jacobi(SDEChannel):
     """The state at the horizon of ``dx = (a (1 - x) - b x) / 2 dtau + sqrt(x (1 - x)) dW`` started at ``x0``.
 
-    The mean is pulled towards ``a / (a + b)``: ``E[x1 | x0] != x0``, so that methods for unbiased noise do not apply.
+    The mean is pulled towards ``a / (a + b)``, so ``E[x1 | x0] != x0`` and methods for unbiased noise do not apply.
 
     Parameters
     ----------
-    a, b
-        Strength of the pull towards one and towards zero.
+    a
+        Strength of the pull towards one.
+    b
+        Strength of the pull towards zero.
     horizon
         Length of time; the publication uses 0.2 with ``a = b = 1`` and 400 steps.
     sampler
-        ``"exact"`` draws from the transition law itself. Seen backwards in time the diffusion is a genealogy: given a
-        random number of ancestors ``m``, the state is beta distributed (Griffiths 1979, Jenkins & Spano 2017). A few
-        draws per entry do the work of hundreds of steps. ``"euler"`` takes Euler-Maruyama steps, as published:
-        differentiable, and with parameters that may vary per sample.
+        ``"exact"`` draws from the transition law itself. Backwards in time the diffusion is a genealogy: given a random
+        number of ancestors ``m``, the state is beta distributed (Griffiths 1979, Jenkins & Spano 2017). A few draws per
+        entry replace hundreds of steps. ``"euler"`` uses Euler-Maruyama steps, as published. It is differentiable, and
+        its parameters may vary per sample.
     num_steps
         Number of Euler-Maruyama steps, used by that sampler and by :meth:`trajectory`.
 
@@ -101,7 +103,7 @@ class Jacobi(SDEChannel):
 
     @override
     def quadratic_moments(self, x0: Tensor) -> QuadraticMoments:
-        """Moments of the diffusion itself, in closed form (without the error of Euler-Maruyama steps)."""
+        """Moments of the diffusion in closed form, without the error of Euler-Maruyama steps."""
         a, b, horizon = (self.parameter_for(name, x0) for name in ("a", "b", "horizon"))
         total, rest = a + b, a / (a + b)
         # The mean relaxes to rest as exp(-total tau / 2), the second moment s obeys s' = (a + 1) mean - (total + 1) s.
@@ -119,7 +121,7 @@ class Jacobi(SDEChannel):
 
     @override
     def log_prob(self, x1: Tensor, x0: Tensor) -> Tensor:
-        """Log density of the exact transition law, entry by entry; the sampler has to be ``"exact"``."""
+        """Log density of the exact transition law, entry by entry; the sampler must be ``"exact"``."""
         if self.sampler != "exact":
             return super().log_prob(x1, x0)
         self.check_pair(x1, x0)
@@ -142,14 +144,14 @@ class Jacobi(SDEChannel):
 
     @classmethod
     def fit(cls, x1: Tensor, x0: Tensor | None = None, *, horizon: float = 0.2, **options: Any) -> Jacobi:
-        """Pulls ``a`` and ``b`` from the straight line of ``x1`` against ``x0``, at a known horizon.
+        """Estimate ``a`` and ``b`` from the straight line of ``x1`` against ``x0``, at a known horizon.
 
         Parameters
         ----------
         x1
             Observations ``(batch, ...)``.
         x0
-            Clean signals of the shape of ``x1``. Needed: the pull shows only against the start.
+            Clean signals, with the shape of ``x1``. Required, because the pull is only visible relative to the start.
         horizon
             Length of time.
         **options

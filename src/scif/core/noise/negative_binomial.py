@@ -113,7 +113,7 @@ class NegativeBinomial(NoiseModel):
         library_size
             Depth per cell ``(cells,)``, to scale the shared profile by; used without ``x0`` only.
         per
-            Which entries share a value: each ``"entry"`` (gene) its own, those of a ``"channel"``, or ``"all"``.
+            Entries that share a value: each ``"entry"`` (gene), each ``"channel"``, or ``"all"``.
         ceiling
             Value for genes that vary no more than Poisson counts.
         """

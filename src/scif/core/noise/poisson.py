@@ -114,7 +114,7 @@ class Poisson(NoiseModel):
         x0
             Clean signals of the shape of ``x1``.
         per
-            Which entries share a gain: ``"all"``, those of a ``"channel"`` (axis 1), or each ``"entry"`` has its own.
+            Entries that share a gain: ``"all"``, each ``"channel"`` (axis 1), or each ``"entry"``.
         """
         residuals = Residuals.of(x1, x0)
         return cls(pool(residuals.variance, per) / pool(residuals.clean, per))

@@ -75,7 +75,7 @@ class Rayleigh(NoiseModel):
         return QuadraticMoments(scale=mean, quadratic=(2 - math.pi / 2) * scale.square())
 
     def log_prob(self, x1: Tensor, x0: Tensor) -> Tensor:
-        """Log density, entry by entry; ``x0`` must not be zero, where ``x1`` is certain."""
+        """Log density, entry by entry; ``x0`` must not be zero, because ``x1`` then has no density."""
         self.check_pair(x1, x0)
         check_positive(x0, name="x0 of a Rayleigh density")
         scale = self.parameter_for("scale", x0)
@@ -94,9 +94,9 @@ class Rayleigh(NoiseModel):
         x1
             Observations ``(batch, ...)``.
         x0
-            Clean signals of the shape of ``x1``. Needed: scale and signal enter ``x1`` as one product.
+            Clean signals, with the shape of ``x1``. Required, because scale and signal enter ``x1`` as one product.
         per
-            Which entries share a scale: ``"all"``, those of a ``"channel"`` (axis 1), or each ``"entry"`` has its own.
+            Entries that share a scale: ``"all"``, each ``"channel"`` (axis 1), or each ``"entry"``.
         shift
             Share of the signal that is free of speckle.
         """

@@ -23,19 +23,19 @@ class Anchor(Objective):
     r"""Likelihood of one part of an observation under the clean signal predicted from the other part.
 
     The channel splits ``x1`` into ``a`` and ``b``, independent given ``x0``, of which ``a`` carries a fraction ``f``.
-    Minimises :math:`-\log p(b \mid c(a / f, 1))` per entry. Since ``b`` is real and knows nothing of the noise in
-    ``a``, the minimiser is :math:`E[x_0 | a]`: a constant prediction costs what it loses. That is what keeps
+    Minimises :math:`-\log p(b \mid c(a / f, 1))` per entry. Since ``b`` is real data and its noise is independent of
+    the noise in ``a``, the minimiser is :math:`E[x_0 | a]`, and a constant prediction has a high loss. This prevents
     :class:`InverseConsistency` from collapsing.
 
-    The network sees ``a / f``, whose noise is larger than that of ``x1`` (by ``1 / f`` in variance): a fraction near
-    one comes close to the observation, at the price of a noisy target.
+    The network sees ``a / f``, whose noise variance is larger than that of ``x1`` by ``1 / f``. With a fraction near
+    one the input is close to the observation, but the target is noisy.
 
     Parameters
     ----------
     noise
-        The channel, which must be able to :meth:`~scif.core.noise.base.NoiseModel.split`.
+        The channel. It must support :meth:`~scif.core.noise.base.NoiseModel.split`.
     fraction
-        Share of the observation in the visible part, or a range from which each batch draws its share.
+        Fraction of the observation in the visible part, or a range from which each batch draws its fraction.
 
     Raises
     ------
@@ -82,7 +82,7 @@ class Anchor(Objective):
         self.range = (float(low), float(high))
 
     def predict(self, model: nn.Module, a: Tensor, fraction: float, **condition: Any) -> Tensor:
-        """Clean signal from the visible part; override if a model wants the part itself."""
+        """Clean signal predicted from the visible part. Override it if a model needs the part itself."""
         out: Tensor = call_network(model, a / fraction, a.new_ones(a.shape[0]), **condition)
         return self.noise.support_x0.project(out)
 
@@ -95,7 +95,7 @@ class Anchor(Objective):
         generator: torch.Generator | None = None,
         **condition: Any,
     ) -> LossOutput:
-        """Negative log-likelihood per entry of the hidden part; the target is real, so there is no teacher."""
+        """Negative log-likelihood per entry of the hidden part. The target is real data, so there is no teacher."""
         fraction = self._draw(x1, generator)
         parts = self.noise.split(x1, fraction, generator=generator)
         x0 = self._off_zero(self.predict(model, parts.a, fraction, **condition), x1)

@@ -17,22 +17,23 @@ __all__ = ["Denoise"]
 
 
 class Denoise(Objective):
-    r"""Supervised denoising on re-noised pairs: trains a head whose output is the posterior mean.
+    r"""Supervised denoising on re-noised pairs, which trains a head to return the posterior mean.
 
-    A finished inverse model takes observations to clean estimates :math:`x_0`, whose distribution is the prior; the
-    channel draws :math:`x_1' \sim p(\cdot | x_0)`; the head ``h`` minimises :math:`d(h(x_1', 1), x_0)`, so that
-    :math:`h(x_1, 1) = E[x_0 | x_1]` under that prior. Lower error than the transported point, at the price of
-    variance: see :func:`~scif.core.estimator.mean`. Add an :class:`Anchor` to tie the head to the real observations.
+    A trained inverse model maps observations to clean estimates :math:`x_0`, whose distribution is the prior. The
+    channel draws :math:`x_1' \sim p(\cdot | x_0)`. The head ``h`` minimises :math:`d(h(x_1', 1), x_0)`, so that
+    :math:`h(x_1, 1) = E[x_0 | x_1]` under this prior. Its error is lower than that of the transported point, but so is
+    its variance: see :func:`~scif.core.estimator.mean`. Add an :class:`Anchor` to tie the head to the real
+    observations.
 
     Parameters
     ----------
     inverse
-        The objective that the inverse model was trained with (:class:`InverseConsistency` or
-        :class:`InverseFlowMatching`), which knows the channel and how the model transports.
+        Objective with which the inverse model was trained (:class:`InverseConsistency` or
+        :class:`InverseFlowMatching`). It defines the channel and the transport.
     source
         The trained model; a frozen copy is kept.
     distance
-        A Bregman divergence, whose minimiser is a mean: squared error if not given, or the Poisson deviance.
+        Bregman divergence, whose minimiser is a mean: the squared error (default) or the Poisson deviance.
 
     Examples
     --------
@@ -62,7 +63,7 @@ class Denoise(Objective):
         generator: torch.Generator | None = None,
         **condition: Any,
     ) -> LossOutput:
-        """Loss of a head, called ``model(x1, 1, **condition)``; targets come from the source, not from a teacher."""
+        """Loss of a head, called as ``model(x1, 1, **condition)``. Targets come from the source, not from a teacher."""
         clean = self.inverse.clean(self.source.eval(), x1, generator=generator, **condition)
         renoised = self.inverse.noise.sample(clean.x0, generator=generator)
         prediction = call_network(model, renoised, renoised.new_ones(renoised.shape[0]), **clean.condition)

@@ -24,29 +24,29 @@ class FlowMatching(TrajectoryObjective):
     r"""Regression of a velocity on that of trajectories between coupled ends.
 
     Minimises :math:`\| v(x_t, t) - u_t(x_t | x_0, x_1) \|^2`, whose minimiser is the velocity of the marginal flow; or,
-    with ``prediction="x0"``, :math:`\| D(x_t, t) - x_0 \|^2`, from which
-    :func:`~scif.core.velocity.velocity_from_x0` makes a velocity. The latter stays bounded as ``t`` goes to 0, where
-    the velocity of concentrated data is steep, and weighs all times alike. Targets are means: take a Bregman
-    divergence for a distance (squared error, Poisson deviance), since robust losses bias them.
+    with ``prediction="x0"``, :math:`\| D(x_t, t) - x_0 \|^2`, from which :func:`~scif.core.velocity.velocity_from_x0`
+    makes a velocity. The latter stays bounded as ``t`` goes to 0, where the velocity of concentrated data is steep, and
+    weights all times equally. The minimiser is a mean, so use a Bregman divergence as distance (squared error, Poisson
+    deviance); robust losses bias it.
 
     Parameters
     ----------
     coupling
-        What goes with a clean signal at time 1.
+        Rule that pairs each clean signal with a point at time 1.
     path
-        Trajectory between both ends; straight lines if not given.
+        Trajectory between both ends; default straight lines.
     schedule
-        How the times are placed; uniformly if not given.
+        Placement of the times; default uniform.
     num_steps
         Number of time steps, fixed or growing during training.
     distance
-        Between predictions and targets; squared error if not given.
+        Distance between predictions and targets; default squared error.
     times
         Relative frequency of the intervals of the grid.
     prediction
-        What the model returns.
+        Output of the model.
     continuous
-        Whether times fall anywhere in their interval or on its upper end; Euler's method visits only the latter.
+        Draw times anywhere in their interval. If False, use its upper end, the only time that Euler's method visits.
     method
         Solver of :meth:`transport` on the grid.
 

@@ -25,22 +25,22 @@ class GCT(TrajectoryObjective):
 
     .. math:: w \, d\big(c(x_t, t), \; \mathrm{sg}\, c(x_s, s)\big),
 
-    where ``c(x, 0) = x`` by construction. Called with clean data: the result is a one-step generator if the coupling
+    where ``c(x, 0) = x`` by construction. Training needs clean data. The result is a one-step generator if the coupling
     supplies noise, and a supervised denoiser if it supplies observations.
 
     Parameters
     ----------
     coupling
-        What goes with a clean signal at time 1.
+        Rule that pairs each clean signal with a point at time 1.
     path
-        Trajectory between both ends; straight lines if not given.
+        Trajectory between both ends; default straight lines.
     schedule
-        How time steps are placed; uniformly if not given.
+        Placement of the time steps; default uniform.
     num_steps
-        Number of time steps, fixed or growing during training. For inverse problems it is a shrinkage parameter:
+        Number of time steps, fixed or growing during training. In inverse problems it acts as a shrinkage parameter:
         few steps erase weak signals (see :func:`~scif.core.theory.linear_gaussian_survival`).
     distance
-        Between predictions and targets; squared error if not given.
+        Distance between predictions and targets; default squared error.
     times
         Relative frequency of the intervals of the grid.
     weight

@@ -20,7 +20,7 @@ __all__ = ["CleanEstimates", "Inverse"]
 
 @dataclass(frozen=True)
 class CleanEstimates:
-    """Clean estimates ``x0``, each as often as it will be re-noised, and conditions to match."""
+    """Clean estimates ``x0``, each repeated as often as it will be re-noised, with matching conditions."""
 
     x0: Tensor
     """Clean estimates, ``(batch * resamples, ...)``."""
@@ -29,12 +29,12 @@ class CleanEstimates:
 
 
 class Inverse(Objective):
-    """Makes an objective for clean signals one for observations, which is all that an inverse problem has.
+    """Turn an objective for clean signals into one for observations, the only data of an inverse problem.
 
-    The model itself (or its teacher, if there is one) transports the observations to clean estimates, without
-    gradient. The channel draws ``resamples`` new observations of each estimate, and the inner objective trains on
-    these pairs. :class:`InverseConsistency` is ``Inverse(GCT(ChannelCoupling(noise)))``, and
-    :class:`InverseFlowMatching` the same of :class:`FlowMatching`; an own objective composes likewise.
+    The model itself (or its teacher, if there is one) transports the observations to clean estimates, without gradient.
+    The channel draws ``resamples`` new observations of each estimate, and the inner objective trains on these pairs.
+    :class:`InverseConsistency` is ``Inverse(GCT(ChannelCoupling(noise)))``, and :class:`InverseFlowMatching` is the
+    same with :class:`FlowMatching`. Your own objective composes in the same way.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Inverse(Objective):
     Raises
     ------
     TypeError
-        If the coupling of the objective is not that of a channel.
+        If the coupling of the objective does not draw from a channel.
 
     Examples
     --------
@@ -91,13 +91,13 @@ class Inverse(Objective):
         return self.objective.grid
 
     def set_step(self, step: int) -> None:
-        """Pass the number of optimiser steps on."""
+        """Pass on the number of optimiser steps."""
         self.objective.set_step(step)
 
     def transport(
         self, model: nn.Module, x1: Any, *, generator: torch.Generator | None = None, **condition: Any
     ) -> Tensor:
-        """Clean estimates ``(batch, ...)`` of observations, inside the channel's support; override for other ways."""
+        """Clean estimates ``(batch, ...)`` inside the channel's support. Override it for another transport."""
         x0 = self.objective.transport(model, x1, generator=generator, **condition)
         return self.noise.support_x0.project(x0)
 
@@ -105,7 +105,7 @@ class Inverse(Objective):
     def clean(
         self, model: nn.Module, x1: Any, *, generator: torch.Generator | None = None, **condition: Any
     ) -> CleanEstimates:
-        """Transport observations, without gradient, and repeat the result ``resamples`` times.
+        """Transport observations without gradient, and repeat the result ``resamples`` times.
 
         Raises
         ------

@@ -18,12 +18,12 @@ __all__ = ["InverseConsistency"]
 
 
 class InverseConsistency(Inverse):
-    r"""Inverse consistency model (ICM): :class:`GCT` on clean signals that the model itself makes of the observations.
+    r"""Inverse consistency model (ICM): :class:`GCT` on clean signals that the model itself estimates.
 
-    :math:`x_0 = \mathrm{sg}\, c(x_1, 1)` stands in for the clean signal, the channel draws a new observation of it,
-    and the pair is trained on as in :class:`GCT`: ``Inverse(GCT(ChannelCoupling(noise)))``. "Always predict the same"
-    is a minimum, too, and attracts weak signals on coarse grids: take many steps, add an :class:`Anchor`, and watch
-    :func:`~scif.core.monitor.collapse`.
+    The estimate :math:`x_0 = \mathrm{sg}\, c(x_1, 1)` replaces the clean signal, the channel draws a new observation of
+    it, and the model is trained on the pair as in :class:`GCT`: ``Inverse(GCT(ChannelCoupling(noise)))``. A constant
+    prediction is also a minimum, and weak signals collapse to it on coarse grids. Use many steps, add an
+    :class:`Anchor`, and check :func:`~scif.core.monitor.collapse`.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class InverseConsistency(Inverse):
     resamples
         Number of new observations of each clean estimate.
     path, schedule, num_steps, distance, times, weight
-        As for :class:`GCT`.
+        Same as for :class:`GCT`.
 
     References
     ----------

@@ -18,24 +18,24 @@ __all__ = ["InverseFlowMatching"]
 
 
 class InverseFlowMatching(Inverse):
-    r"""Inverse flow matching (IFM): :class:`FlowMatching` on clean ends to which the flow takes the observations.
+    r"""Inverse flow matching (IFM): :class:`FlowMatching` on clean signals that the flow itself estimates.
 
-    :math:`x_0 = \mathrm{sg}\, \mathrm{ODE}_{1 \to 0}(v)(x_1)` stands in for the clean signal, the channel draws a new
-    observation of it, and the pair is trained on as in :class:`FlowMatching`:
-    ``Inverse(FlowMatching(ChannelCoupling(noise)))``. Costs as many network calls as the solver takes, where
-    :class:`InverseConsistency` needs one; on one grid both have the same fixed points (for Euler steps).
+    The estimate :math:`x_0 = \mathrm{sg}\, \mathrm{ODE}_{1 \to 0}(v)(x_1)` replaces the clean signal, the channel draws
+    a new observation of it, and the model is trained on the pair as in :class:`FlowMatching`:
+    ``Inverse(FlowMatching(ChannelCoupling(noise)))``. An estimate needs as many network calls as the solver makes;
+    :class:`InverseConsistency` needs one. With Euler steps on the same grid both have the same fixed points.
 
     Parameters
     ----------
     noise
         The channel.
     method
-        Solver on the grid. With ``"euler"`` the velocity is trained on the times of the grid, else on all times.
+        Solver on the grid. With ``"euler"`` the velocity is trained at the times of the grid, otherwise at all times.
     resamples
         Number of new observations of each clean estimate.
     prediction
-        Output of the model: a velocity, or the clean end (a :class:`~scif.core.consistency.ConsistencyFunction`
-        serves), which is more accurate where clean signals are concentrated.
+        Output of the model: a velocity, or the clean end (for example a
+        :class:`~scif.core.consistency.ConsistencyFunction`), which is more accurate for concentrated clean signals.
     path, schedule, num_steps, distance, times
         As for :class:`FlowMatching`.
 

@@ -34,7 +34,7 @@ class TrajectoryObjective(Objective):
     coupling
         What goes with a clean signal at time 1: noise for generation, an observation for inverse problems.
     path
-        Trajectory between both ends; straight lines if not given.
+        Trajectory between both ends; default straight lines.
     schedule
         How time steps are placed; :class:`~scif.core.schedule.Uniform` if not given.
     num_steps

@@ -12,7 +12,7 @@ __all__ = ["GrowingSteps"]
 class GrowingSteps:
     """A number of time steps that doubles in equally long stages, from ``start`` to ``end``.
 
-    Coarse grids learn fast and shrink; fine grids keep weak signals but have noisy targets.
+    With coarse grids, training is fast but shrinks signals; fine grids keep weak signals but have noisy targets.
 
     Parameters
     ----------

@@ -14,9 +14,9 @@ __all__ = ["Karras"]
 class Karras(Schedule):
     r"""Steps that shrink towards the clean end: times are equally spaced after taking the ``rho``-th root.
 
-    ``grid(n)`` is 0 followed by ``n`` points from ``t_min`` to 1,
-    :math:`t_i = (t_{min}^{1/\rho} + \frac{i - 1}{n - 1} (1 - t_{min}^{1/\rho}))^\rho`.
-    The publication's "11 points" hold the boundary at ``t_min`` instead of 0: they are ``grid(11)[1:]``.
+    ``grid(n)`` is 0 followed by ``n`` points from ``t_min`` to 1, :math:`t_i = (t_{min}^{1/\rho} + \frac{i - 1}{n - 1}
+    (1 - t_{min}^{1/\rho}))^\rho`. The "11 points" of the publication have their boundary at ``t_min`` instead of 0:
+    they are ``grid(11)[1:]``.
 
     Parameters
     ----------

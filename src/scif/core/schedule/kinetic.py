@@ -16,12 +16,12 @@ __all__ = ["KineticOptimal"]
 
 
 class KineticOptimal(Schedule):
-    r"""Steps between which the mean flow moves equally far: constant speed, the time change of least kinetic energy.
+    r"""Steps over which the mean flow moves equally far: constant speed, the time change with the least kinetic energy.
 
     On a straight line with additive noise the mean squared speed of the marginal flow, per entry and in units of the
-    noise variance, is :math:`1 - \mathrm{snr}\,(1 - \lambda(t)) / t^2`. The data-separation function
-    :math:`\lambda(t)` is the share of the signal's variance that the noisy point at time ``t`` still determines,
-    :math:`1 - E\|x_0 - E[x_0 | x_t]\|^2 / E\|x_0 - E x_0\|^2`.
+    noise variance, is :math:`1 - \mathrm{snr}\,(1 - \lambda(t)) / t^2`. The data-separation function :math:`\lambda(t)`
+    is the fraction of the signal's variance that the noisy point at time ``t`` still determines, :math:`1 - E\|x_0 -
+    E[x_0 | x_t]\|^2 / E\|x_0 - E x_0\|^2`.
 
     Parameters
     ----------
@@ -57,8 +57,8 @@ class KineticOptimal(Schedule):
     ) -> KineticOptimal:
         """Measure the data-separation function on clean samples (or current clean estimates).
 
-        The posterior mean is taken under the empirical distribution of the samples with Gaussian noise, at a cost
-        quadratic in their number: a few hundred are enough.
+        The posterior mean is computed under the empirical distribution of the samples with Gaussian noise. The cost is
+        quadratic in the number of samples; a few hundred are enough.
 
         Parameters
         ----------
@@ -67,7 +67,7 @@ class KineticOptimal(Schedule):
         noise_scale
             Standard deviation of the noise at time 1, on the scale of the data.
         num_times
-            Number of times in (0, 1] at which it is measured; linear in between.
+            Number of times in (0, 1] at which the function is measured; it is linear in between.
         generator
             Source of the noise.
         """
@@ -87,7 +87,7 @@ class KineticOptimal(Schedule):
         return cls(separation, snr=variance / noise_scale**2)
 
     def inner_times(self, num_steps: int) -> Tensor:
-        """Times at equal shares of the arc length."""
+        """Times at equal fractions of the arc length."""
         mesh = torch.linspace(0.0, 1.0, 4097, dtype=torch.float64)
         middle = 0.5 * (mesh[1:] + mesh[:-1])
         speed = (1.0 - self.snr * (1.0 - self.separation(middle)) / middle**2).clamp(0.0, 1.0).sqrt()

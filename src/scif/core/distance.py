@@ -55,13 +55,14 @@ class SquaredError(Distance):
 class PseudoHuber(Distance):
     r"""Smooth absolute distance of whole samples, :math:`\sqrt{\|d\|^2 / n + c^2} - c` for ``n`` entries.
 
-    Quadratic below ``c`` and linear above it. The root is taken of the *vector* norm, so that its behaviour does not
-    depend on the size of a sample. Not for velocities, whose target is a mean: robust losses bias it.
+    It is quadratic below ``c`` and linear above it. The square root is taken of the *vector* norm, so the behaviour
+    does not depend on the size of a sample. Do not use it for velocities: their target is a mean, and robust losses
+    bias it.
 
     Parameters
     ----------
     c
-        Root mean squared difference at which it turns from quadratic to linear, on the scale of the data.
+        Root mean squared difference, on the scale of the data, at which the distance changes from quadratic to linear.
 
     References
     ----------
@@ -88,14 +89,13 @@ class PseudoHuber(Distance):
 class PoissonDeviance(Distance):
     r"""Mean Poisson deviance :math:`2 (y \log(y / \mu) - y + \mu)` of targets ``y`` from predictions ``mu``.
 
-    A Bregman divergence: like the squared error its minimiser is the conditional mean, but it weighs entries by
-    their own variance, as suits counts and their expectations.
+    This is a Bregman divergence: its minimiser is the conditional mean, as for the squared error, but it weights
+    entries by their variance, which suits counts.
 
     Parameters
     ----------
     floor
-        Predictions are taken as at least this, so that a zero prediction of a positive target costs much, not
-        infinitely much.
+        Lower bound of predictions, so that a zero prediction of a positive target has a large but finite loss.
 
     Examples
     --------

@@ -12,24 +12,24 @@ __all__ = ["MuonAdamW"]
 
 
 class MuonAdamW(torch.optim.Optimizer):
-    r"""Muon for kernels of convolutions, AdamW for all other weights, with one learning rate.
+    r"""Optimiser that uses Muon for convolution kernels and AdamW for all other weights, with one learning rate.
 
-    A kernel is a matrix of output channels by everything else. Muon replaces its momentum :math:`U \Sigma V^\top` by
-    about :math:`U V^\top`: every direction of a layer moves as fast as every other, where Adam follows the few that
-    dominate the gradient. Kernels that are complex or have one row or column (the last layer of a network with one
-    output channel) go to AdamW, as do matrices: those that modulate convolutions are too small to gain from it.
-    Muon's steps are scaled to the size of AdamW's, so that a learning rate found for the one suits the other.
+    A kernel is treated as a matrix with one row per output channel. Muon replaces its momentum :math:`U \Sigma V^\top`
+    by approximately :math:`U V^\top`, so all directions of a layer move equally fast, whereas Adam follows the few that
+    dominate the gradient. AdamW is used for complex kernels, for kernels with one row or column (the last layer of a
+    network with one output channel), and for matrices, which are too small to benefit. Muon's steps are scaled to the
+    size of AdamW's steps, so the same learning rate suits both.
 
     Parameters
     ----------
     params
-        Weights, as of ``model.parameters()``.
+        Weights, such as ``model.parameters()``.
     lr
         Learning rate.
     weight_decay
-        Share of a weight, times ``lr``, that each step takes away.
+        Fraction of a weight, times ``lr``, that each step removes.
     momentum
-        Of Muon.
+        Momentum of Muon.
 
     References
     ----------
@@ -65,7 +65,7 @@ class MuonAdamW(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Make a step with the gradients that there are, or those of ``closure``."""
+        """Make a step with the current gradients, or with those of ``closure``."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -87,7 +87,7 @@ class MuonAdamW(torch.optim.Optimizer):
         return super().state_dict() | {"parts": [part.state_dict() for part in self._parts]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go back to a state of the same weights."""
+        """Restore a state of the same weights."""
         super().load_state_dict({name: value for name, value in state_dict.items() if name != "parts"})
         for part, state in zip(self._parts, state_dict["parts"], strict=True):
             part.load_state_dict(state)

@@ -14,7 +14,7 @@ __all__ = ["Scaling"]
 
 
 class Scaling(nn.Module):
-    r"""Location and scale of ``x_t = x0 + t (x1 - x0)``, whose variance is :math:`\sigma_d^2 + t^2 \sigma^2`.
+    r"""Location and scale of ``x_t = x0 + t (x1 - x0)``, which has variance :math:`\sigma_d^2 + t^2 \sigma^2`.
 
     Parameters
     ----------
@@ -50,8 +50,9 @@ class Scaling(nn.Module):
     def calibrated(cls, x1: Tensor, noise: NoiseModel, *, per_feature: bool = False) -> Scaling:
         """Estimate the scales from observations and the channel's moments.
 
-        The variance of the observations is the noise's plus the signal's. The noise's is the channel's variance at
-        the observations; a channel with a linear bias is inverted for the mean and the scale of the signal.
+        The variance of the observations is that of the noise plus that of the signal. The noise variance is the
+        channel's variance at the observations. If the channel has a linear bias, it is inverted to get the mean and
+        scale of the signal.
 
         Parameters
         ----------
@@ -60,17 +61,18 @@ class Scaling(nn.Module):
         noise
             Channel of the observations.
         per_feature
-            One scale for each entry of dimension 1 (feature of a vector, channel of an image) instead of one for all.
+            Use one scale for each entry of dimension 1 (feature of a vector, channel of an image) instead of one for
+            all.
 
         Raises
         ------
         ValueError
-            If the observations are not finite or do not vary.
+            If the observations are not finite or are constant.
 
         Warns
         -----
         UserWarning
-            If the noise explains more than 99% of the variance, so that the scale of the signal is a guess.
+            If the noise explains more than 99% of the variance, so the scale of the signal is only a guess.
         """
         check_batch(x1, name="x1")
         x1 = x1.detach()
@@ -117,5 +119,5 @@ class Scaling(nn.Module):
         return (self.data_scale.to(x.dtype).square() + self.noise_at(t, x).square()).sqrt()
 
     def normalize(self, x: Tensor, t: Tensor) -> Tensor:
-        """``x_t`` brought to mean zero and variance one: the network's input."""
+        """Standardise ``x_t`` to mean zero and variance one, for the network's input."""
         return (x - self.data_mean.to(x.dtype)) / self.spread(t, x)

@@ -13,10 +13,10 @@ __all__ = ["linear_gaussian_slope", "linear_gaussian_survival"]
 def linear_gaussian_slope(prior_variance: float | Tensor, grid: Tensor) -> Tensor:
     r"""Slope of the trained consistency function from the last to the first time of a grid.
 
-    For ``x0 ~ N(0, q)`` and ``x1 = x0 + N(0, 1)`` on straight lines, the regression of each point on the next
-    has a closed form, and the slopes multiply:
-    :math:`a = \prod_i (q + t_i t_{i+1}) / (q + t_{i+1}^2)`. The Euler solution of the trained velocity on the same
-    grid has the same slope; on an infinitely fine grid from 0 to 1 it is :math:`\sqrt{q / (q + 1)}`.
+    For ``x0 ~ N(0, q)`` and ``x1 = x0 + N(0, 1)`` on straight lines, the regression of each point on the next has a
+    closed form, and the slope is a product: :math:`a = \prod_i (q + t_i t_{i+1}) / (q + t_{i+1}^2)`. The Euler solution
+    of the trained velocity on the same grid has the same slope; on an infinitely fine grid from 0 to 1 it is
+    :math:`\sqrt{q / (q + 1)}`.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def linear_gaussian_slope(prior_variance: float | Tensor, grid: Tensor) -> Tenso
 
 
 def linear_gaussian_survival(snr: float | Tensor, grid: Tensor, *, max_iterations: int = 10_000) -> Tensor:
-    """Share of the signal's variance that survives inverse training on a grid, at its fixed point.
+    """Fraction of the signal's variance that survives inverse training on a grid, at its fixed point.
 
     One outer iteration maps the variance of the current clean estimates ``q`` to ``a(q)^2 (snr + 1)``, with ``a``
     from :func:`linear_gaussian_slope`. The map grows with ``q``, so iterating from the truth descends to the largest
@@ -57,8 +57,8 @@ def linear_gaussian_survival(snr: float | Tensor, grid: Tensor, *, max_iteration
     grid
         Ascending times ``(num_steps + 1,)``.
     max_iterations
-        Bound on the number of outer iterations. On the verge of collapse they converge slowly, and the bound leaves
-        an error of about its inverse.
+        Maximum number of outer iterations. Near the collapse threshold they converge slowly, and the remaining error is
+        about ``1 / max_iterations``.
 
     Examples
     --------

@@ -23,14 +23,14 @@ class Velocity(nn.Module):
     .. math:: v(x, t) = \frac{t \sigma^2}{s_t^2} (x - m)
               + \frac{\sigma \sigma_d}{s_t}\, \mathrm{net}\left(\frac{x - m}{s_t}, t\right).
 
-    Without the network it is the exact velocity of Gaussian data with additive noise; the factor of the network is
-    the standard deviation of the regression target around that.
+    Without the network it is the exact velocity of Gaussian data with additive noise. The factor of the network is the
+    standard deviation of the regression target around it.
 
     Parameters
     ----------
     net
-        Called ``net(x_scaled, t, **condition)`` with times ``(batch,)``; returns the shape of its input, preferably
-        zero before training.
+        Network, called as ``net(x_scaled, t, **condition)`` with times ``(batch,)``. It returns the shape of its input,
+        preferably zero before training.
     noise_scale
         Standard deviation of ``x1 - x0``; a number, or a tensor that broadcasts against one sample.
     data_scale
@@ -62,7 +62,7 @@ class Velocity(nn.Module):
 
     @classmethod
     def calibrated(cls, net: nn.Module, x1: Tensor, noise: NoiseModel, *, per_feature: bool = False) -> Velocity:
-        """A velocity whose scales come from observations and the channel's moments, see :meth:`Scaling.calibrated`."""
+        """Create a velocity with scales estimated from observations, see :meth:`Scaling.calibrated`."""
         scaling = Scaling.calibrated(x1, noise, per_feature=per_feature)
         return cls(net, noise_scale=scaling.noise_scale, data_scale=scaling.data_scale, data_mean=scaling.data_mean)
 
@@ -84,7 +84,7 @@ class Velocity(nn.Module):
 
 
 def velocity_from_x0(x_t: Tensor, x0: Tensor, t: float | Tensor, *, path: Affine | None = None) -> Tensor:
-    """The velocity at ``x_t`` that belongs to a prediction of the clean end, ``(x_t - x0) / t`` on straight lines.
+    """Convert a prediction of the clean end to the velocity at ``x_t``: ``(x_t - x0) / t`` on straight lines.
 
     Parameters
     ----------
@@ -95,14 +95,14 @@ def velocity_from_x0(x_t: Tensor, x0: Tensor, t: float | Tensor, *, path: Affine
     t
         Times in (0, 1], one or ``(batch,)``.
     path
-        An affine path without latent noise; straight lines if not given.
+        An affine path without latent noise; default straight lines.
 
     Raises
     ------
     ValueError
-        If a time is one at which the point says nothing about the observed end (0, for every path).
+        If the point at some time contains no information about the observed end (time 0, for every path).
     TypeError
-        If the path has latent noise, which the point and the clean end do not determine.
+        If the path has latent noise.
     """
     check_same_shape(x_t, x0, names=("x_t", "x0"))
     t, c = _coefficients(x_t, t, path)
@@ -112,23 +112,23 @@ def velocity_from_x0(x_t: Tensor, x0: Tensor, t: float | Tensor, *, path: Affine
 
 
 def x0_from_velocity(x_t: Tensor, v: Tensor, t: float | Tensor, *, path: Affine | None = None) -> Tensor:
-    """The clean end that belongs to a velocity, ``x_t - t v`` on straight lines: inverts :func:`velocity_from_x0`.
+    """Convert a velocity to the clean end, ``x_t - t v`` on straight lines; the inverse of :func:`velocity_from_x0`.
 
     Parameters
     ----------
     x_t
         Points ``(batch, ...)``.
     v
-        Their velocities, of the same shape.
+        Velocities at the points, with the same shape.
     t
         Times in [0, 1], one or ``(batch,)``.
     path
-        An affine path without latent noise; straight lines if not given.
+        An affine path without latent noise; default straight lines.
 
     Raises
     ------
     ValueError
-        If point and velocity do not determine the clean end at some time (never on straight lines).
+        If point and velocity at some time do not determine the clean end (never on straight lines).
     TypeError
         If the path has latent noise.
 

@@ -1,8 +1,8 @@
 """The count method on arrays, without AnnData or scvi-tools.
 
-:func:`fit_counts` takes counts and gives a :class:`FittedCounts`, whose ``denoise`` gives expected counts.
-:class:`scif.model.ICM` is the same method for AnnData. Stages stand in ``scif.counts.recipe``, constants in
-:class:`CountConfig`, and what a fit did in :class:`FitReport`.
+:func:`fit_counts` takes counts and returns a :class:`FittedCounts`, whose ``denoise`` returns expected counts.
+:class:`scif.model.ICM` is the same method for AnnData. ``scif.counts.recipe`` runs the stages, :class:`CountConfig`
+holds their constants, and :class:`FitReport` records what a fit did.
 """
 
 from __future__ import annotations

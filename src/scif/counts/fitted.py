@@ -33,11 +33,11 @@ class FittedCounts:
     fit
         Network, parameters, report and learning curves.
     settings, options
-        The model, and how it was trained.
+        Settings of the model, and options of its training.
     dataset
-        The cells it was fitted to.
+        Counts that the model was fitted to.
     batches
-        Names of the batches, in the order of their codes; None without batches.
+        Batch names, in the order of their codes; None without batches.
     """
 
     fit: Fit
@@ -72,31 +72,36 @@ class FittedCounts:
         seed: int = 0,
         out: Any = None,
     ) -> Any:
-        """Expected counts ``(cells, genes)``, in the scale of the counts.
+        """Expected counts ``(cells, genes)``, on the scale of the counts.
 
         Parameters
         ----------
         x
-            Counts of new cells, cells x genes, with the genes of the fit in their order; its own cells if not given.
-        batch, size_factor
-            Batches and size factors of the new cells, ``(cells,)``.
+            Counts of new cells, cells x genes, with the genes of the fit in the same order; default the cells of the
+            fit.
+        batch
+            Batches of the new cells, ``(cells,)``.
+        size_factor
+            Size factors of the new cells, ``(cells,)``.
         estimator
             ``"mean"``: posterior mean, lowest error. ``"transport"``: keeps the distribution. ``"sample"``: draws.
         target_batch
-            Batch to express all cells in; their own if not given.
+            Express all cells as if they were from this batch; default their own batch.
         library_size
-            Sum of each result; the cell's library size if not given.
-        n_samples, return_mean
-            Draws of each cell, and whether they are averaged; if not the result is ``(n_samples, cells, genes)``.
+            Sum of each cell in the result; default its library size.
+        n_samples
+            Number of draws per cell.
+        return_mean
+            Average the draws. If False, the result has shape ``(n_samples, cells, genes)``.
         seed
             Seed of the draws.
         out
-            Array to write into, of the result's shape; it is also returned.
+            Array of the result's shape to write into; it is also returned.
 
         Raises
         ------
         ValueError
-            If counts are bad, or a batch is unknown.
+            If counts are invalid, or if a batch is unknown.
         """
         dataset = self.dataset if x is None else self._new(x, batch, size_factor)
         module = self.fit.module.eval()
@@ -125,7 +130,7 @@ class FittedCounts:
         return np.concatenate(list(cell_scale_blocks(module, self.dataset, rows, batch_size=size)))
 
     def refit(self, stage: str) -> FittedCounts:
-        """Run a stage and those after it again, without training the network; names are in the report."""
+        """Repeat a stage and all later stages, without training the network; the report lists their names."""
         fit = refit_dataset(self.dataset, self.settings, self.options, before=self.fit, first=stage)
         return replace(self, fit=fit)
 
@@ -181,34 +186,34 @@ def fit_counts(
     batch
         Batch of each cell, ``(cells,)``.
     size_factor
-        Positive size factors ``(cells,)``; a cell's library size is then in proportion to its size factor.
+        Positive size factors ``(cells,)``; library sizes are then proportional to them.
     noise
         ``"poisson"``, ``"nb"``, or a channel, as for :class:`scif.model.ICM`.
     n_latent
-        Number of SVD components; chosen by held-out molecules if not given.
+        Number of SVD components; by default chosen on held-out molecules.
     residual
         Whether estimates contain gene-specific variation.
     consistency
-        How inverse consistency is imposed: ``"em"`` (the default with an anchor) fits the prior of the latent factors
-        by EM, ``"gradient"`` trains the published objective, ``"both"`` does both, ``"none"`` neither.
+        Method that imposes inverse consistency: ``"em"`` (the default with an anchor) fits the prior of the latent
+        factors by EM, ``"gradient"`` trains the published objective, ``"both"`` does both, ``"none"`` neither.
     max_epochs
-        Most passes over the cells.
+        Maximum number of passes over the cells.
     seed
         Seed of everything that is drawn.
     config
         Constants of the stages.
     controls
-        Numbers of the genes that are spike-ins or controls: library sizes are sums of the others, and these are given
-        back as counted.
+        Column numbers of spike-ins or controls. They do not count towards the library size and are returned as
+        observed.
     progress
-        Whether to show progress by stage.
+        Show progress by stage.
     **options
         Further fields of :class:`~scif.counts.options.FitOptions`, such as ``batch_size`` or ``accelerator``.
 
     Raises
     ------
     ValueError
-        If counts or an argument are bad; names which.
+        If the counts or an argument are invalid; the message says which.
 
     Examples
     --------

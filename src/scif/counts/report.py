@@ -17,19 +17,19 @@ class StageRecord:
     Attributes
     ----------
     stage
-        Its name.
+        Name of the stage.
     seconds
         Wall-clock seconds.
     decision
-        What it decided, in a few words.
+        Decision of the stage, in a few words.
     rounds
-        Rounds of an iterative stage.
+        Number of rounds of an iterative stage.
     objective
         Objective after each round.
     converged
-        Whether the iteration reached its tolerance; None for a stage in one step.
+        True if the iteration reached its tolerance; None for a stage without iterations.
     error
-        Why it failed; empty if it did not.
+        Reason of a failure; empty otherwise.
     """
 
     stage: str
@@ -43,7 +43,7 @@ class StageRecord:
 
 @dataclass(frozen=True)
 class FitReport:
-    """Record of a fit, one line a stage; ``to_frame()`` gives a table.
+    """Record of a fit, one line per stage; ``to_frame()`` gives a table.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class FitReport:
     consistency
         How inverse consistency was imposed: ``"em"``, ``"gradient"``, ``"both"`` or ``"none"``.
     interrupted
-        Whether the fit was stopped by hand.
+        True if the fit was interrupted.
 
     Examples
     --------
@@ -67,7 +67,7 @@ class FitReport:
 
     @property
     def seconds(self) -> float:
-        """Seconds of all stages."""
+        """Total seconds of all stages."""
         return sum(stage.seconds for stage in self.stages)
 
     def __getitem__(self, stage: str) -> StageRecord:
@@ -79,19 +79,19 @@ class FitReport:
         raise KeyError(msg)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a stage."""
+        """Table with one row per stage."""
         rows = [
             asdict(stage) | {"objective": stage.objective[-1] if stage.objective else None} for stage in self.stages
         ]
         return pd.DataFrame(rows).set_index("stage")
 
     def to_json(self) -> str:
-        """As text that :meth:`from_json` reads."""
+        """Convert to JSON text for :meth:`from_json`."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> FitReport:
-        """Read what :meth:`to_json` wrote."""
+        """Read the text of :meth:`to_json`."""
         facts = json.loads(text)
         stages = tuple(StageRecord(**(stage | {"objective": tuple(stage["objective"])})) for stage in facts["stages"])
         return cls(stages, facts["consistency"], facts["interrupted"])

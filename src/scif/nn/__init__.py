@@ -1,4 +1,4 @@
-"""Networks to be wrapped by the core's functions."""
+"""Networks for the functions of :mod:`scif.core`."""
 
 from __future__ import annotations
 

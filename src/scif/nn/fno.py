@@ -63,15 +63,17 @@ class _Block(nn.Module):
 
 
 class FNO(nn.Module):
-    """Operator from periodic fields to periodic fields, conditioned on a time in [0, 1].
+    """Fourier neural operator from periodic fields to periodic fields, conditioned on a time in [0, 1].
 
-    The weights act on Fourier modes and on single points, so that a network trained on one grid runs on any other and
+    The weights act on Fourier modes and on single points, so a network trained on one grid runs on any other grid and
     commutes with periodic shifts. Its last layer starts at zero.
 
     Parameters
     ----------
-    in_channels, out_channels
-        Channels of the fields.
+    in_channels
+        Channels of the input fields.
+    out_channels
+        Channels of the output fields.
     width
         Hidden channels.
     modes

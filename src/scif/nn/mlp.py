@@ -24,7 +24,7 @@ class TimeMLP(nn.Module):
     time_dim
         Length of the time embedding.
     dropout
-        Share of hidden units dropped in training.
+        Fraction of hidden units dropped in training.
 
     Examples
     --------

@@ -18,8 +18,8 @@ class TimeEmbedding(nn.Module):
     dim
         Length of the embedding, even.
     max_frequency
-        Highest number of half waves over the interval; the lowest is one half. High frequencies resolve small times
-        but make the output rough in time, which destabilises consistency training.
+        Highest number of half waves over the interval; the lowest is one half. High frequencies resolve small times,
+        but they make the output rough in time and destabilise consistency training.
 
     Examples
     --------

@@ -18,24 +18,26 @@ __all__ = ["UNet"]
 class UNet(nn.Module):
     """Residual U-Net ``(x, t) -> x``, for any height and width (and depth), in 2-D or 3-D.
 
-    There is no normalisation layer: statistics over a crop differ from those over the whole image, so that training
-    on crops and running on tiles would not agree. Every layer sees a neighbourhood only; shifting the input by a
-    multiple of :attr:`multiple` shifts the output, and tiles that overlap by :attr:`receptive_field` join without a
-    seam. The last layer starts at zero, so that an untrained network returns zeros.
+    There is no normalisation layer: statistics of a crop differ from those of the whole image, so training on crops and
+    running on tiles would not agree. Every layer sees only a neighbourhood. Shifting the input by a multiple of
+    :attr:`multiple` shifts the output, and tiles that overlap by :attr:`receptive_field` join without a seam. The last
+    layer starts at zero, so an untrained network returns zeros.
 
     Parameters
     ----------
-    channels_in, channels_out
-        Number of channels; ``channels_out`` equals ``channels_in`` if not given.
+    channels_in
+        Number of input channels.
+    channels_out
+        Number of output channels; default ``channels_in``.
     ndim
         Number of spatial axes, 2 or 3.
     widths
         Channels of each resolution, finest first.
     blocks
-        Residual blocks a resolution, on the way down and again on the way up.
+        Residual blocks per resolution, on the way down and again on the way up.
     factor
-        Downsampling between resolutions, one number or one for each spatial axis: ``(1, 2, 2)`` keeps the planes of
-        a stack apart.
+        Downsampling between resolutions, one number or one per spatial axis; ``(1, 2, 2)`` does not downsample between
+        the planes of a stack.
     time_dim
         Length of the time embedding, even.
 
@@ -91,12 +93,12 @@ class UNet(nn.Module):
 
     @property
     def multiple(self) -> tuple[int, ...]:
-        """For each spatial axis, the period of the network's grid: sizes are padded to it, shifts by it are exact."""
+        """Period of the network's grid along each spatial axis: sizes are padded to it, and shifts by it are exact."""
         return tuple(f ** (len(self.widths) - 1) for f in self.factor)
 
     @property
     def receptive_field(self) -> tuple[int, ...]:
-        """For each spatial axis, how many entries to either side of an output entry may influence it."""
+        """Number of entries along each spatial axis, on either side, that influence an output entry."""
         deepest = len(self.widths) - 1
         return tuple(
             2
@@ -118,7 +120,7 @@ class UNet(nn.Module):
 
         Returns
         -------
-        ``(batch, channels_out, *spatial)``, of any real value.
+        Output, ``(batch, channels_out, *spatial)``, with real values.
         """
         if x.ndim != self.ndim + 2 or x.shape[1] != self.channels_in:
             axes = "(batch, channels, height, width)" if self.ndim == 2 else "(batch, channels, depth, height, width)"

@@ -38,7 +38,7 @@ class Coupling:
         x1
             Noise of the same shape; standard normal if not given.
         generator
-            Source of randomness.
+            Random generator.
 
         Raises
         ------

@@ -11,14 +11,14 @@ __all__ = ["NearestNoise"]
 
 
 class NearestNoise(Coupling):
-    """Each sample takes the nearest of a few noise draws of the batch, picked at random for it.
+    """Pair each sample with the nearest of a few randomly chosen noise draws of the batch.
 
-    Cheaper than optimal transport and free of its batch size, at the price of slightly non-normal noise.
+    This is cheaper than optimal transport and independent of the batch size, at the price of slightly non-normal noise.
 
     Parameters
     ----------
     candidates
-        Number of draws to choose from; 1 is an independent coupling, and the whole batch the nearest of all.
+        Number of draws to choose from; 1 gives an independent coupling, the batch size the nearest of all draws.
 
     References
     ----------

@@ -13,15 +13,15 @@ __all__ = ["MinibatchOT"]
 
 
 class MinibatchOT(Coupling):
-    """Optimal transport between the data and the noise of a batch, for the squared Euclidean cost.
+    """Optimal transport between the data and the noise of a batch, with squared Euclidean cost.
 
-    For generative use only: between clean signals and their observations it would undo the channel.
+    Use it for generative models only. Between clean signals and their observations it would undo the channel.
 
     Parameters
     ----------
     regularization
-        Entropy relative to the mean cost. 0 gives the exact assignment; above, each sample draws its partner from
-        its row of the Sinkhorn plan.
+        Entropy relative to the mean cost. 0 gives the exact assignment. With positive values each sample draws its
+        partner from its row of the Sinkhorn plan.
 
     References
     ----------

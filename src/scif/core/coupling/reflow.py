@@ -15,7 +15,7 @@ __all__ = ["Reflow"]
 
 
 class Reflow(Coupling):
-    """Each noise with what a trained velocity makes of it: training on these pairs straightens the flow.
+    """Pairs of noise and the result of a trained velocity; training on these pairs straightens the flow.
 
     Parameters
     ----------
@@ -52,5 +52,5 @@ class Reflow(Coupling):
 
     @torch.no_grad()
     def couple(self, x0: Tensor, x1: Tensor, *, generator: torch.Generator | None = None) -> Coupled:
-        """Carry ``x1`` to time 0; ``x0`` only gave the shape."""
+        """Carry ``x1`` to time 0; ``x0`` only sets the shape."""
         return Coupled(solve(self.velocity, x1, grid=self.grid, method=self.method).x, x1)

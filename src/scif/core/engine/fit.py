@@ -46,40 +46,39 @@ def fit(
 ) -> nn.Module:
     """Train a model on an objective over observations in memory, and return its moving average.
 
-    The model itself ends with the weights of the last step. Random numbers depend on the seed alone, and torch's
-    global generator is left as it was. After training an inverse objective the collapse monitor judges the result,
-    and warns if the signal was lost.
+    The model itself ends with the weights of the last step. Random numbers depend only on the seed; torch's global
+    generator is not changed. After training with an inverse objective, the collapse monitor checks the result and warns
+    if the signal was lost.
 
     Parameters
     ----------
     model
-        Consistency function, velocity or head; its initial weights are the caller's.
+        Consistency function, velocity or head, with its initial weights.
     objective
         What to minimise.
     x1
-        Observations ``(n, ...)``, or a mapping with them as ``"x1"`` and conditions, row by row, by name. Clean data
-        for objectives that take these.
+        Observations ``(n, ...)``, or a mapping with observations as ``"x1"`` and conditions by name, one row per
+        observation. Objectives for clean signals take clean data.
     max_steps
         Optimiser steps.
     batch_size
-        Rows in a batch, at most ``n``.
+        Rows per batch, at most ``n``.
     lr, ema_decay, ema_teacher, warmup_steps, final_lr, weight_decay, optimizer
-        As for :class:`Engine`.
+        Same as for :class:`Engine`.
     seed
-        Seed of the order of the data and of everything drawn.
+        Seed of the data order and of all random draws.
     gradient_clip
-        Largest norm of the gradient; no clipping if None.
+        Maximum norm of the gradient; None for no clipping.
     progress
         Whether to show a progress bar.
     judged_rows
-        Largest number of observations that the collapse monitor looks at.
+        Maximum number of observations for the collapse monitor.
     checkpoint
-        File that the state of training is written to every minute and on a signal, and that it goes on from, bit for
-        bit, if it exists.
+        Checkpoint file, written every minute and on a signal. If it exists, training resumes from it, bit for bit.
     resume_from
         Checkpoint of an interrupted run with the same arguments.
     **trainer_options
-        For ``lightning.pytorch.Trainer``: ``accelerator``, ``devices``, ``precision``, ``callbacks``,
+        Arguments of ``lightning.pytorch.Trainer``: ``accelerator``, ``devices``, ``precision``, ``callbacks``,
         ``accumulate_grad_batches``, ``logger`` and so on.
 
     Returns
@@ -89,9 +88,9 @@ def fit(
     Raises
     ------
     KeyboardInterrupt
-        If Ctrl-C comes before the first step is done; afterwards it ends training, and the model is returned as it is.
+        If Ctrl-C comes before the first step is complete. Later it ends training, and the current model is returned.
     NonFiniteLoss
-        If the loss or a gradient stops being finite; the model keeps the weights of the last good step.
+        If the loss or a gradient is not finite; the model keeps the weights of the last valid step.
 
     Warns
     -----

@@ -23,12 +23,12 @@ __all__ = ["Engine", "NonFiniteLoss", "Unpacked"]
 
 
 class NonFiniteLoss(FloatingPointError):
-    """The loss or a gradient is not finite; the weights are still those of the last good step."""
+    """The loss or a gradient is not finite. The weights are those of the last valid step."""
 
 
 @dataclass(frozen=True)
 class Unpacked:
-    """Observations of a batch, and the conditions that the network gets by name."""
+    """Observations of a batch, and named conditions for the network."""
 
     x1: Any
     """The observations."""

@@ -16,16 +16,16 @@ __all__ = ["PosteriorHead"]
 
 
 class PosteriorHead(nn.Module):
-    """A conditional velocity: from noise to the clean signal, given an observation.
+    """Conditional velocity from noise to the clean signal, given an observation.
 
     Parameters
     ----------
     net
-        Called ``net(x, t, **condition)`` with the scaled point and the scaled observation joined along dimension 1,
-        so that it takes twice as many features or channels; of what it returns the first half counts, if it returns
-        as many.
+        Network, called as ``net(x, t, **condition)`` with the scaled point and the scaled observation concatenated
+        along dimension 1. It therefore takes twice as many features or channels. If it also returns twice as many, only
+        the first half is used.
     source
-        The trained inverse model, whose scales are taken.
+        Trained inverse model, whose scales are used.
 
     Examples
     --------
@@ -44,7 +44,7 @@ class PosteriorHead(nn.Module):
         self.scaling = copy.deepcopy(scaling)
 
     def forward(self, x: Tensor, t: float | Tensor, *, observed: Tensor, **condition: Any) -> Tensor:
-        """The velocity at points ``x`` and times ``t``, given observations of the same shape."""
+        """Velocity at points ``x`` and times ``t``, given observations of the same shape."""
         check_same_shape(x, observed, names=("x", "observed"))
         t, scaling = batch_times(t, x), self.scaling
         point = scaling.normalize(x, torch.zeros_like(t))
@@ -53,6 +53,6 @@ class PosteriorHead(nn.Module):
         return scaling.data_scale.to(x.dtype) * out[:, : x.shape[1]]
 
     def latent(self, observed: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """Noise to start from, of the shape of the observations and on the scale of the clean signal."""
+        """Draw starting noise with the shape of the observations and the scale of the clean signal."""
         z = torch.randn(observed.shape, dtype=observed.dtype, device=observed.device, generator=generator)
         return self.scaling.data_mean.to(z.dtype) + self.scaling.data_scale.to(z.dtype) * z

@@ -29,32 +29,32 @@ def mean(
 ) -> Estimate:
     r"""Posterior mean of the clean signal, from a head trained for it by ``Denoise``, ``Anchor`` or their sum.
 
-    A head that was trained by an anchor alone has only seen parts of observations: with ``num_splits`` it is shown
-    random parts again, and its answers are averaged. They share the observation but not the split, so that the
-    average is better than each.
+    A head that was trained only with an anchor has seen only parts of observations. With ``num_splits`` it gets random
+    parts again, and its predictions are averaged. They share the observation but not the split, so the average is
+    better than each prediction.
 
     Under white Gaussian noise the posterior variance is the slope of the mean, :math:`\sigma^2 \partial h_i / \partial
-    x_i` (the second-order Tweedie formula); ``num_probes`` random directions estimate it for all entries at once.
-    Other channels have their uncertainty from :func:`~scif.core.estimator.sample`.
+    x_i` (the second-order Tweedie formula); ``num_probes`` random directions estimate it for all entries at once. For
+    other channels, get the uncertainty from :func:`~scif.core.estimator.sample`.
 
     Parameters
     ----------
     head
-        Called ``head(x1, 1, **condition)``.
+        Head, called as ``head(x1, 1, **condition)``.
     x1
         Observations, ``(batch, ...)``.
     noise
-        The channel; needed for splits. If given, the result is brought into its support.
+        The channel; required for splits. If given, the result is projected into its support.
     num_splits
-        Number of splits to average over; 0 shows the observation itself.
+        Number of splits to average over; 0 uses the observation itself.
     fraction
-        Share of the observation in each visible part, as in training.
+        Fraction of the observation in each visible part, as in training.
     num_probes
-        Number of random directions for the standard deviation; 0 leaves it out.
+        Number of random directions for the standard deviation; 0 omits it.
     generator
-        Source of randomness for splits and probes.
+        Random generator for splits and probes.
     **condition
-        Passed on to the head.
+        Passed to the head.
 
     Examples
     --------

@@ -33,19 +33,19 @@ def sample(
     Parameters
     ----------
     head
-        Trained on the :class:`~scif.core.objective.Posterior` objective.
+        Head trained on the :class:`~scif.core.objective.Posterior` objective.
     x1
         Observations, ``(batch, ...)``.
     num_draws
-        Draws of each, at least 2.
+        Number of draws per observation, at least 2.
     num_steps
-        Steps of the solver (midpoint: two calls of the head each).
+        Steps of the midpoint solver; each makes two calls of the head.
     noise
-        The channel; if given, draws are brought into its support.
+        The channel. If given, draws are projected into its support.
     generator
-        Source of randomness.
+        Random generator.
     **condition
-        Passed on to the head.
+        Passed to the head.
 
     Returns
     -------

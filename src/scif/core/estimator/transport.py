@@ -32,11 +32,12 @@ def transport(
     generator: torch.Generator | None = None,
     **condition: Any,
 ) -> Estimate:
-    r"""Carry observations to the clean end; the estimate that keeps the distribution.
+    r"""Carry observations to the clean end. This estimate keeps the distribution.
 
-    A consistency function needs one call. Further steps re-noise its result by the channel, go to an earlier time on
-    the path between both, and call it again: each starts nearer to the clean end, where the function is more accurate,
-    and replaces some of the observation's own noise by fresh noise. Velocities are integrated by a solver.
+    A consistency function needs one call. Each further step re-noises the result with the channel, goes to an earlier
+    time on the path between them, and calls the function again. Later steps start nearer to the clean end, where the
+    function is more accurate, but they replace some of the observation's noise with new noise. A solver integrates
+    velocities.
 
     Parameters
     ----------
@@ -45,22 +46,22 @@ def transport(
     x1
         Observations, ``(batch, ...)``.
     num_steps
-        Time steps: 1 for a consistency function if not given, 20 for a velocity.
+        Number of time steps; default 1 for a consistency function and 20 for a velocity.
     schedule
-        How they are placed; uniformly if not given. A velocity wants the grid that it was trained on.
+        Placement of the steps; default uniform. For a velocity, use the grid that it was trained on.
     noise
-        The channel; needed by a consistency function that takes several steps. If given, the result is brought into
-        its support.
+        The channel; required for several steps of a consistency function. If given, the result is projected into its
+        support.
     prediction
         Output of the model: the clean end of the flow (a consistency function trained by ``InverseConsistency`` or
-        ``GCT``), a velocity, or the mean clean signal (``InverseFlowMatching`` with ``prediction="x0"``). Velocities
-        are recognised by their class; everything else counts as a consistency function if this is not given.
+        ``GCT``), a velocity, or the mean clean signal (``InverseFlowMatching`` with ``prediction="x0"``). By default
+        :class:`Velocity` objects are recognised by their class; everything else counts as a consistency function.
     method
         Solver for velocities.
     generator
-        Source of randomness for further steps.
+        Random generator for further steps.
     **condition
-        Passed on to the model.
+        Passed to the model.
 
     Examples
     --------

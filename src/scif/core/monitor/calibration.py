@@ -32,20 +32,20 @@ class Calibration:
 
 
 def pit(value: Tensor, draws: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-    """Randomised probability integral transform: where values fall among predictive draws.
+    """Randomised probability integral transform: the rank of values among predictive draws.
 
     Parameters
     ----------
     value
-        What came out, ``(...)``: held-out counts, a second measurement, the truth in a simulation.
+        Observed values, ``(...)``: held-out counts, a second measurement, or the truth in a simulation.
     draws
         Predictive draws of it, ``(num_draws, ...)``.
     generator
-        Source of the numbers that spread ties (counts) evenly.
+        Random generator for breaking ties (counts).
 
     Returns
     -------
-    Numbers in (0, 1), uniform if value and draws have one distribution.
+    Numbers in (0, 1), uniform if values and draws have the same distribution.
     """
     if draws.shape[1:] != value.shape or draws.shape[0] < 1:
         msg = f"draws have shape {tuple(draws.shape)}; pass (num_draws, *{tuple(value.shape)})."
@@ -72,15 +72,15 @@ def calibration(
     Parameters
     ----------
     value
-        What came out, ``(...)``.
+        Observed values, ``(...)``.
     draws
-        Predictive draws of it, ``(num_draws, ...)``.
+        Predictive draws of ``value``, ``(num_draws, ...)``.
     levels
         Nominal levels of central intervals.
     tolerance
         Kolmogorov-Smirnov distance, beyond sampling error, that still counts as calibrated.
     generator
-        Source of randomness for ties.
+        Random generator for ties.
 
     Examples
     --------

@@ -57,14 +57,14 @@ def collapse(
 ) -> Collapse:
     r"""Compare re-noised clean estimates with the observations, variance by variance.
 
-    If the estimates ``x0`` have the distribution of the clean signal, then re-noising them gives back the
-    distribution of ``x1``. Two independent re-noisings of one estimate share the signal only, so that along a
-    direction their covariance is the signal's variance and what remains of their variance is the noise's; taking the
-    latter off the observed variance tells how much signal there should be. Directions are found on one half of the
-    samples and judged on the other, since a direction looks better where it was chosen.
+    If the estimates ``x0`` have the distribution of the clean signal, then re-noising them gives back the distribution
+    of ``x1``. Two independent re-noisings of one estimate share only the signal. Along a direction, their covariance is
+    therefore the variance of the signal, and the rest of their variance is noise. Subtracting this noise from the
+    observed variance gives the expected signal. Directions are found on one half of the samples and tested on the other
+    half, to avoid selection bias.
 
-    Estimates must keep the distribution, as ``transport`` and ``sample`` do. Posterior means are under-dispersed by
-    nature and would be called collapsing at a low signal-to-noise ratio.
+    Estimates must keep the distribution, as ``transport`` and ``sample`` do. Posterior means always have too little
+    variance and would be called collapsing at a low signal-to-noise ratio.
 
     Parameters
     ----------
@@ -77,9 +77,10 @@ def collapse(
     directions
         Number of principal directions.
     threshold
-        Share of the signal's variance below which a direction counts as collapsing; above its inverse as inflating.
+        Fraction of the signal's variance below which a direction counts as collapsing; above its inverse it counts as
+        inflating.
     generator
-        Source of randomness.
+        Random generator.
 
     Examples
     --------

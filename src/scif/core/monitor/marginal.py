@@ -44,7 +44,7 @@ def sliced_wasserstein(
     num_projections
         Number of random directions.
     generator
-        Source of the directions.
+        Random generator for the directions.
 
     Examples
     --------
@@ -80,8 +80,8 @@ def marginal(
 ) -> Marginal:
     """Sliced Wasserstein distance between re-noised estimates and observations, against its value by chance.
 
-    One half of the estimates is re-noised and compared with the *other* half of the observations, so that both
-    figures compare two independent samples of the same size.
+    One half of the estimates is re-noised and compared with the *other* half of the observations, so both distances are
+    between independent samples of the same size.
 
     Parameters
     ----------
@@ -92,11 +92,12 @@ def marginal(
     noise
         The channel.
     tolerance
-        Multiple of the distance between two halves of the observations from which on the samples differ.
+        Samples count as different if their distance exceeds this multiple of the distance between two halves of the
+        observations.
     num_projections
         Number of random directions.
     generator
-        Source of randomness.
+        Random generator.
 
     Examples
     --------

@@ -33,24 +33,24 @@ class Residual:
 
 
 def residual(x1: Tensor, x0: Tensor, noise: NoiseModel, *, spatial: int = 0, tolerance: float = 0.1) -> Residual:
-    r"""Judge the residual of clean estimates under a channel whose noise is independent from entry to entry.
+    r"""Test the residual of clean estimates under a channel with independent noise in each entry.
 
     For posterior draws the standardised residual is the noise itself: mean 0, variance 1, white. Means and transported
-    points leave some noise in, so that the variance is *below* 1 and neighbours are, if anything, negatively
-    correlated. Residuals above these bounds carry signal that should have stayed in the estimate.
+    points keep some noise, so the variance of their residual is *below* 1, and neighbours are uncorrelated or
+    negatively correlated. Larger residuals contain signal that should be in the estimate.
 
     Parameters
     ----------
     x1
         Observations, ``(n, ...)``.
     x0
-        Clean estimates of them, of any kind.
+        Clean estimates of the observations, of any kind.
     noise
         The channel, with known moments.
     spatial
-        Number of trailing axes along which entries have neighbours (2 for images); 0 if their order means nothing.
+        Number of trailing axes along which entries have neighbours (2 for images); 0 if their order is arbitrary.
     tolerance
-        Excess of mean, variance or correlation that is still called noise.
+        Excess of mean, variance or correlation that still counts as noise.
 
     Examples
     --------

@@ -87,7 +87,7 @@ def few_successes(count: Tensor, probability: Tensor, group: Tensor, generator: 
     group
         That each count belongs to, ``(n,)``.
     generator
-        Source of randomness.
+        Random generator.
     """
     if count.device.type != "cpu":
         return binomial(count, probability[group], generator)

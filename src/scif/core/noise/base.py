@@ -57,11 +57,11 @@ class Equivalent:
 class NoiseModel(nn.Module):
     """A known noise channel from a clean ``x0`` to an observed ``x1``.
 
-    Subclasses implement :meth:`sample`, which is enough to train with, and say whether they act :attr:`elementwise`.
-    Where the family allows it they add :meth:`quadratic_moments` (or :meth:`moments`), :meth:`log_prob`, :meth:`split`
-    with :meth:`part_log_prob`, :meth:`fit` and :meth:`measure`. Parameters are buffers, so that they follow ``.to()``
-    and are saved with a model; :meth:`sample` changes nothing. Tensors are batched, ``(batch, ...)``; parameters
-    broadcast against them, so that one of shape ``(batch, 1, ...)`` differs per sample.
+    Subclasses implement :meth:`sample`, which is enough for training, and set :attr:`elementwise`. If the family allows
+    it, they add :meth:`quadratic_moments` (or :meth:`moments`), :meth:`log_prob`, :meth:`split` with
+    :meth:`part_log_prob`, :meth:`fit` and :meth:`measure`. Parameters are buffers: they follow ``.to()`` and are saved
+    with a model. Tensors are batched, ``(batch, ...)``, and parameters broadcast against them; a parameter of shape
+    ``(batch, 1, ...)`` differs per sample.
 
     ``a @ b`` is the channel that applies ``b`` first and then ``a``, as in a product of operators.
 
@@ -88,7 +88,7 @@ class NoiseModel(nn.Module):
     support_x1: Domain = Domain.REAL
     """Where observations live."""
     unbiased: bool = True
-    """Whether ``E[x1 | x0] = x0``."""
+    """True if ``E[x1 | x0] = x0``."""
     deterministic: bool = False
     """Whether ``x1`` is a function of ``x0``."""
     elementwise: bool | None = None
@@ -119,35 +119,35 @@ class NoiseModel(nn.Module):
         x0
             Clean signal, ``(batch, ...)``, inside :attr:`support_x0`.
         generator
-            Source of randomness; the global one of torch if not given.
+            Random generator; default torch's global generator.
 
         Returns
         -------
-        Observation of the shape, dtype and device of ``x0``.
+        Observation with the shape, dtype and device of ``x0``.
         """
         raise NotImplementedError
 
     def moments(self, x0: Tensor) -> Moments:
         """Mean and variance of ``x1`` given ``x0``, entry by entry.
 
-        Where a channel has no :meth:`quadratic_moments` and no method of its own, these are Monte-Carlo estimates from
-        :attr:`moment_draws` samples (fewer of large signals, whose averages are exact enough) of a generator of their
-        own: equal for equal input.
+        If a channel has no :meth:`quadratic_moments` and does not override this method, the moments are Monte Carlo
+        estimates from :attr:`moment_draws` samples (fewer for large signals). They use their own generator, so equal
+        input gives equal moments.
         """
         self.check_x0(x0)
         form = self.quadratic_moments(x0)
         return self._estimated_moments(x0) if form is None else form.of(x0)
 
     def quadratic_moments(self, x0: Tensor) -> QuadraticMoments | None:
-        """The moments as polynomials in ``x0``, or ``None`` where they are something else.
+        """Moments as polynomials in ``x0``, or None if they have another form.
 
-        With it a channel needs no :meth:`moments` of its own, and chains of channels have exact moments, too. Of
-        ``x0`` only shape, dtype and device are read.
+        A channel with this method does not need :meth:`moments`, and its chains with other channels have exact moments.
+        Only the shape, dtype and device of ``x0`` are used.
         """
         return None
 
     def log_prob(self, x1: Tensor, x0: Tensor) -> Tensor:
-        """``log p(x1 | x0)``, one number per sample ``(batch,)`` if entries are dependent, else entry by entry."""
+        """``log p(x1 | x0)``: one number per sample ``(batch,)`` if entries are dependent, otherwise one per entry."""
         msg = f"{type(self).__name__} has no density that can be evaluated; use moments() or sample() instead."
         raise NoDensity(msg)
 
@@ -157,7 +157,7 @@ class NoiseModel(nn.Module):
         Raises
         ------
         NotSplittable
-            If the family is not closed under convolution, so that no exact split exists.
+            If no exact split exists, because the family is not closed under convolution.
         """
         msg = (
             f"{type(self).__name__} cannot be split into independent parts, so it has no anchor; "
@@ -166,25 +166,25 @@ class NoiseModel(nn.Module):
         raise NotSplittable(msg)
 
     def part_log_prob(self, part: Tensor, x0: Tensor, fraction: float | Tensor) -> Tensor:
-        """``log p`` of one part of :meth:`split` that carries ``fraction`` of the observation, given ``x0``."""
+        """``log p`` of one part of :meth:`split` with ``fraction`` of the observation, given ``x0``."""
         msg = f"{type(self).__name__} cannot be split into independent parts, so a part has no likelihood."
         raise NotSplittable(msg)
 
     @classmethod
     def fit(cls, x1: Tensor, x0: Tensor | None = None) -> NoiseModel:
-        """Estimate the channel's parameters from observations, with clean signals where the family needs them."""
+        """Estimate the channel's parameters from observations, with clean signals if the family needs them."""
         msg = f"{cls.__name__} has nothing to fit from data; construct it with its parameters."
         raise TypeError(msg)
 
     @classmethod
     def measure(cls, images: Sequence[NDArray[np.generic]]) -> Mapping[str, float]:
-        """Parameters, measured in noisy images ``(height, width)`` alone; for ``ImageDenoiser(noise="its name")``."""
+        """Measure the parameters from noisy images ``(height, width)``; used by ``ImageDenoiser(noise="its name")``."""
         msg = f"{cls.__name__} cannot be measured in noisy images; pass the channel with its parameters."
         raise TypeError(msg)
 
     @property
     def splittable(self) -> bool:
-        """Whether :meth:`split` is available."""
+        """True if :meth:`split` is available."""
         return type(self).split is not NoiseModel.split
 
     def varying_parameters(self, ndim: int) -> dict[str, torch.Size]:
@@ -192,10 +192,10 @@ class NoiseModel(nn.Module):
         return {name: one.shape for name, one in self._parameters_by_name() if any(n != 1 for n in one.shape[-ndim:])}
 
     def mirror_axes(self, ndim: int) -> tuple[int, ...]:
-        """Which of the last ``ndim`` axes may be mirrored: a mirrored signal has the mirrored noise.
+        """Axes, among the last ``ndim``, that may be mirrored, because a mirrored signal has mirrored noise.
 
-        Axes count from 0, the first of the ``ndim``. All axes of an :attr:`elementwise` channel along which no
-        parameter varies; none of other channels, which override this where they have such symmetries.
+        Axis 0 is the first of the ``ndim``. An :attr:`elementwise` channel returns all axes along which no parameter
+        varies. Other channels return none, unless they override this method.
         """
         if not self.elementwise:
             return ()
@@ -203,27 +203,27 @@ class NoiseModel(nn.Module):
         return tuple(axis for axis in range(ndim) if all(shape[axis] == 1 for shape in shapes))
 
     def transpose_axes(self, ndim: int) -> tuple[tuple[int, int], ...]:
-        """Pairs of the last ``ndim`` axes that may be exchanged: a transposed signal has the transposed noise."""
+        """Pairs of the last ``ndim`` axes that may be swapped, because a transposed signal has transposed noise."""
         axes = self.mirror_axes(ndim) if self.elementwise else ()
         return tuple((a, b) for a in axes for b in axes if a < b)
 
     def without_offset(self) -> tuple[NoiseModel, Tensor | float]:
-        """The channel without the constant that it adds to its observations, and that constant."""
+        """The channel without its constant offset, and the offset."""
         return self, 0.0
 
     def followed_by(self, after: NoiseModel) -> Equivalent | None:
-        """The channel that applies this one and then ``after``, or ``None`` where that is no known family."""
+        """Channel that applies this one and then ``after``, or None if that is not a known family."""
         return None
 
     def arguments(self) -> dict[str, Any]:
-        """Arguments that make the channel again, by name: for files and copies.
+        """Constructor arguments of the channel, by name, for files and copies.
 
-        Each argument of the class has to be kept under its own name; override this where that is not so.
+        Each argument of the class must be stored as an attribute of the same name. Otherwise override this method.
 
         Raises
         ------
         TypeError
-            If an argument is not kept.
+            If an argument is not stored.
         """
         signature = inspect.signature(type(self)).parameters.values()
         names = [one.name for one in signature if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
@@ -237,21 +237,21 @@ class NoiseModel(nn.Module):
         return {name: getattr(self, name) for name in names}
 
     def check_x0(self, x0: Tensor) -> None:
-        """Raise unless ``x0`` is a floating tensor inside :attr:`support_x0`."""
+        """Raise an error unless ``x0`` is a floating point tensor inside :attr:`support_x0`."""
         _check_signal(x0, self.support_x0, name="x0")
 
     def check_x1(self, x1: Tensor) -> None:
-        """Raise unless ``x1`` is a floating tensor inside :attr:`support_x1`."""
+        """Raise an error unless ``x1`` is a floating point tensor inside :attr:`support_x1`."""
         _check_signal(x1, self.support_x1, name="x1")
 
     def check_pair(self, x1: Tensor, x0: Tensor) -> None:
-        """Raise unless ``x1`` and ``x0`` have the same shape and each is inside its support."""
+        """Raise an error unless ``x1`` and ``x0`` have the same shape and are inside their supports."""
         check_same_shape(x1, x0, names=("x1", "x0"))
         self.check_x1(x1)
         self.check_x0(x0)
 
     def set_parameter(self, name: str, value: Any, check: Callable[..., None], **options: Any) -> None:
-        """Store a parameter as a buffer of its own once ``check(value, name=name, **options)`` has passed.
+        """Store a parameter as a buffer after ``check(value, name=name, **options)`` has passed.
 
         Numbers are stored in the default dtype; a tensor keeps its dtype and its gradient.
         """
@@ -266,7 +266,7 @@ class NoiseModel(nn.Module):
         self.register_buffer(name, tensor.clone())
 
     def parameter_for(self, name: str, x: Tensor) -> Tensor:
-        """A parameter in the dtype of ``x``, once it is sure to broadcast against ``x`` without enlarging it."""
+        """Convert a parameter, checked to broadcast against ``x`` without enlarging it, to the dtype of ``x``."""
         value: Tensor = getattr(self, name)
         sizes = zip(reversed(value.shape), reversed(x.shape), strict=False)
         if value.ndim > x.ndim or any(size not in (1, wanted) for size, wanted in sizes):
@@ -278,12 +278,12 @@ class NoiseModel(nn.Module):
         return value.to(x.dtype)
 
     def fraction_for(self, fraction: float | Tensor, x: Tensor) -> Tensor:
-        """A share as a tensor like ``x``, once it is sure to lie strictly between 0 and 1."""
+        """Convert a fraction, checked to lie strictly between 0 and 1, to a tensor like ``x``."""
         check_fraction(fraction)
         return torch.as_tensor(fraction, dtype=x.dtype, device=x.device)
 
     def extra_repr(self) -> str:
-        """Parameters: the value of single numbers, the shape of the others."""
+        """Text of the parameters: the values of single numbers, the shapes of tensors."""
         named = ((name, value) for name, value in self.named_buffers(recurse=False) if value is not None)
         return ", ".join(f"{n}={v.item():g}" if v.ndim == 0 else f"{n}={tuple(v.shape)}" for n, v in named)
 

@@ -27,10 +27,10 @@ class Moments:
 
 @dataclass(frozen=True)
 class QuadraticMoments:
-    """A mean linear in ``x0`` and a variance quadratic in it, entry by entry.
+    """Mean that is linear in ``x0`` and variance that is quadratic in it, entry by entry.
 
-    ``mean = shift + scale * x0`` and ``variance = constant + linear * x0 + quadratic * x0**2``: true of every
-    elementwise family here, and enough for the exact moments of a chain of channels.
+    ``mean = shift + scale * x0`` and ``variance = constant + linear * x0 + quadratic * x0**2``: this holds for every
+    elementwise family here, and gives exact moments of chains of channels.
     """
 
     shift: Tensor | float = 0.0
@@ -44,7 +44,7 @@ class QuadraticMoments:
         return self.after(Moments(x0, torch.zeros_like(x0)))
 
     def after(self, first: Moments) -> Moments:
-        """Moments given that the input is itself random (laws of total mean and total variance)."""
+        """Moments if the input is itself random (laws of total mean and total variance)."""
         mean, variance = first.mean, first.variance
         inner = self.constant + self.linear * mean + self.quadratic * (mean.square() + variance)
         outer = torch.as_tensor(self.scale, dtype=mean.dtype, device=mean.device).square() * variance
@@ -52,9 +52,9 @@ class QuadraticMoments:
 
 
 def monte_carlo_moments(channel: _Sampler, x0: Tensor, *, draws: int, seed: int = 0) -> Moments:
-    """Moments from ``draws`` samples with a generator of their own, so that equal input gives equal output.
+    """Moments from ``draws`` samples with a fixed generator, so that equal input gives equal output.
 
-    The standard error of the mean is ``sqrt(variance / draws)``, the relative one of the variance about
+    The standard error of the mean is ``sqrt(variance / draws)``; the relative standard error of the variance is about
     ``sqrt(2 / draws)``.
 
     Parameters
@@ -64,9 +64,9 @@ def monte_carlo_moments(channel: _Sampler, x0: Tensor, *, draws: int, seed: int 
     x0
         Clean signals, ``(batch, ...)``.
     draws
-        Number of samples of each.
+        Number of samples per signal.
     seed
-        Of the generator.
+        Seed of the generator.
 
     Raises
     ------

@@ -22,9 +22,9 @@ class Multinomial(NoiseModel):
     Parameters
     ----------
     library_size
-        Whole number of molecules, one or one per sample ``(batch,)``. ``None`` takes the sum of ``x0``, rounded, so
-        that the mean of ``x1`` is ``x0`` up to that rounding; otherwise only the proportions of ``x0`` matter. Totals
-        are exact up to ``2**24`` in single precision.
+        Number of molecules, one for all or one per sample ``(batch,)``. None uses the rounded sum of ``x0``, so the
+        mean of ``x1`` is ``x0`` up to rounding; otherwise only the proportions of ``x0`` matter. Totals are exact up to
+        ``2**24`` in single precision.
 
     Examples
     --------
@@ -72,7 +72,7 @@ class Multinomial(NoiseModel):
         return Moments(molecules * share, molecules * share * (1 - share))
 
     def log_prob(self, x1: Tensor, x0: Tensor) -> Tensor:
-        """Log mass, one number per sample; minus infinity where ``x1`` does not add up to the library size."""
+        """Log mass, one number per sample; minus infinity if ``x1`` does not sum to the library size."""
         self.check_pair(x1, x0)
         return torch.where(x1.sum(-1) == self._molecules(x0), _log_mass(x1, x0), -torch.inf)
 
@@ -86,14 +86,14 @@ class Multinomial(NoiseModel):
         return Split(a, x1 - a, fraction)
 
     def part_log_prob(self, part: Tensor, x0: Tensor, fraction: float | Tensor) -> Tensor:
-        """Log mass of a part given its total, one number per sample; the fraction tells nothing beyond the total."""
+        """Log mass of a part given its total, one number per sample; it does not depend on the fraction."""
         self.check_pair(part, x0)
         self.fraction_for(fraction, x0)
         return _log_mass(part, x0)
 
     @classmethod
     def fit(cls, x1: Tensor, x0: Tensor | None = None) -> Multinomial:
-        """The channel with the library sizes of these very samples ``(batch, genes)``."""
+        """Create the channel with the library sizes of these samples ``(batch, genes)``."""
         return cls(x1.sum(-1))
 
 

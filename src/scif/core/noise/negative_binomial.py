@@ -23,8 +23,8 @@ __all__ = ["NegativeBinomial"]
 class NegativeBinomial(NoiseModel):
     """Counts with mean ``x0`` and variance ``x0 + x0**2 / inverse_dispersion``.
 
-    The overdispersion counts as noise of the measurement: what should be kept as biology belongs in ``x0``, with
-    :class:`~scif.core.noise.Poisson` as the channel, the limit of infinite inverse dispersion.
+    The overdispersion counts as measurement noise. To keep it as biological variation, use
+    :class:`~scif.core.noise.Poisson`, the limit of infinite inverse dispersion.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class NegativeBinomial(NoiseModel):
 
     @override
     def followed_by(self, after: NoiseModel) -> Equivalent | None:
-        """Captured counts have the same inverse dispersion."""
+        """Return the channel of captured counts, which have the same inverse dispersion."""
         return Equivalent(self, after.captured) if isinstance(after, Binomial) else None
 
     def log_prob(self, x1: Tensor, x0: Tensor) -> Tensor:
@@ -101,17 +101,17 @@ class NegativeBinomial(NoiseModel):
         per: Per = "entry",
         ceiling: float = 1e6,
     ) -> NegativeBinomial:
-        """Inverse dispersion by moments.
+        """Estimate the inverse dispersion by moments.
 
         Parameters
         ----------
         x1
             Counts ``(cells, genes)``.
         x0
-            Expected counts of the shape of ``x1``. Without them all cells are taken to share one profile, so that
-            the fit puts an upper bound on the technical dispersion: differences between cells count as dispersion.
+            Expected counts, with the shape of ``x1``. By default all cells are assumed to share one profile, so
+            differences between cells count as dispersion and the fit is an upper bound of the technical dispersion.
         library_size
-            Depth per cell ``(cells,)``, to scale the shared profile by; used without ``x0`` only.
+            Depth per cell ``(cells,)``, to scale the shared profile; used only without ``x0``.
         per
             Entries that share a value: each ``"entry"`` (gene), each ``"channel"``, or ``"all"``.
         ceiling

@@ -68,13 +68,13 @@ class Poisson(NoiseModel):
 
     @override
     def followed_by(self, after: NoiseModel) -> Equivalent | None:
-        """Captured counts are Poisson, too."""
+        """Return the channel of captured counts, which are also Poisson."""
         if self.support_x1 is not Domain.COUNTS or not isinstance(after, Binomial):
             return None
         return Equivalent(self, after.captured)
 
     def counts(self, x1: Tensor) -> Tensor:
-        """The whole number of events behind observations; ``ValueError`` where ``x1 / gain`` is not whole."""
+        """Number of events behind observations; ``ValueError`` if ``x1 / gain`` is not whole."""
         self.check_x1(x1)
         events = x1 / self.parameter_for("gain", x1)
         whole = events.round()
@@ -105,7 +105,7 @@ class Poisson(NoiseModel):
 
     @classmethod
     def fit(cls, x1: Tensor, x0: Tensor | None = None, *, per: Per = "all") -> Poisson:
-        """Gain as the ratio of variance to mean, from pairs or from repeated frames.
+        """Estimate the gain as the ratio of variance to mean, from pairs or from repeated frames.
 
         Parameters
         ----------

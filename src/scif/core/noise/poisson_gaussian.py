@@ -26,7 +26,7 @@ _NATS = 32.0
 class PoissonGaussian(NoiseModel):
     """``x1 = gain * Poisson(x0 / gain) + offset + sigma z``: mean ``x0 + offset``, variance ``gain x0 + sigma**2``.
 
-    The number of events behind an observation is unknown, so that there is no exact split.
+    The number of events behind an observation is unknown, so there is no exact split.
 
     Parameters
     ----------
@@ -35,7 +35,8 @@ class PoissonGaussian(NoiseModel):
     sigma
         Standard deviation of the read noise in units of signal.
     offset
-        Value recorded in the dark. Each of the three is one number, or any shape that broadcasts.
+        Value recorded in the dark. ``gain``, ``sigma`` and ``offset`` are numbers, or tensors of any shape that
+        broadcasts.
 
     Examples
     --------
@@ -76,7 +77,7 @@ class PoissonGaussian(NoiseModel):
         return QuadraticMoments(shift=offset, constant=sigma.square(), linear=gain)
 
     def log_prob(self, x1: Tensor, x0: Tensor) -> Tensor:
-        """Log density, entry by entry: the sum over the unseen number of events around its likeliest value.
+        """Log density, entry by entry: a sum over the hidden number of events near its most likely value.
 
         Needs memory for about ``16 min(sigma / gain, sqrt(x0 / gain))`` copies of ``x0``.
         """
@@ -94,7 +95,7 @@ class PoissonGaussian(NoiseModel):
     def fit(
         cls, x1: Tensor, x0: Tensor | None = None, *, offset: float | Tensor | None = None, rounds: int = 5
     ) -> PoissonGaussian:
-        """Gain and read noise from the straight line of variance against mean, by reweighted least squares.
+        """Estimate gain and read noise from the straight line of variance against mean, by reweighted least squares.
 
         Parameters
         ----------
@@ -104,14 +105,14 @@ class PoissonGaussian(NoiseModel):
         x0
             Clean signals of the shape of ``x1``.
         offset
-            Value recorded in the dark. If not given it is estimated where ``x0`` is given, and zero otherwise.
+            Value recorded in the dark. By default it is estimated if ``x0`` is given, and zero otherwise.
         rounds
             Number of reweightings.
 
         Raises
         ------
         ValueError
-            If the line crosses zero, so that no read noise is left.
+            If the line crosses zero, so no read noise is left.
         """
         if offset is None:
             offset = 0.0 if x0 is None else (x1 - x0).mean()

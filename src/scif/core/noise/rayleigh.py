@@ -25,16 +25,16 @@ _UNBIASED = math.sqrt(2 / math.pi)
 class Rayleigh(NoiseModel):
     """``x1 = x0 * (shift + R)`` with ``R`` Rayleigh of the given scale.
 
-    The mean is ``x0`` times :attr:`mean_factor`, ``shift + scale sqrt(pi / 2)``, and the variance
-    ``(2 - pi / 2) (scale x0)**2``. The default scale is the unbiased one; the publication's code uses ``shift=1``,
-    whose mean exceeds ``x0`` at any scale. A sum of Rayleigh numbers is not Rayleigh: there is no exact split.
+    The mean is ``x0`` times :attr:`mean_factor`, ``shift + scale sqrt(pi / 2)``, and the variance ``(2 - pi / 2) (scale
+    x0)**2``. With the default scale the channel is unbiased; the publication's code uses ``shift=1``, so its mean
+    exceeds ``x0`` at any scale. A sum of Rayleigh variables is not Rayleigh, so there is no exact split.
 
     Parameters
     ----------
     scale
         Mode of ``R``: one number, or any shape that broadcasts.
     shift
-        Share of the signal that is free of speckle.
+        Fraction of the signal without speckle.
 
     Examples
     --------
@@ -87,7 +87,7 @@ class Rayleigh(NoiseModel):
 
     @classmethod
     def fit(cls, x1: Tensor, x0: Tensor | None = None, *, per: Per = "all", shift: Any = 0.0) -> Rayleigh:
-        """Scale from the mean square of the speckle, given clean signals and the shift.
+        """Estimate the scale from the mean square of the speckle, given clean signals and the shift.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class Rayleigh(NoiseModel):
         per
             Entries that share a scale: ``"all"``, each ``"channel"`` (axis 1), or each ``"entry"``.
         shift
-            Share of the signal that is free of speckle.
+            Fraction of the signal without speckle.
         """
         if x0 is None:
             msg = "Rayleigh.fit needs x0, since scale and signal enter the observation as one product; pass x0=."

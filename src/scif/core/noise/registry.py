@@ -52,16 +52,16 @@ _Channel = TypeVar("_Channel", bound=type[NoiseModel])
 
 
 def register_channel(name: str, channel: _Channel | None = None) -> Any:
-    """Give an own channel a name, which :func:`noise_channel`, ``ImageDenoiser(noise=...)`` and model files know then.
+    """Register your own channel under a name for :func:`noise_channel`, ``ImageDenoiser(noise=...)`` and model files.
 
-    A package that is installed can do without: an entry point of the group ``scif.noise_channels`` names its class.
+    An installed package can use an entry point in the group ``scif.noise_channels`` instead.
 
     Parameters
     ----------
     name
         The name, in lower case.
     channel
-        The class; leave it out to decorate one.
+        The class. Omit it to use the function as a decorator.
 
     Returns
     -------
@@ -70,9 +70,9 @@ def register_channel(name: str, channel: _Channel | None = None) -> Any:
     Raises
     ------
     TypeError
-        If ``channel`` is no subclass of :class:`NoiseModel`.
+        If ``channel`` is not a subclass of :class:`NoiseModel`.
     ValueError
-        If the name belongs to another class.
+        If another class has the same name.
 
     Examples
     --------
@@ -119,19 +119,19 @@ def channel_name(channel: type[NoiseModel]) -> str | None:
 
 
 def noise_channel(channel: str | NoiseModel, **parameters: Any) -> NoiseModel:
-    """A channel by name, or the one given.
+    """Return the channel with the given name, or the given channel.
 
     Parameters
     ----------
     channel
-        A name in ``NOISE_CHANNELS``, or a channel, which is returned as it is.
+        A name in ``NOISE_CHANNELS``, or a channel, which is returned unchanged.
     **parameters
         Arguments of the named channel.
 
     Raises
     ------
     ValueError
-        If the name is unknown, or parameters come with a channel that has its own.
+        If the name is unknown, or if parameters are passed together with a channel.
 
     Examples
     --------

@@ -21,26 +21,27 @@ __all__ = ["SDEChannel"]
 class SDEChannel(NoiseModel):
     """The state at the horizon of ``dx = drift(x, tau) dtau + diffusion(x, tau) dW`` (Ito) started at ``x0``.
 
-    Solved by Euler-Maruyama with exactly ``num_steps`` steps of ``horizon / num_steps``; the state is brought back
-    into the support after each. Differentiable wherever drift and diffusion are.
+    It is solved by Euler-Maruyama with exactly ``num_steps`` steps of ``horizon / num_steps``; after each step the
+    state is projected into the support. Samples are differentiable if drift and diffusion are.
 
     Parameters
     ----------
-    drift, diffusion
-        Functions of the state ``(batch, ...)`` and of the time ``tau`` in [0, horizon], ``(batch, 1, ...)``. The
-        diffusion multiplies independent increments, entry by entry.
+    drift
+        Function of the state ``(batch, ...)`` and of the time ``tau`` in [0, horizon], ``(batch, 1, ...)``.
+    diffusion
+        Function with the same arguments; it multiplies independent increments, entry by entry.
     horizon
         Length of time.
     num_steps
-        Number of steps to the horizon.
+        Number of steps up to the horizon.
     support
-        Where the state lives.
+        Domain of the state.
     unbiased
-        Whether the mean of the state does not move.
+        True if the mean of the state does not change.
     moment_draws
-        Number of samples behind :meth:`moments`, which are estimates here.
+        Number of samples for :meth:`moments`, which are estimates here.
     elementwise
-        Whether drift and diffusion of an entry depend on this entry alone; ``None`` says nothing.
+        True if drift and diffusion of an entry depend only on this entry; None if unknown.
 
     Examples
     --------
@@ -93,9 +94,9 @@ class SDEChannel(NoiseModel):
         x0
             Start ``(batch, ...)``.
         times
-            Shares of the horizon in [0, 1] that do not fall: ``(points,)`` for all samples, or ``(points, batch)``.
+            Non-decreasing fractions of the horizon in [0, 1]: ``(points,)`` for all samples, or ``(points, batch)``.
         generator
-            Source of randomness; the global one of torch if not given.
+            Random generator; default torch's global generator.
 
         Returns
         -------

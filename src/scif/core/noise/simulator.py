@@ -20,22 +20,24 @@ __all__ = ["Simulator"]
 class Simulator(NoiseModel):
     """``x1 = function(x0)``, or ``function(x0, generator=...)`` if it is random.
 
-    A function with an argument ``generator`` is random and has to draw from it alone (the global source if it is
-    ``None``); one without is deterministic. A deterministic simulator followed by another channel has that channel's
-    density, moments and split: ``Gaussian(0.1) @ Simulator(solve)``.
+    A function with an argument ``generator`` is random and must draw only from it (or from the global generator if it
+    is None). A function without this argument is deterministic. A deterministic simulator followed by another channel
+    has the density, moments and split of that channel: ``Gaussian(0.1) @ Simulator(solve)``.
 
     Parameters
     ----------
     function
         Maps clean signals ``(batch, ...)`` to observations of the same shape; a function or a module.
-    support_x0, support_x1
-        Where clean signals and observations live.
+    support_x0
+        Domain of the clean signals.
+    support_x1
+        Domain of the observations.
     unbiased
-        Whether ``E[x1 | x0] = x0``.
+        True if ``E[x1 | x0] = x0``.
     moment_draws
-        Number of samples behind :meth:`moments` of a random simulator, which are estimates.
+        Number of samples for :meth:`moments` of a random simulator, which are estimates.
     elementwise
-        Whether every entry of the output depends on the same entry of the input alone; ``None`` says nothing.
+        True if every entry of the output depends only on the same entry of the input; None if unknown.
 
     Examples
     --------
@@ -74,9 +76,9 @@ class Simulator(NoiseModel):
 
     @override
     def moments(self, x0: Tensor) -> Moments:
-        """The output and variance zero, or Monte-Carlo estimates from ``moment_draws`` samples if it is random.
+        """The output with variance zero, or Monte Carlo estimates if the simulator is random.
 
-        The estimates come from a generator of their own and are equal for equal input.
+        The estimates use their own generator, so equal input gives equal estimates.
         """
         if self.deterministic:
             return Moments(self.sample(x0), torch.zeros_like(x0))

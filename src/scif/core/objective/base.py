@@ -23,9 +23,9 @@ class LossOutput:
 
 
 class Objective(nn.Module):
-    """Something to minimise over batches of observations.
+    """A loss to minimise over batches of observations.
 
-    Objectives add and scale: ``Anchor(noise) * 1.0 + InverseConsistency(noise, ...) * 0.5`` is an objective.
+    Objectives can be added and scaled: ``Anchor(noise) * 1.0 + InverseConsistency(noise, ...) * 0.5`` is an objective.
     """
 
     name: str = "objective"
@@ -44,20 +44,20 @@ class Objective(nn.Module):
         Parameters
         ----------
         model
-            Consistency function or velocity, called ``model(x, t, **condition)``.
+            Consistency function or velocity, called as ``model(x, t, **condition)``.
         x1
             Batch of observations, ``(batch, ...)``.
         teacher
-            Slowly moving copy of ``model`` that supplies targets; ``model`` itself without gradient if not given.
+            Slowly moving copy of ``model`` that supplies targets; default ``model`` itself, without gradient.
         generator
-            Source of randomness.
+            Random generator.
         **condition
-            Passed on to the network (batch labels and the like).
+            Passed to the network, such as batch labels.
         """
         raise NotImplementedError
 
     def set_step(self, step: int) -> None:
-        """Take note of the number of optimiser steps so far; objectives whose grid grows follow it."""
+        """Set the number of optimiser steps so far, which objectives with a growing grid need."""
 
     def __add__(self, other: Objective) -> SumObjective:
         return SumObjective(_merge(self, other))
@@ -85,7 +85,7 @@ class SumObjective(Objective):
         self.weights = {name: float(weight) for name, (_, weight) in parts.items()}
 
     def set_step(self, step: int) -> None:
-        """Pass the number of optimiser steps on to every part."""
+        """Pass the number of optimiser steps to every part."""
         for part in self.parts.values():
             part.set_step(step)  # type: ignore[operator]
 
@@ -98,7 +98,7 @@ class SumObjective(Objective):
         generator: torch.Generator | None = None,
         **condition: Any,
     ) -> LossOutput:
-        """Weighted sum of the parts; ``terms`` holds each part's own (unweighted) loss under its name."""
+        """Weighted sum of the parts; ``terms`` holds the unweighted loss of each part by name."""
         total: Tensor | None = None
         terms: dict[str, Tensor] = {}
         for name, part in self.parts.items():

@@ -18,20 +18,20 @@ __all__ = ["Posterior"]
 
 
 class Posterior(FlowMatching):
-    r"""Flow matching of posterior draws, on re-noised pairs that a finished inverse model makes.
+    r"""Flow matching for posterior draws, on re-noised pairs from a trained inverse model.
 
-    As in :class:`Denoise`, a finished model gives clean estimates :math:`x_0` and the channel observations
-    :math:`x_1'` of them. The head is a conditional generator: :class:`FlowMatching` from noise to :math:`x_0`, shown
-    :math:`x_1'`, so that given a real observation it draws from :math:`p(x_0 | x_1)`. Flow matching rather than
-    consistency training, since its draws are not shrunk by a time grid: their spread is what they are for.
+    As in :class:`Denoise`, a trained model gives clean estimates :math:`x_0`, and the channel draws observations
+    :math:`x_1'` of them. The head is a conditional generator: :class:`FlowMatching` from noise to :math:`x_0`, given
+    :math:`x_1'`. For a real observation it draws from :math:`p(x_0 | x_1)`. It uses flow matching rather than
+    consistency training because a time grid would shrink the spread of the draws.
 
     Parameters
     ----------
     inverse
-        The objective that the inverse model was trained with.
+        Objective with which the inverse model was trained.
     source
         The trained model, a :class:`~scif.core.consistency.ConsistencyFunction` or
-        :class:`~scif.core.velocity.Velocity`; a frozen copy is kept. Its scales set those of the noise.
+        :class:`~scif.core.velocity.Velocity`; a frozen copy is kept. Its scales set the scales of the noise.
     """
 
     name = "posterior"
@@ -50,7 +50,7 @@ class Posterior(FlowMatching):
         generator: torch.Generator | None = None,
         **condition: Any,
     ) -> LossOutput:
-        """Loss of a head, called ``model(x_t, t, observed=x1, **condition)``."""
+        """Loss of a head, called as ``model(x_t, t, observed=x1, **condition)``."""
         clean = self.inverse.clean(self.source.eval(), x1, generator=generator, **condition)
         observed = self.inverse.noise.sample(clean.x0, generator=generator)
         condition = {**clean.condition, "observed": observed}

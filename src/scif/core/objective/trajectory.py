@@ -32,15 +32,16 @@ class TrajectoryObjective(Objective):
     Parameters
     ----------
     coupling
-        What goes with a clean signal at time 1: noise for generation, an observation for inverse problems.
+        Rule that pairs each clean signal with a point at time 1: noise for generation, an observation for inverse
+        problems.
     path
         Trajectory between both ends; default straight lines.
     schedule
-        How time steps are placed; :class:`~scif.core.schedule.Uniform` if not given.
+        Placement of the time steps; default :class:`~scif.core.schedule.Uniform`.
     num_steps
         Number of time steps, fixed or growing during training.
     distance
-        Between predictions and targets; :class:`~scif.core.distance.SquaredError` if not given.
+        Distance between predictions and targets; default :class:`~scif.core.distance.SquaredError`.
     times
         Relative frequency of the intervals of the grid, see :func:`~scif.core.schedule.draw_interval`.
     """
@@ -66,7 +67,7 @@ class TrajectoryObjective(Objective):
         self.set_step(0)
 
     def set_step(self, step: int) -> None:
-        """Choose the grid of an optimiser step."""
+        """Set the time grid for an optimiser step."""
         count = self.num_steps(step) if isinstance(self.num_steps, GrowingSteps) else self.num_steps
         if len(self.grid) != count + 1:
             self.grid = self.schedule.grid(count)
@@ -74,7 +75,7 @@ class TrajectoryObjective(Objective):
     def transport(
         self, model: nn.Module, x1: Tensor, *, generator: torch.Generator | None = None, **condition: Any
     ) -> Tensor:
-        """Clean ends ``(batch, ...)`` to which a model of this objective takes points of time 1."""
+        """Clean ends ``(batch, ...)`` to which a model of this objective carries points at time 1."""
         msg = f"{type(self).__name__} does not say how its model is used; implement transport() for Inverse."
         raise NotImplementedError(msg)
 

@@ -41,12 +41,12 @@ class PathPair:
 
 
 class Path:
-    """A conditional trajectory given both ends."""
+    """Conditional trajectory between two given ends."""
 
     def sample(
         self, x0: Tensor, x1: Tensor, t: float | Tensor, *, generator: torch.Generator | None = None
     ) -> PathSample:
-        """The point of the trajectory from ``x0`` to ``x1`` at some times.
+        """Point of the trajectory from ``x0`` to ``x1`` at the given times.
 
         Parameters
         ----------
@@ -57,12 +57,12 @@ class Path:
         t
             One time in [0, 1] for all samples, or one per sample ``(batch,)``.
         generator
-            Source of latent noise, for paths that have some.
+            Random generator, for paths with latent noise.
 
         Raises
         ------
         ValueError
-            If the ends differ in shape, or times lie outside [0, 1] or are not one per sample.
+            If the ends differ in shape, if times lie outside [0, 1], or if their number does not fit.
         """
         raise NotImplementedError
 
@@ -77,7 +77,7 @@ class Path:
     ) -> PathPair:
         """Two points at times ``s < t`` of one trajectory; any latent noise is drawn once for both.
 
-        Parameters and errors are those of :meth:`sample`; ``s`` not below ``t`` is an error, too.
+        Parameters and errors are those of :meth:`sample`; ``s`` must be below ``t``.
         """
         raise NotImplementedError
 

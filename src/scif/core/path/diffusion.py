@@ -16,13 +16,13 @@ __all__ = ["VarianceExploding", "VariancePreserving"]
 class VarianceExploding(Affine):
     r"""Noise that grows geometrically: :math:`x_t = x_0 + \frac{r^t - 1}{r - 1} (x_1 - x_0)`, ``r = ratio``.
 
-    The observed end is the clean one plus noise of the largest scale, as from a Gaussian channel, so this is the
-    straight line run through at a geometric pace: half the time is spent below ``1 / (1 + sqrt(ratio))`` of the noise.
+    The observed end is the clean end plus noise of the largest scale, as from a Gaussian channel. The path is therefore
+    a straight line with geometric timing: half the time is spent below ``1 / (1 + sqrt(ratio))`` of the noise.
 
     Parameters
     ----------
     ratio
-        Largest over smallest noise scale, above 1.
+        Ratio of the largest to the smallest noise scale, above 1.
 
     References
     ----------
@@ -52,8 +52,8 @@ class VarianceExploding(Affine):
 class VariancePreserving(Affine):
     r"""A rotation from data to noise: :math:`x_t = \cos(\pi t / 2) x_0 + \sin(\pi t / 2) x_1`.
 
-    Keeps the variance when both ends are independent with the same variance; ``x1`` is the noise itself.
-    This is the cosine schedule, whose ends are exact.
+    The path keeps the variance if both ends are independent and have the same variance; ``x1`` is the noise itself.
+    This is the cosine schedule with exact ends.
 
     References
     ----------

@@ -19,9 +19,9 @@ TimeFunction = Callable[[Tensor], Tensor]
 class StochasticInterpolant(Affine):
     r"""A stochastic interpolant :math:`x_t = \alpha(t) x_0 + \beta(t) x_1 + \gamma(t) z`, ``z`` standard normal.
 
-    Latent noise (``gamma > 0`` inside the interval) smooths the intermediate distributions; both ends stay exact.
-    Both points of a pair share one ``z``. Schedules map times ``(batch,)`` to weights ``(batch,)``; their slopes
-    come from automatic differentiation.
+    Latent noise (``gamma > 0`` inside the interval) smooths the intermediate distributions; both ends stay exact. Both
+    points of a pair share the same ``z``. Schedules map times ``(batch,)`` to weights ``(batch,)``; automatic
+    differentiation gives their slopes.
 
     Parameters
     ----------
@@ -30,12 +30,12 @@ class StochasticInterpolant(Affine):
     beta
         Weight of the observed end: 0 at time 0 and 1 at time 1.
     gamma
-        Weight of the latent noise, 0 at both ends and of finite slope there; no latent noise if not given.
+        Weight of the latent noise: 0 at both ends, with finite slope there. Default no latent noise.
 
     Raises
     ------
     ValueError
-        If a schedule misses its value at an end, or its slope there is infinite.
+        If a schedule has a wrong value or an infinite slope at an end.
 
     References
     ----------

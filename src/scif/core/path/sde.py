@@ -15,12 +15,12 @@ __all__ = ["SDETrajectory"]
 class SDETrajectory(Path):
     r"""A realisation of a forward process from ``x0``, with straight lines between equally spaced knots.
 
-    Time ``t`` in [0, 1] is the share of the channel's horizon. Between knots the trajectory is a straight line, so
-    that it has a velocity, whose conditional mean carries the marginals of the process from knot to knot. **The
-    end of the realisation takes the place of** ``x1``, of which only the shape is used: a new ``x1`` is drawn.
+    Time ``t`` in [0, 1] is the fraction of the channel's horizon. Between knots the trajectory is a straight line, so
+    it has a velocity, whose conditional mean carries the marginals of the process from knot to knot. **The end of the
+    realisation replaces** ``x1``: only the shape of ``x1`` is used, and a new ``x1`` is drawn.
 
-    A pair inside one segment is a step of the flow. A pair whole segments apart averages over the process's own
-    noise and shrinks towards the posterior mean, so take several time steps per segment; ``segments=1`` is the
+    A pair inside one segment is a step of the flow. A pair that is whole segments apart averages over the noise of the
+    process and shrinks towards the posterior mean, so use several time steps per segment. ``segments=1`` is the
     straight line from ``x0`` to an observation.
 
     Parameters

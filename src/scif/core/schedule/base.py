@@ -11,13 +11,13 @@ __all__ = ["Schedule"]
 class Schedule:
     """A rule for placing time steps in [0, 1].
 
-    Subclasses give :meth:`inner_times`; the ends are always exact. The number of steps is a *shrinkage* parameter:
-    on a coarse grid the trained maps erase directions of low signal-to-noise ratio
-    (see :func:`scif.core.theory.linear_gaussian_survival`).
+    Subclasses implement :meth:`inner_times`; the ends are always exact. The number of steps acts as a *shrinkage*
+    parameter: on a coarse grid the trained maps erase directions with a low signal-to-noise ratio (see
+    :func:`scif.core.theory.linear_gaussian_survival`).
     """
 
     def grid(self, num_steps: int, *, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Ascending times ``(num_steps + 1,)`` from exactly 0 to exactly 1.
+        """Return ascending times ``(num_steps + 1,)`` from exactly 0 to exactly 1.
 
         Parameters
         ----------
@@ -29,7 +29,7 @@ class Schedule:
         Raises
         ------
         ValueError
-            If there are fewer than one step, or so many that neighbouring times coincide.
+            If ``num_steps`` is below 1, or so large that neighbouring times coincide.
         """
         if num_steps < 1:
             msg = f"num_steps is {num_steps}; a grid needs at least one step."

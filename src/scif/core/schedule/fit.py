@@ -27,35 +27,35 @@ def fit_grid(
     generator: torch.Generator | None = None,
     **condition: Any,
 ) -> UserGrid:
-    """Choose the Euler grid of ``budget`` steps with the least accumulated error at time 0.
+    """Find the Euler grid with ``budget`` steps that has the smallest accumulated error at time 0.
 
     Observations are carried to time 0 on a fine uniform grid by Heun steps. An Euler step between two fine times
-    misses that trajectory by its local error, of which the rest of the flow makes an error at time 0: contracting
-    flows forget, parting ones magnify. Its square is measured with random probes carried backwards along the
-    linearised flow, and dynamic programming finds the chain of ``budget`` steps from 1 to 0 with the least sum of
-    squares (Bellman's principle).
+    deviates from that trajectory by its local error. The rest of the flow carries this error to time 0: contracting
+    flows reduce it, diverging flows magnify it. Its square is measured with random probes carried backwards along the
+    linearised flow. Dynamic programming then finds the sequence of ``budget`` steps from 1 to 0 with the smallest sum
+    of squares (Bellman's principle).
 
     Parameters
     ----------
     velocity
-        Trained velocity, called ``velocity(x, t, **condition)`` and differentiated in ``x``.
+        Trained velocity, called as ``velocity(x, t, **condition)`` and differentiated with respect to ``x``.
     x1
         A batch of observations ``(batch, ...)``; a few dozen are enough.
     budget
         Number of Euler steps of the grid, at most ``resolution``.
     resolution
-        Number of steps of the fine grid, whose times the result consists of.
+        Number of steps of the fine grid; the result consists of its times.
     probes
         Number of random directions per observation in which errors at time 0 are measured.
     generator
-        Source of the probes.
+        Random generator for the probes.
     **condition
-        Passed on to the velocity.
+        Passed to the velocity.
 
     Raises
     ------
     ValueError
-        If the budget is not between 1 and ``resolution``, or the trajectory is not finite.
+        If the budget is not between 1 and ``resolution``, or if the trajectory is not finite.
 
     References
     ----------

@@ -38,11 +38,11 @@ def draw_interval(
     batch
         Number of intervals to draw.
     weights
-        Relative frequency of each interval ``(num_steps,)``, or by name: ``"uniform"`` (the default; every interval
-        alike), ``"length"`` (its length, so that times are uniform) or ``"lognormal"`` (the mass that a log-normal
-        time with parameters -1.2 and 1.2, those of Karras et al. (2022), table 1, puts into it).
+        Relative frequency of each interval ``(num_steps,)``, or a name: ``"uniform"`` (default; all equal),
+        ``"length"`` (proportional to length, so times are uniform) or ``"lognormal"`` (the probability mass of a
+        log-normal time with parameters -1.2 and 1.2, as in Karras et al. (2022), table 1).
     generator
-        Source of randomness, on the device of ``grid``.
+        Random generator, on the device of ``grid``.
 
     Returns
     -------

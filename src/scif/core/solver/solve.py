@@ -18,7 +18,7 @@ __all__ = ["Solution", "solve"]
 
 @dataclass(frozen=True)
 class Solution:
-    """Where a velocity leads."""
+    """End state of an integration."""
 
     x: Tensor
     """State at the last time, ``(batch, ...)``."""
@@ -40,41 +40,42 @@ def solve(
 ) -> Solution:
     """Carry ``x`` along ``dx/dt = velocity(x, t)`` from ``t_start`` to ``t_end``, in either direction.
 
-    Fixed steps go through the times of ``grid`` that lie between both ends, down or up as the ends demand; the ends
-    must be times of the grid. The default direction is from the observed (t = 1) to the clean (t = 0) end.
+    Fixed-step methods visit the times of ``grid`` between both ends, in the direction from ``t_start`` to ``t_end``;
+    both ends must be times of the grid. The default direction is from the observed end (t = 1) to the clean end (t =
+    0).
 
     Parameters
     ----------
     velocity
-        Called ``velocity(x, t, **condition)`` with times ``(batch,)``.
+        Velocity, called as ``velocity(x, t, **condition)`` with times ``(batch,)``.
     x
         State at ``t_start``, ``(batch, ...)``.
     grid
-        Times in [0, 1], in either order; needed by ``"euler"``, ``"midpoint"`` and ``"heun"``, refused by
+        Times in [0, 1], in either order; required by ``"euler"``, ``"midpoint"`` and ``"heun"``, not accepted by
         ``"adaptive"``.
     t_start
         Time of ``x``.
     t_end
-        Time to stop at.
+        Final time.
     method
-        Fixed steps of order 1 (``"euler"``: one evaluation a step) or 2 (``"midpoint"``, ``"heun"``: two), or
-        ``"adaptive"``: Dormand-Prince of order 5 with error control (torchdiffeq).
+        Fixed steps of order 1 (``"euler"``, one evaluation per step) or order 2 (``"midpoint"`` and ``"heun"``, two
+        evaluations); or ``"adaptive"``, Dormand-Prince of order 5 with error control (torchdiffeq).
     rtol
         Relative tolerance of the adaptive method.
     atol
         Absolute tolerance of the adaptive method.
     **condition
-        Passed on to the velocity.
+        Passed to the velocity.
 
     Returns
     -------
-    The state at ``t_end`` and the number of evaluations. Differentiable in ``x`` and in the velocity's parameters;
-    wrap in ``torch.no_grad()`` for inference.
+    The state at ``t_end`` and the number of evaluations. The result is differentiable with respect to ``x`` and the
+    velocity's parameters; use ``torch.no_grad()`` for inference.
 
     Raises
     ------
     ValueError
-        If times lie outside [0, 1], the grid is missing, unwanted or misses an end, or the method is unknown.
+        If times lie outside [0, 1], if the grid is missing, not accepted or lacks an end, or if the method is unknown.
 
     Examples
     --------

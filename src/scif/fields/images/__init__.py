@@ -1,4 +1,4 @@
-"""Denoising of microscopy and natural images, learnt from the noisy images alone."""
+"""Denoising of microscopy and natural images that learns from the noisy images alone."""
 
 from __future__ import annotations
 

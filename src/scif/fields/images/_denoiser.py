@@ -33,49 +33,51 @@ __all__ = ["ImageDenoiser"]
 
 
 class ImageDenoiser:
-    r"""Removes the noise of images, learning from the noisy images alone.
+    r"""Denoise images with a network that learns from the noisy images alone.
 
-    The network is a small U-Net made a consistency function (or, for ``method="ifm"``, the mean of a flow) of the noise
-    channel. Its training minimises ``anchor_weight`` times an unbiased estimate of the squared error, made of the real
-    images, plus ``consistency_weight`` times the inverse consistency (or inverse flow matching) loss, made of the
-    network's own clean images under new noise. ``anchor_weight=0`` is the published method.
+    The network is a small U-Net, used as a consistency function (or, for ``method="ifm"``, as the mean of a flow) of
+    the noise channel. Training minimises a sum of two terms. The anchor is an unbiased estimate of the squared error
+    from the real images. The inverse consistency (or inverse flow matching) loss adds new noise to the network's own
+    clean images. ``anchor_weight=0`` is the published method.
 
     Parameters
     ----------
     noise
         A channel on the scale of the pixels, such as ``scif.core.noise.Gaussian(25.0)``; or the name of a kind whose
-        parameters are measured in the images: ``"gaussian"``, ``"correlated_gaussian"``, ``"poisson"``,
-        ``"poisson_gaussian"``, or an own one that is registered (:func:`scif.core.register_channel`) and measures
-        itself; or ``"auto"``, which finds the kind, too, and says so. Movies (axis ``T``) are measured on differences
-        of frames. Channels of fractions (:class:`~scif.core.noise.Jacobi`) take integers by full scale.
+        parameters are measured from the images: ``"gaussian"``, ``"correlated_gaussian"``, ``"poisson"``,
+        ``"poisson_gaussian"``, or your own registered channel (:func:`scif.core.register_channel`) with a ``measure``
+        method. ``"auto"`` also finds the kind and reports it. In movies (axis ``T``) the noise is measured on
+        differences between frames. Channels of fractions (:class:`~scif.core.noise.Jacobi`) divide integers by full
+        scale.
     ndim
-        Number of spatial axes: 2, or 3 for volumes that are denoised as such.
+        Number of spatial axes: 2 for images, 3 for volumes.
     channels
-        ``"together"``: one network sees all channels; ``"apart"``: one network, noise and normalisation for each.
+        ``"together"``: one network sees all channels; ``"apart"``: each channel has its own network, noise and
+        normalisation.
     method
         ``"icm"`` (one call of the network) or ``"ifm"`` (an ODE in every training step).
-    anchor_weight, consistency_weight
-        Weights of both terms.
+    anchor_weight
+        Weight of the anchor.
+    consistency_weight
+        Weight of the inverse consistency term.
     num_steps
-        Time steps of the consistency or flow matching term; few shrink weak signals.
+        Number of time steps of the consistency or flow matching term; few steps shrink weak signals.
     fraction
-        Share of an image's information that the anchor shows to the network.
+        Fraction of an image's information that the anchor shows to the network.
     widths, blocks, factor
-        Size of the network, see :class:`~scif.nn.unet.UNet`; volumes are not downsampled between planes if ``factor``
-        is not given. The default trains on a processor in minutes; on a GPU take ``widths=(64, 128, 256), blocks=2``.
+        Size of the network, see :class:`~scif.nn.unet.UNet`. By default volumes are not downsampled between planes. The
+        default network trains on a CPU in minutes; on a GPU use ``widths=(64, 128, 256), blocks=2``.
     network
-        Own network instead: a function (or class) of the number of channels that returns a module, or the module
-        itself. It is called ``net(x, t)`` with ``(batch, channels, *spatial)`` of any spatial size and times
-        ``(batch,)``, and returns the shape of ``x``; no pixel should see further than the overlap of tiles, and an
-        attribute ``multiple`` names the period of its grid, if there is one. ``widths``, ``blocks`` and ``factor`` are
-        of no account then.
+        Your own network: a module, or a function (or class) of the number of channels that returns one. It is called as
+        ``net(x, t)`` with ``(batch, channels, *spatial)`` of any spatial size and times ``(batch,)``, and returns the
+        shape of ``x``. Its receptive field should not exceed the overlap of tiles. If it has a grid, its attribute
+        ``multiple`` gives the period. ``widths``, ``blocks`` and ``factor`` are then ignored.
     neighbour_frames
-        Number of frames before and after each image, and of the same movie (axis ``T``), that the network sees as well:
-        what they show of the scene is not noise. ``"auto"``: 1 for movies. Their noise has to be independent of the
-        image's own. Where it is correlated in time, as after averaging or compressing frames, the network takes the
-        common part for signal and leaves it in the result: give 0.
+        Number of frames before and after each image, in the same movie (axis ``T``), that the network also sees.
+        ``"auto"``: 1 for movies. Their noise must be independent of the noise of the image. If it is correlated in
+        time, for example after averaging frames, the network keeps the common part as signal: use 0.
     seed
-        Seed of the weights, the order of the crops and everything drawn.
+        Seed of the weights, the order of the crops and all random draws.
 
     Examples
     --------
@@ -129,12 +131,12 @@ class ImageDenoiser:
 
     @property
     def estimator(self) -> Estimator:
-        """Default result of :meth:`denoise`: the posterior mean where it is trained for, else the transport."""
+        """Default estimator of :meth:`denoise`: the posterior mean if it was trained, otherwise transport."""
         return self.settings.estimator
 
     @property
     def noise_(self) -> list[NoiseModel]:
-        """A copy of the noise channel of each network, on the scale of the pixels (less the offset of a camera)."""
+        """Copies of the networks' noise channels, in pixel units (after subtraction of the camera offset)."""
         return [copy.deepcopy(one.noise.noise).cpu() for one in self.restorers_]
 
     def fit(
@@ -157,29 +159,29 @@ class ImageDenoiser:
         ----------
         images
             A NumPy, zarr or dask array, the path of a TIFF, OME-TIFF, zarr or OME-zarr image, or a list of these, of
-            any sizes. Nothing is loaded as a whole.
+            any sizes. Files are never loaded as a whole.
         axes
-            One letter for each axis, such as ``"TCZYX"``: ``C`` is the channel, ``Y`` and ``X`` (and ``Z`` in 3-D) are
-            spatial, all others count images. Read from files that name their axes; ``"YX"`` after at most one axis that
-            counts images if not given.
+            One letter per axis, such as ``"TCZYX"``: ``C`` is the channel, ``Y`` and ``X`` (and ``Z`` in 3-D) are
+            spatial, and all others count images. By default the axes are read from the file or, if it does not name
+            them, ``"YX"`` after at most one axis that counts images.
         max_steps
-            Optimiser steps at most; by the number of pixels if not given. Training ends earlier where the squared error
-            on crops held out from training, estimated without a truth, gets worse.
+            Maximum number of optimiser steps; by default it depends on the number of pixels. Training ends earlier if
+            the squared error on held-out crops, estimated without a truth, gets worse.
         batch_size
-            Crops in a step.
+            Number of crops per step.
         patch
-            Side of a crop, or one for each spatial axis: 48, or 8 planes of 32 in 3-D, if not given.
+            Side of a crop, or one number per spatial axis; default 48, or 8 planes of 32 in 3-D.
         lr
-            Largest learning rate; larger networks want a smaller one.
+            Largest learning rate; larger networks need a smaller one.
         ema_decay
-            Share of the moving average of the weights that a step keeps.
+            Fraction of the moving average of the weights that a step keeps.
         progress
             Whether to show a progress bar.
         checkpoint_dir
-            Folder for the state of training, written every minute and on SIGTERM. ``fit`` with the same images and
-            arguments goes on from there, and ends bit for bit where a run without an interruption does (on a CPU).
+            Folder for checkpoints, written every minute and on SIGTERM. ``fit`` with the same images and arguments
+            resumes from there; on a CPU the result is bit-identical to that of an uninterrupted run.
         **trainer_options
-            For ``lightning.pytorch.Trainer``: ``accelerator``, ``precision``, ``callbacks`` and so on.
+            Arguments of ``lightning.pytorch.Trainer``, such as ``accelerator``, ``precision`` or ``callbacks``.
 
         Returns
         -------
@@ -188,9 +190,9 @@ class ImageDenoiser:
         Raises
         ------
         ValueError
-            If pixels are not finite or outside what the channel can produce, or axes do not fit.
+            If pixels are not finite or lie outside the support of the channel, or if axes do not fit.
         KeyboardInterrupt
-            If Ctrl-C comes before every network has begun; afterwards it ends training, and what is learnt is kept.
+            If Ctrl-C comes before the training of every network has begun. Later it ends training and keeps the result.
         """
         training = Training.checked(
             self.settings.ndim,
@@ -235,47 +237,44 @@ class ImageDenoiser:
         overlap: int | Sequence[int] | None = None,
         batch_size: int = 4,
     ) -> Any:
-        """Remove the noise of images, the training images or others of the same kind.
+        """Denoise images: the training images, or others of the same kind.
 
         Parameters
         ----------
         images, axes
-            As for :meth:`fit`. Sizes may differ from those of the training images.
+            Same as for :meth:`fit`. Sizes may differ from those of the training images.
         estimator
-            ``"mean"``: the posterior mean, of lowest squared error; ``"transport"``: keeps the distribution (contrast
-            of detail), at the price of a larger error. :attr:`estimator` if not given.
+            ``"mean"``: posterior mean, with the lowest squared error. ``"transport"``: keeps the distribution (contrast
+            of details), at the price of a larger error. Default :attr:`estimator`.
         augment
-            Whether the posterior mean is averaged over the mirror images in the plane, as far as the noise has these
-            symmetries: closer to the truth, for up to four times the time. The transport never is.
+            Average the posterior mean over mirror images in the plane, if the noise has these symmetries. This is more
+            accurate but takes up to four times as long. Transport is never averaged.
         dtype
-            Of the result; that of the images if not given, rounded and kept inside its range.
+            Data type of the result. By default that of the images; values are rounded and clipped to its range.
         return_std
-            Whether to give, for each pixel, the standard deviation of the posterior mean around the truth, too.
+            Also return, for each pixel, the standard deviation of the posterior mean around the truth.
         out
-            For files: where to write, one path for each; beside the original with ``_denoised`` in the name if not
-            given.
+            Output path for each file; by default next to the original, with ``_denoised`` in the name.
         overwrite
-            Whether an existing output may be replaced. The original never is.
+            Replace an existing output. The original is never replaced.
         tile, overlap
-            Longest side of what passes through the network at once and how far such tiles reach into one another, one
-            number or one for each spatial axis.
+            Longest side of a tile, and overlap of neighbouring tiles: one number, or one per spatial axis.
         batch_size
-            Tiles at once.
+            Number of tiles processed at a time.
 
         Returns
         -------
-        For an array an array of the same shape, for a path the path that was written, for a list a list of these. The
-        scale of the pixels is that of the input. With ``return_std`` each is a pair: the result, and its standard
-        deviations in single precision (for a file in another with ``_std`` in the name), which are zero where a pixel
-        is no measurement and stays as it was. They are those of the mean over mirror images (``augment``), learnt from
-        an unbiased estimate of the squared error on crops of the training images; the bounds of a 90% interval are
-        1.64 of them away.
+        For an array, an array of the same shape; for a path, the path that was written; for a list, a list of these.
+        Pixels have the scale of the input. With ``return_std`` each result is a pair of the result and its standard
+        deviations in single precision (for files, a second file with ``_std`` in the name). They belong to the mean
+        over mirror images (``augment``), and are learned on crops of the training images. A 90% interval is the result
+        plus or minus 1.64 standard deviations. Pixels that are not measurements stay unchanged and get zero.
 
         Raises
         ------
         ValueError
-            If channels or axes do not fit, an output cannot be written, or the networks were not trained for what is
-            wanted.
+            If channels or axes do not fit, if an output cannot be written, or if the networks were not trained for the
+            estimator.
         """
         self._check_fitted()
         settings = self.settings
@@ -296,23 +295,23 @@ class ImageDenoiser:
         return results if several else results[0]
 
     def report(self, images: Any, *, axes: str | None = None, channel: int = 0) -> ImageReport:
-        """Judge the denoiser on images without a truth; best on images that it was not fitted on.
+        """Evaluate the denoiser without a clean image, preferably on images that it was not trained on.
 
         Parameters
         ----------
         images, axes
             As for :meth:`fit`.
         channel
-            The channel to report on, from 0.
+            Number of the channel, from 0.
 
         Returns
         -------
-        A record with ``to_frame()``, ``figure()`` and ``to_html(path)``.
+        A report with the methods ``to_frame()``, ``figure()`` and ``to_html(path)``.
 
         Raises
         ------
         ValueError
-            If there is no such channel, or the networks were trained for the transport, which no risk judges.
+            If there is no such channel, or if the networks were trained for transport only, which has no risk estimate.
         """
         self._check_fitted()
         if self.estimator != "mean":
@@ -330,7 +329,7 @@ class ImageDenoiser:
         return make_report(self.restorers_[channel], parts, channel=0, frames=frames)
 
     def to(self, device: str | torch.device) -> ImageDenoiser:
-        """Move the networks to a device, where :meth:`denoise` then runs: that of the training until then."""
+        """Move the networks to a device, on which :meth:`denoise` then runs. Default is the device of training."""
         for restorer in self.restorers_:
             restorer.to(device)
         return self
@@ -338,13 +337,13 @@ class ImageDenoiser:
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write networks, noise, normalisation, settings and training curves to one model file (safetensors).
 
-        A save that fails leaves an earlier file as it was. An own network is code, as is a channel that is not
-        registered (:func:`scif.core.register_channel`): :meth:`load` has to be given these again.
+        If saving fails, an earlier file stays intact. Your own network is code, and so is a channel that is not
+        registered (:func:`scif.core.register_channel`): pass them again to :meth:`load`.
 
         Raises
         ------
         FileExistsError
-            If the file exists and ``overwrite`` is false.
+            If the file exists and ``overwrite`` is False.
         """
         self._check_fitted()
         _saving.write(_saving.Saved(self.settings, self.restorers_, self.history_), Path(path), overwrite=overwrite)
@@ -357,21 +356,21 @@ class ImageDenoiser:
         noise: NoiseModel | type[NoiseModel] | None = None,
         network: Callable[[int], nn.Module] | nn.Module | None = None,
     ) -> ImageDenoiser:
-        """Read a denoiser that :meth:`save` wrote. The file holds no code, so that it is safe to open.
+        """Load a denoiser saved by :meth:`save`. The file contains no code, so it is safe to open.
 
         Parameters
         ----------
         path
             The file.
         noise
-            The own channel that it was trained with, or its class, unless that is registered.
+            Your own channel that the denoiser was trained with, or its class, unless it is registered.
         network
-            The own network that it was trained with, if it was.
+            Your own network, if the denoiser was trained with one.
 
         Raises
         ------
         ModelFileError
-            If the file was not written by :meth:`save` or is damaged, or an own channel or network is not given.
+            If the file was not written by :meth:`save` or is damaged, or if your own channel or network is missing.
         """
         saved = _saving.read(Path(path), noise=noise, network=network)
         # of its own, which stays where it is when the networks move
@@ -383,7 +382,7 @@ class ImageDenoiser:
         return denoiser
 
     def make_objective(self, noise: InUnits, x1: Tensor) -> Objective:
-        """Objective of training; override to train the same network otherwise.
+        """Training objective. Override it to train the same network with another one.
 
         Parameters
         ----------

@@ -12,24 +12,24 @@ __all__ = ["ImageFile"]
 
 @dataclass(frozen=True)
 class ImageFile:
-    """An image file opened for reading, which takes the place of its path.
+    """An image file opened for reading, which can be used instead of its path.
 
     Parameters
     ----------
     path
-        The file, or the one of several that was named.
+        Path of the file; if there are several, the one that was opened.
     source
         A lazy array.
     axes
-        One letter for each axis, where the file names them.
+        One letter per axis, if the file names them.
     keep
-        What a result shall have of the file.
+        Metadata of the file that results keep.
     series
-        Which image of a file that holds several; ``None`` for all there are.
+        Number of the image in a file with several; None for all.
     members
-        All files that the pixels lie in, where these are several.
+        All files with pixels, if there are several.
     writes_tiff
-        Whether ``keep`` is for a TIFF.
+        True if ``keep`` is for a TIFF.
     """
 
     path: Path

@@ -40,21 +40,21 @@ def open_image(path: str | Path, *, series: int | None = None) -> ImageFile:
     path
         TIFF, OME-TIFF, zarr, OME-Zarr or PNG; CZI, ND2 and LIF with ``pip install 'scif-tools[bioio]'``.
     series
-        Which image of a file that holds several (positions, scenes). All of them, as one more axis, if not given; if
-        their shapes differ, one must be chosen.
+        Number of the image in a file with several (positions, scenes). By default all of them, as an additional axis;
+        if their shapes differ, you have to choose one.
 
     Returns
     -------
-    A file that takes the place of its path in every function of images.
+    An opened file, which every function for images accepts instead of a path.
 
     Raises
     ------
     ValueError
-        If the format is not known, the file is cut short, or planes of it would be left out.
+        If the format is unknown, if the file is truncated, or if some planes would be ignored.
     FileNotFoundError
         If there is no such file.
     ModuleNotFoundError
-        If the format needs a package that is not installed; the message says which.
+        If the format needs a package that is not installed; the message names it.
 
     Examples
     --------

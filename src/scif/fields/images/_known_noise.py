@@ -33,27 +33,27 @@ def known_noise(
     kernel: Any = None,
     ndim: int = 2,
 ) -> NoiseModel:
-    """A noise channel by its numbers, each one value or one for each channel of the images.
+    """Create a noise channel from its parameters, each one number or one per channel of the images.
 
     Parameters
     ----------
     sigma
         Standard deviation of Gaussian noise, in pixel values.
     gain
-        Pixel values for one photoelectron.
+        Pixel values per photoelectron.
     offset
-        What the camera reports in the dark.
+        Pixel value that the camera records in the dark.
     read_noise
         Standard deviation of the noise in the dark, in pixel values.
     kernel
-        Of correlated Gaussian noise, with ``sigma``.
+        Kernel of correlated Gaussian noise, with ``sigma``.
     ndim
         Spatial axes of the images.
 
     Raises
     ------
     ValueError
-        If the numbers do not name one kind of noise, or are not positive.
+        If the parameters do not match one kind of noise, or are not positive.
 
     Examples
     --------
@@ -99,11 +99,11 @@ def calibrate_files(
     Parameters
     ----------
     images, axes, ndim
-        As for :class:`~scif.fields.images.ImageDenoiser`.
+        Same as for :class:`~scif.fields.images.ImageDenoiser`.
     repeats
-        Whether the images are exposures of one unmoving scene.
+        Treat the images as repeated exposures of one static scene.
     offset
-        What the camera reports in the dark, if known.
+        Pixel value that the camera records in the dark, if known.
     """
     from scif.fields.images._look import look, look_at_noise
     from scif.fields.images.calibration import calibrate, calibrate_poisson_gaussian
@@ -118,21 +118,21 @@ def calibrate_files(
 def write_noise(
     path: str | Path, found: Sequence[Calibration | PoissonGaussianCalibration], *, overwrite: bool = False
 ) -> None:
-    """Write what calibration found to a JSON file that :func:`read_noise` and ``scif image denoise --noise`` read.
+    """Write the result of a calibration to a JSON file for :func:`read_noise` and ``scif image denoise --noise``.
 
     Parameters
     ----------
     path
         File to write.
     found
-        What was measured, one for each channel.
+        Calibrations, one per channel.
     overwrite
-        Whether a file that exists may be replaced.
+        Replace an existing file.
 
     Raises
     ------
     FileExistsError
-        If the file exists and ``overwrite`` is false.
+        If the file exists and ``overwrite`` is False.
     """
     path = Path(path)
     if path.exists() and not overwrite:
@@ -145,19 +145,19 @@ def write_noise(
 
 
 def read_noise(path: str | Path, *, ndim: int = 2) -> NoiseModel:
-    """The channel that a calibration file tells.
+    """Read a noise channel from a calibration file.
 
     Parameters
     ----------
     path
-        File of :func:`write_noise`.
+        File written by :func:`write_noise`.
     ndim
         Spatial axes of the images.
 
     Raises
     ------
     ValueError
-        If the file is another one.
+        If it is not a calibration file.
     """
     try:
         about = json.loads(Path(path).read_text())

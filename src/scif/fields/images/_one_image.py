@@ -15,20 +15,20 @@ __all__ = ["denoise_image"]
 def denoise_image(
     image: ArrayLike, noise: NoiseModel | str = "auto", *, axes: str | None = None, **options: Any
 ) -> NDArray[Any]:
-    """Learn from one image or stack and denoise it.
+    """Train on one image or stack, and denoise it.
 
     Parameters
     ----------
     image
         Array ``(height, width)``, ``(images, height, width)`` or any other with ``axes``.
     noise, axes
-        As for :class:`~scif.fields.images.ImageDenoiser` and its ``fit``.
+        Same as for :class:`~scif.fields.images.ImageDenoiser` and its ``fit``.
     **options
-        Of :meth:`ImageDenoiser.fit() <scif.fields.images.ImageDenoiser.fit>`.
+        Arguments of :meth:`ImageDenoiser.fit() <scif.fields.images.ImageDenoiser.fit>`.
 
     Returns
     -------
-    An array of the shape and type of the image.
+    An array with the shape and type of the image.
 
     Examples
     --------

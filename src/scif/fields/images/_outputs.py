@@ -164,27 +164,28 @@ def output_paths(
     dtype: Any = None,
     overwrite: bool = False,
 ) -> list[Path]:
-    """Where the results for image files go, checked before any work is done.
+    """Output paths for image files, checked before any work is done.
 
     Parameters
     ----------
     images
         Paths or opened files.
     axes, ndim
-        As for :class:`~scif.fields.images.ImageDenoiser`.
+        Same as for :class:`~scif.fields.images.ImageDenoiser`.
     folder
-        Folder that gets the results under the names of the images; beside each, with ``_denoised``, if not given.
+        Folder for the results, under the names of the images. By default each result is next to its image, with
+        ``_denoised``.
     dtype
-        Of the results; that of each image if not given.
+        Data type of the results; default that of each image.
     overwrite
-        Whether existing results may be replaced.
+        Replace existing results.
 
     Raises
     ------
     ValueError
-        If an image cannot be read, two would get one name, or the format cannot hold the result.
+        If an image cannot be read, if two results would have the same name, or if the format cannot hold the result.
     FileExistsError
-        If a result exists and ``overwrite`` is false, or is an image itself.
+        If a result exists and ``overwrite`` is False, or if a result would replace an image.
     """
     inputs = open_images(list(images), axes=axes, ndim=ndim)
     outs: list[Path] = []

@@ -26,9 +26,9 @@ Plane = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class ImageReport:
-    """Judgement of denoised images without a truth, made by :meth:`~scif.fields.images.ImageDenoiser.report`.
+    """Evaluation of denoised images without a truth, made by :meth:`~scif.fields.images.ImageDenoiser.report`.
 
-    All is measured on at most eight crops of one channel, spread over the images and centred.
+    All values are measured on at most eight centred crops of one channel, spread over the images.
     """
 
     noise: str
@@ -61,17 +61,17 @@ class ImageReport:
 
     @property
     def neighbours(self) -> float:
-        """Correlation of what was removed from pixels side by side: near 0 or below, where the noise is white."""
+        """Correlation of the removed part between neighbouring pixels: near 0 or below for white noise."""
         middle = self.autocorrelation.shape[0] // 2
         return float((self.autocorrelation[middle, middle + 1] + self.autocorrelation[middle + 1, middle]) / 2)
 
     @property
     def best(self) -> str:
-        """The method of the least risk."""
+        """Method with the lowest risk."""
         return min(self.risk, key=lambda name: self.risk[name])
 
     def to_frame(self) -> pd.DataFrame:
-        """Risk by method: mean squared error, its share of doing nothing, and the gain in decibels."""
+        """Table of risks by method: mean squared error, its ratio to no denoising, and the gain in decibels."""
         import pandas as pd
 
         frame = pd.DataFrame({"risk": self.risk})
@@ -90,18 +90,18 @@ class ImageReport:
         )
 
     def figure(self) -> Figure:
-        """Images before and after with one contrast, what was removed, and the four measurements."""
+        """Plot images before and after with the same contrast, the removed part, and the four measurements."""
         from scif.fields.images._report_figure import draw
 
         return draw(self)
 
     def to_html(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the report as one file that needs no other.
+        """Write the report as one self-contained HTML file.
 
         Raises
         ------
         FileExistsError
-            If the file exists and ``overwrite`` is false.
+            If the file exists and ``overwrite`` is False.
         """
         path = Path(path)
         if path.exists() and not overwrite:

@@ -41,7 +41,7 @@ def write(saved: Saved, path: Path, *, overwrite: bool) -> None:
     Raises
     ------
     FileExistsError
-        If the file exists and ``overwrite`` is false.
+        If the file exists and ``overwrite`` is False.
     """
     parts = [
         {"noise": to_record(one.noise.noise), "channels": one.noise.scale.numel()}

@@ -17,16 +17,16 @@ SCORES = ("psnr", "affine_psnr", "ssim", "resolution")
 def score_images(
     truth: Any, images: Any, *, axes: str | None = None, ndim: int = 2, data_range: float | None = None
 ) -> dict[str, float]:
-    """Every score, averaged over the images and channels of an array or file.
+    """Compute all scores, averaged over the images and channels of an array or file.
 
     Parameters
     ----------
     truth, images
         Two arrays or files of one shape.
     axes, ndim
-        As for :class:`~scif.fields.images.ImageDenoiser`.
+        Same as for :class:`~scif.fields.images.ImageDenoiser`.
     data_range
-        The peak; the range of the truth if not given.
+        Peak value; default the range of the truth.
 
     Returns
     -------

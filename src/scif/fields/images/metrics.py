@@ -21,7 +21,7 @@ def psnr(truth: ArrayLike, image: ArrayLike, *, data_range: float | None = None)
     truth, image
         Arrays of one shape.
     data_range
-        The peak: 255 for 8-bit images; the range of ``truth`` if not given.
+        Peak value, such as 255 for 8-bit images; default the range of ``truth``.
 
     Examples
     --------
@@ -35,14 +35,14 @@ def psnr(truth: ArrayLike, image: ArrayLike, *, data_range: float | None = None)
 
 
 def affine_psnr(truth: ArrayLike, image: ArrayLike, *, data_range: float | None = None) -> float:
-    """PSNR after the best ``a * image + b``, for images whose brightness and contrast were scaled separately.
+    """PSNR after the best linear rescaling ``a * image + b``, for images with different brightness and contrast.
 
     Parameters
     ----------
     truth, image
         Arrays of one shape.
     data_range
-        The peak; the range of ``truth`` if not given.
+        Peak value; default the range of ``truth``.
 
     Examples
     --------
@@ -65,7 +65,7 @@ def ssim(truth: ArrayLike, image: ArrayLike, *, data_range: float | None = None)
     truth, image
         Arrays of one shape, at least 7 entries along every axis.
     data_range
-        The peak: 255 for 8-bit images; the range of ``truth`` if not given.
+        Peak value, such as 255 for 8-bit images; default the range of ``truth``.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def ssim(truth: ArrayLike, image: ArrayLike, *, data_range: float | None = None)
 class RingCorrelation:
     """Correlation of two images by spatial frequency.
 
-    ``frequency`` is in cycles per pixel (0.5 is the finest that pixels hold), ``correlation`` is one number a ring.
+    ``frequency`` is in cycles per pixel (0.5 is the finest that pixels hold), ``correlation`` has one number per ring.
     """
 
     frequency: NDArray[np.float64]
@@ -91,7 +91,8 @@ class RingCorrelation:
     def resolution(self, threshold: float = 1 / 7) -> float:
         """Finest resolved detail in pixels: the period at which the correlation first falls below ``threshold``.
 
-        The customary 1/7 is meant for two independent images; ``inf`` if not even the coarsest ring correlates.
+        The common threshold of 1/7 is for two independent images. The result is ``inf`` if not even the coarsest ring
+        correlates.
         """
         below = np.flatnonzero(self.correlation < threshold)
         if not below.size:
@@ -103,7 +104,7 @@ class RingCorrelation:
         return 1 / float(f0 + (f1 - f0) * (c0 - threshold) / (c0 - c1))
 
     def plot(self, ax: Any = None, *, threshold: float = 1 / 7) -> Any:
-        """Draw the curve and the threshold; returns the axes."""
+        """Plot the curve and the threshold, and return the axes."""
         from scif.fields.images._plot import new_axes
 
         ax = new_axes(ax)
@@ -117,8 +118,8 @@ class RingCorrelation:
 def fourier_ring_correlation(first: ArrayLike, second: ArrayLike) -> RingCorrelation:
     """Correlation of two images of one object in rings (shells in 3-D) of spatial frequency.
 
-    Two images with independent noise agree at the frequencies where signal is above noise. Against a clean truth the
-    curve says which detail a denoiser brings back.
+    Two images with independent noise agree at the frequencies where signal is above noise. Compared with a clean truth,
+    the curve shows which details a denoiser recovers.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 @dataclass(frozen=True)
 class Calibration:
-    """The kind of noise found in images, and the measurements behind the decision."""
+    """Kind of noise found in images, with the measurements behind the decision."""
 
     kind: Kind
     """Kind of noise that was found."""
@@ -39,14 +39,14 @@ class Calibration:
         return self.describe(self.kind)
 
     def describe(self, kind: Kind) -> str:
-        """The parameters of the noise, taken to be of a kind."""
+        """Text with the parameters of a given kind of noise."""
         if kind == "poisson" and self.poisson_gaussian is not None:
             return f"Poisson noise: gain {self.poisson_gaussian.gain:.4g}"
         measured = {"gaussian": self.gaussian, "correlated_gaussian": self.correlated}
         return str(measured.get(kind, self.poisson_gaussian))
 
     def plot(self) -> Any:
-        """One panel for each measurement; returns the figure."""
+        """Plot one panel per measurement, and return the figure."""
         plt = require("matplotlib.pyplot", extra="plot", purpose="Calibration.plot()")
         parts = [part for part in (self.gaussian, self.poisson_gaussian, self.correlated) if part is not None]
         figure, axes = plt.subplots(1, len(parts), figsize=(4.2 * len(parts), 3.2), layout="constrained", squeeze=False)
@@ -57,19 +57,19 @@ class Calibration:
 
 
 def calibrate(images: ArrayLike | Sequence[ArrayLike], *, offset: float | None = None) -> Calibration:
-    """Measure the noise of images and decide of which kind it is.
+    """Measure the noise of images and identify its kind.
 
-    Correlated, if neighbouring pixels of the background correlate by more than 0.2; else Poisson or Poisson-Gaussian,
-    if the variance grows with the mean (by more than five standard errors, and by half its median over the range of
-    brightness); else white Gaussian. Poisson means that the rest of the variance (read noise and offset) is below a
-    tenth of the median.
+    The noise is correlated if neighbouring background pixels correlate by more than 0.2. Otherwise it is Poisson or
+    Poisson-Gaussian if the variance grows with the mean, by more than five standard errors and by half its median over
+    the range of brightness. Otherwise it is white Gaussian. Poisson means that the rest of the variance (read noise and
+    offset) is below a tenth of the median.
 
     Parameters
     ----------
     images
         An array ``(..., height, width)`` or a list of such, of one channel.
     offset
-        What the camera reports in the dark, if known.
+        Pixel value that the camera records in the dark, if known.
 
     Examples
     --------

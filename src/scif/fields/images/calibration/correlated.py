@@ -21,7 +21,7 @@ class CorrelatedCalibration:
     """Noise with standard deviation ``sigma`` and correlation ``autocorrelation`` between pixels at a distance.
 
     ``autocorrelation`` is ``(2 * reach + 1, 2 * reach + 1)`` with distance zero in the centre, where it is one;
-    ``tiles`` is the number of pieces of background that it was averaged over.
+    ``tiles`` is the number of background tiles in the average.
     """
 
     sigma: float
@@ -51,7 +51,7 @@ class CorrelatedCalibration:
         return self.sigma**2 * power / power.mean()
 
     def kernel(self) -> NDArray[np.float64]:
-        """The symmetric kernel ``(2 * reach + 1, 2 * reach + 1)`` that makes this of white noise, of unit norm."""
+        """Symmetric kernel ``(2 * reach + 1, 2 * reach + 1)`` of unit norm that turns white noise into this noise."""
         side = 4 * self.reach + 1
         amplitude = np.fft.ifft2(np.sqrt(self.spectrum((side, side)))).real
         kernel = np.fft.fftshift(amplitude)[self.reach : -self.reach, self.reach : -self.reach]
@@ -64,7 +64,7 @@ class CorrelatedCalibration:
         )
 
     def plot(self, ax: Any = None) -> Any:
-        """Map of the correlation by distance; returns the axes."""
+        """Plot the correlation by distance, and return the axes."""
         ax = new_axes(ax)
         extent = (-self.reach - 0.5, self.reach + 0.5, self.reach + 0.5, -self.reach - 0.5)
         image = ax.imshow(self.autocorrelation, vmin=-1, vmax=1, cmap="RdBu_r", extent=extent)
@@ -81,18 +81,18 @@ def calibrate_correlated(
     background: tuple[slice, slice] | None = None,
     reach: int = 8,
 ) -> CorrelatedCalibration:
-    """Measure the noise and its correlation where an image shows nothing.
+    """Measure the noise and its correlation in empty regions of an image.
 
     Parameters
     ----------
     images
         An array ``(..., height, width)`` or a list of such.
     background
-        Rows and columns of a region without structure. If not given, the twentieth of all tiles with the least
-        variance is taken for background, which is a guess: look at the plot. What structure these hold is subtracted
-        from their variance, as far as it can be told.
+        Rows and columns of a region without structure. By default the 5% of all tiles with the lowest variance count as
+        background; this is a guess, so check the plot. The detectable structure in these tiles is subtracted from their
+        variance.
     reach
-        Largest distance in pixels; correlations beyond it are taken for zero.
+        Largest distance in pixels; correlations beyond it count as zero.
 
     Raises
     ------

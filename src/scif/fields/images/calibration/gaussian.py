@@ -29,7 +29,7 @@ class GaussianCalibration:
         return f"Gaussian noise: sigma {self.sigma:.4g}"
 
     def plot(self, ax: Any = None) -> Any:
-        """Histogram of the finest diagonal details against the density of the noise alone; returns the axes."""
+        """Plot the histogram of the finest diagonal details and the density of the noise; return the axes."""
         ax = new_axes(ax)
         edges = np.linspace(-5, 5, 101) * self.sigma
         ax.hist(self.details, bins=edges, density=True, color="0.8", label="finest details")
@@ -43,14 +43,14 @@ class GaussianCalibration:
 
 
 def calibrate_gaussian(images: ArrayLike | Sequence[ArrayLike]) -> GaussianCalibration:
-    """Estimate the standard deviation of white Gaussian noise from the finest details of its smoothest blocks.
+    """Estimate the standard deviation of white Gaussian noise from the finest details of the smoothest blocks.
 
     Parameters
     ----------
     images
-        An array ``(..., height, width)`` or a list of such. Texture adds to an estimate and never subtracts, so that
-        the tenth of all blocks with the least coarse structure is taken, and of their finest details what coarser
-        details say of structure is subtracted.
+        An array ``(..., height, width)`` or a list of such. Texture can only increase the estimate. Therefore the
+        function uses the 10% of all blocks with the least coarse structure, and subtracts from their finest details the
+        structure that the coarser details predict.
 
     Examples
     --------

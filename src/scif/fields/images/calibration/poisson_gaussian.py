@@ -43,7 +43,7 @@ class PoissonGaussianCalibration:
         )
 
     def plot(self, ax: Any = None) -> Any:
-        """Variance against mean, with the line; returns the axes."""
+        """Plot variance against mean, with the line, and return the axes."""
         ax = new_axes(ax)
         ax.plot(self.means, self.variances, ".", color="0.5", label="pixels of similar mean")
         ends = np.array([self.means.min(), self.means.max()])
@@ -68,20 +68,21 @@ def calibrate_poisson_gaussian(
     Parameters
     ----------
     images
-        An array ``(..., height, width)`` or a list of such. Every plane on its own gives local means and, from the
-        finest diagonal details of its least textured regions, variances.
+        An array ``(..., height, width)`` or a list of such. Each plane gives local means and, from the finest diagonal
+        details of its least textured regions, local variances.
     repeats
-        Whether the planes are repeated exposures of one unmoving scene, whose pixels then give means and variances
-        directly. This needs no smooth regions; the lamp and the sample must be stable.
+        Treat the planes as repeated exposures of one static scene, whose pixels give means and variances directly. This
+        needs no smooth regions, but the lamp and the sample must be stable.
     offset
-        What the camera reports in the dark; found from the line if not given, as far as a line can tell.
+        Pixel value that the camera records in the dark. By default it is estimated from the line, with limited
+        precision.
     bins
         Number of groups of similar mean.
 
     Raises
     ------
     ValueError
-        If the images have too few pixels, or too little range to draw a line.
+        If the images have too few pixels or too little range of brightness for a line.
 
     References
     ----------

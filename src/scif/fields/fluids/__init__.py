@@ -1,4 +1,4 @@
-"""Fluid fields: a spectral Navier-Stokes solver, the channel it makes, and its inversion from final fields alone."""
+"""Fluid fields: a spectral Navier-Stokes solver, its channel, and the inversion of flows from final fields alone."""
 
 from __future__ import annotations
 

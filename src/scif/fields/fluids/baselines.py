@@ -22,35 +22,35 @@ def backward_integration(
     order: int = 4,
     steps: int | None = None,
 ) -> Tensor:
-    """Estimate the initial field by integrating from the final one backward in time, kept stable by hyperviscosity.
+    """Estimate the initial field by integrating backward in time from the final field, stabilised by hyperviscosity.
 
-    Backward in time viscosity amplifies a mode by ``exp(viscosity k^2 duration)``, noise and rounding errors
-    included. A hyperviscosity ``h k^(2 order)``, which damps in the direction of marching, limits the gain; ``h`` is
-    the one with which the most amplified mode gains ``max_gain`` over the whole duration.
+    Backward in time, viscosity amplifies a mode by ``exp(viscosity k^2 duration)``, including its noise and rounding
+    errors. A hyperviscosity ``h k^(2 order)``, which damps in the direction of integration, limits the gain. ``h`` is
+    chosen so that the most amplified mode gains ``max_gain`` over the whole duration.
 
     Parameters
     ----------
     final
         Final field, ``(batch, ..., height, width)`` or ``(height, width)``.
     solver
-        The flow that led to it.
+        Solver of the flow.
     duration
-        Time to go back, one number or one per sample ``(batch,)``.
+        Time to integrate backward, one number or one per sample ``(batch,)``.
     max_gain
         Largest amplification of a mode, above 1.
     order
         Power of the Laplacian in the hyperviscosity, at least 2.
     steps
-        Number of equal steps; chosen from the flow's speed if not given.
+        Number of equal steps; by default chosen from the speed of the flow.
 
     Returns
     -------
-    Estimate of the initial field, of the shape of ``final``.
+    Estimate of the initial field, with the shape of ``final``.
 
     References
     ----------
     Carasso, *Computing ill-posed time-reversed 2D Navier-Stokes equations*, Inverse Probl. Sci. Eng. 28 (2020), whose
-    smoothing plays the same part.
+    smoothing has the same purpose.
 
     Examples
     --------

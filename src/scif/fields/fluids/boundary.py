@@ -15,10 +15,10 @@ for periodic fields; windows of turbulence have 10 and more."""
 
 
 def broken_axes(fields: Tensor) -> list[str]:
-    """The axes (``"y"``, ``"x"``) along which fields ``(..., height, width)`` jump from one side to the other.
+    """Axes (``"y"``, ``"x"``) along which fields ``(..., height, width)`` jump from one side to the other.
 
-    The seam is compared with the inside by second differences, pooled over all fields. The seam has to stand out from
-    the roughest line inside, too, so that a single field with one sharp front is not refused.
+    Second differences at the seam are compared with those inside, pooled over all fields. The seam must also exceed the
+    roughest line inside, so that a single field with one sharp front is not refused.
 
     Examples
     --------
@@ -40,14 +40,14 @@ def broken_axes(fields: Tensor) -> list[str]:
 
 
 def window(fields: Tensor, *, margin: float = 0.125) -> Tensor:
-    """Taper fields ``(..., height, width)`` to their mean towards the sides, so that they continue periodically.
+    """Taper fields ``(..., height, width)`` towards their mean at the sides, so that they continue periodically.
 
     Parameters
     ----------
     fields
-        Fields, any number of leading axes.
+        Fields, with any number of leading axes.
     margin
-        Share of a side over which the taper rises from 0 to 1.
+        Fraction of a side over which the taper rises from 0 to 1.
     """
     check_fraction(margin, name="margin")
     mean = fields.mean((-2, -1), keepdim=True)

@@ -26,7 +26,7 @@ class FlowPairs:
 
 @dataclass(frozen=True)
 class FlowCase:
-    """A distribution of initial fields and the flow that they go through."""
+    """A distribution of initial fields, and the flow that acts on them."""
 
     name: str
     """Name of the case."""
@@ -66,7 +66,7 @@ class FlowCase:
 
 
 def laminar(*, viscosity: float = 0.05, duration: float = 1.0, sigma: float = 0.0, cutoff: int = 6) -> FlowCase:
-    """Smooth fields that turn by about a radian while viscosity blurs them.
+    """Case with smooth fields that rotate by about one radian while viscosity blurs them.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def laminar(*, viscosity: float = 0.05, duration: float = 1.0, sigma: float = 0.
 
 
 def turbulent(*, viscosity: float = 0.005, duration: float = 0.25, sigma: float = 0.0, cutoff: int = 10) -> FlowCase:
-    """Decaying turbulence of root-mean-square speed 1: enstrophy at all scales, vortices that shear and merge.
+    """Case of decaying turbulence with root-mean-square speed 1, whose vortices shear and merge.
 
     Parameters
     ----------

@@ -74,7 +74,7 @@ def lift(
     share
         Share of the flow's duration to march back, ``(batch,)``; the flow is not undone if not given.
     max_gain
-        Largest amplification of a mode when marching back.
+        Largest amplification of a mode by the backward integration.
     factors
         What each shell of the observed field is multiplied by before the flow is undone, see
         :func:`~scif.fields.fluids.wiener.wiener`.

@@ -15,11 +15,11 @@ __all__ = ["NavierStokesChannel"]
 
 
 class NavierStokesChannel(NoiseModel):
-    """The field after ``duration``, deterministic or with white measurement noise.
+    """Channel that returns the field after ``duration``, deterministic or with white measurement noise.
 
-    The flow is injective on the modes that the grid resolves, so that observations determine the initial fields; but
-    viscosity takes a mode of wavenumber ``k`` down by ``exp(-viscosity k^2 duration)``, and what falls below the
-    noise or the floating point's precision is lost.
+    The flow is injective on the modes that the grid resolves, so observations determine the initial fields. But
+    viscosity reduces a mode of wavenumber ``k`` by ``exp(-viscosity k^2 duration)``, and modes below the noise or the
+    floating point precision are lost.
 
     Parameters
     ----------
@@ -28,9 +28,9 @@ class NavierStokesChannel(NoiseModel):
     duration
         Time between the clean and the observed field, one number or one per sample ``(batch,)``.
     sigma
-        Standard deviation of the measurement noise of every point.
+        Standard deviation of the measurement noise at every point.
     steps
-        Number of time steps; chosen from the flow's speed if not given.
+        Number of time steps; by default chosen from the speed of the flow.
 
     Examples
     --------
@@ -71,7 +71,7 @@ class NavierStokesChannel(NoiseModel):
         return NavierStokesChannel(solver, self.duration * scale, sigma=self.sigma / scale, steps=self.steps)
 
     def sample(self, x0: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-        """Final fields of initial ones ``(batch, ..., height, width)``, differentiable in these."""
+        """Draw final fields for initial fields ``(batch, ..., height, width)``; differentiable."""
         final = self.solver.solve(x0, self.duration, steps=self.steps)
         if self.sigma == 0.0:
             return final
@@ -83,7 +83,7 @@ class NavierStokesChannel(NoiseModel):
         return Moments(final, torch.full_like(final, self.sigma**2))
 
     def log_prob(self, x1: Tensor, x0: Tensor) -> Tensor:
-        """Log density of every point of the final fields, if they are noisy.
+        """Log density of the final fields, point by point, if they are noisy.
 
         Raises
         ------

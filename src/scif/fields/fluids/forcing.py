@@ -17,7 +17,7 @@ __all__ = ["Wave", "kolmogorov"]
 class Wave:
     """Vorticity forcing ``amplitude * cos(ny * ky + nx * kx + phase)``, with ``n`` in periods per side.
 
-    Sums of waves make every steady periodic forcing; they are defined at any resolution and saved as numbers.
+    Every steady periodic forcing is a sum of waves, which is defined at any resolution and saved as numbers.
 
     Examples
     --------

@@ -77,7 +77,7 @@ class SpectralGrid:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str | None = None,
     ) -> SpectralGrid:
-        """The grid of ``(height, width)`` points on a rectangle of the given side length(s)."""
+        """Grid of ``(height, width)`` points on a rectangle with the given side length(s)."""
         height, width = size
         ly, lx = length if isinstance(length, tuple) else (length, length)
         check_positive(ly, name="length")
@@ -91,7 +91,7 @@ class SpectralGrid:
 
     @classmethod
     def like(cls, field: Tensor, *, length: float | tuple[float, float] = 2 * math.pi) -> SpectralGrid:
-        """The grid that fields ``(..., height, width)`` are sampled on."""
+        """Grid of fields ``(..., height, width)``."""
         height, width = field.shape[-2:]
         return cls.of((height, width), length=length, dtype=field.dtype, device=field.device)
 
@@ -107,7 +107,7 @@ class SpectralGrid:
 
     @property
     def multiplicity(self) -> Tensor:
-        """How often each stored coefficient occurs in the full plane, ``(1, width // 2 + 1)``."""
+        """Number of times that each stored coefficient occurs in the full plane, ``(1, width // 2 + 1)``."""
         count = torch.full_like(self.kx, 2)
         count[:, 0] = 1
         if self.size[1] % 2 == 0:
@@ -124,7 +124,7 @@ class SpectralGrid:
     def velocity(self, vorticity: Tensor) -> tuple[Tensor, Tensor]:
         """Velocity coefficients ``(u, v)`` along ``x`` and ``y`` of vorticity coefficients (Biot-Savart law).
 
-        The mean of the vorticity drives no periodic flow and is ignored.
+        The mean of the vorticity does not drive a periodic flow and is ignored.
         """
         stream = vorticity * self.inverse_k2
         return 1j * self.ky * stream, -1j * self.kx * stream

@@ -49,7 +49,7 @@ def matern_spectrum(k: Tensor, *, scale: float = 7.0, decay: float = 2.5) -> Ten
     scale
         Wavenumber above which the spectrum falls.
     decay
-        How fast it falls.
+        Decay exponent.
 
     References
     ----------
@@ -77,31 +77,33 @@ def random_vorticity(
     dtype: torch.dtype = torch.float32,
     device: torch.device | str | None = None,
 ) -> Tensor:
-    """Independent Gaussian random vorticity fields with a given energy spectrum in expectation.
+    """Draw independent Gaussian random vorticity fields with a given expected energy spectrum.
 
     Parameters
     ----------
     n
         Number of fields.
     size
-        Points along both axes, or ``(height, width)``.
+        Number of points along both axes, or ``(height, width)``.
     spectrum
         Energy per wavenumber as a function of the wavenumber, up to a factor.
     energy
         Expected kinetic energy per area, half the mean squared speed.
     cutoff
-        Highest mode along each axis; the highest that the solver resolves if not given. With the same ``cutoff`` and
-        seed, fields of different ``size`` are the same field.
+        Highest mode along each axis; default the highest that the solver resolves. With the same ``cutoff`` and seed,
+        fields of different ``size`` sample the same field.
     length
         Side length of the domain, or the two along ``y`` and ``x``.
     generator
-        Source of randomness; the global one of torch if not given.
-    dtype, device
-        Of the fields.
+        Random generator; default torch's global generator.
+    dtype
+        Data type of the fields.
+    device
+        Device of the fields.
 
     Returns
     -------
-    Fields of mean zero, ``(n, height, width)``.
+    Fields with mean zero, ``(n, height, width)``.
 
     Examples
     --------
@@ -141,16 +143,18 @@ def taylor_green(
 ) -> Tensor:
     """Vorticity ``2 waves cos(waves x) cos(waves y)`` ``(size, size)`` of the Taylor-Green vortex, side ``2 pi``.
 
-    Its advection vanishes, so that it decays as ``exp(-2 viscosity waves^2 t)`` and keeps its shape.
+    Its advection vanishes, so it decays as ``exp(-2 viscosity waves^2 t)`` and keeps its shape.
 
     Parameters
     ----------
     size
-        Points along each side.
+        Number of points along each side.
     waves
         Number of waves along each side.
-    dtype, device
-        Of the result.
+    dtype
+        Data type of the result.
+    device
+        Device of the result.
 
     Examples
     --------

@@ -28,50 +28,50 @@ __all__ = ["FluidInverter"]
 
 
 class FluidInverter:
-    """Inverts a flow: trained on observations and the simulator alone, it recovers the initial fields.
+    """Recover the initial fields of a flow. Training needs only observations and the simulator.
 
-    Where the flow has symmetries (no forcing, a square), clean estimates are turned, mirrored and shifted at random
-    before they are simulated anew.
+    If the flow has symmetries (no forcing, a square domain), clean estimates are randomly rotated, mirrored and shifted
+    before they are simulated again.
 
     Parameters
     ----------
     channel
-        From the initial field to its observation, the same for all samples: a :class:`NavierStokesChannel`; any
-        function of fields ``(n, height, width)`` or ``(n, channels, height, width)``, such as a solver; or either with
-        observations and noise, as in ``Gaussian(0.1) @ Coarse(4) @ flow``.
+        Map from the initial field to its observation, the same for all samples: a :class:`NavierStokesChannel`, or any
+        function of fields ``(n, height, width)`` or ``(n, channels, height, width)``, such as a solver. Both can be
+        combined with observations and noise, as in ``Gaussian(0.1) @ Coarse(4) @ flow``.
     method
         ``"icm"`` (a consistency function, one network call) or ``"ifm"`` (a velocity that is integrated back).
     start
-        What a consistency function is before training: the ``"identity"``, as published, or the ``"backward"``
-        integration of the equations, which the network then corrects; ``"backward"`` for ``"icm"`` and channels with
-        a :class:`NavierStokesChannel` if not given.
+        Consistency function before training: the ``"identity"``, as published, or the ``"backward"`` integration of the
+        equations, which the network then corrects. The default is ``"backward"`` for ``"icm"`` and channels with a
+        :class:`NavierStokesChannel`.
     path
         ``"straight"`` lines between initial and final fields, as published, or the ``"flow"`` itself.
     num_steps
-        Time steps; 1 for ``"icm"`` if not given, which suits a deterministic channel, and 8 for ``"ifm"``.
+        Number of time steps; default 1 for ``"icm"``, which suits a deterministic channel, and 8 for ``"ifm"``.
     network
-        ``"fno"``, a Fourier neural operator for periodic fields; or ``"unet"``, for fields with walls. If not given,
-        the first for channels with a :class:`NavierStokesChannel` and the second for other simulators.
+        ``"fno"``, a Fourier neural operator for periodic fields, or ``"unet"``, for fields with walls. The default is
+        ``"fno"`` for channels with a :class:`NavierStokesChannel` and ``"unet"`` for other simulators.
     width, modes, depth
-        Hidden channels, Fourier modes and blocks of the network, see :class:`scif.nn.FNO` (a U-Net has two
-        resolutions of ``width`` and ``2 * width`` channels and ``depth`` blocks in all).
+        Hidden channels, Fourier modes and blocks of the network, see :class:`scif.nn.FNO`. A U-Net has two resolutions
+        with ``width`` and ``2 * width`` channels, and ``depth`` blocks in total.
     max_gain
-        Largest amplification of a mode by the backward integration. If not given: 100, or with measurement noise half
-        the signal-to-noise ratio (at least 2).
+        Largest amplification of a mode by the backward integration; default 100, or with measurement noise half the
+        signal-to-noise ratio (at least 2).
     boundary
-        What becomes of fields that do not continue periodically although the flow does: ``"refuse"`` them, or taper
-        them in a ``"window"``, with a warning.
+        Treatment of fields that are not periodic although the flow is: ``"refuse"`` them, or taper them with a
+        ``"window"`` and warn.
     seed
         Seed of the initial weights and of training.
 
     Attributes
     ----------
     history_
-        Loss of every step of :meth:`fit`, and under ``"spread_loss"`` of :meth:`fit_spread`.
+        Loss of every step of :meth:`fit`; ``"spread_loss"`` has that of :meth:`fit_spread`.
 
     References
     ----------
-    Zhang and Zhou, "Inverse flow and consistency models", ICML 2025, whose experiment on fluids this is.
+    Zhang and Zhou, "Inverse flow and consistency models", ICML 2025 (experiment on fluids).
 
     Examples
     --------
@@ -136,18 +136,18 @@ class FluidInverter:
         Parameters
         ----------
         final
-            Final fields ``(n, height, width)``, or their observations as the channel makes them: a tensor, an array, or
-            an xarray object. NaN marks gaps where the channel has :class:`Gaps`.
+            Final fields ``(n, height, width)``, or observations in the form that the channel returns: a tensor, an
+            array, or an xarray object. NaN marks gaps if the channel has :class:`Gaps`.
         max_steps
             Optimiser steps.
         batch_size
-            Fields in a batch.
+            Fields per batch.
         lr, ema_decay, judged_rows, **options
             As for :func:`scif.core.fit`.
         checkpoint_dir
-            Folder for the state of training, written every minute and on SIGTERM. A call with the same observations
-            and arguments goes on from there, and ends bit for bit where an uninterrupted one does (on a CPU). Ctrl-C
-            ends training; the network is kept as it is then.
+            Folder for checkpoints, written every minute and on SIGTERM. A call with the same observations and arguments
+            resumes from there; on a CPU the result is bit-identical to that of an uninterrupted run. Ctrl-C ends
+            training and keeps the current network.
 
         Returns
         -------
@@ -156,7 +156,7 @@ class FluidInverter:
         Raises
         ------
         ValueError
-            If fields are not finite, not all of one size, do not vary, or are not periodic although the flow is.
+            If fields are not finite, differ in size, are constant, or are not periodic although the flow is.
         """
         fields = as_observations(final, self.channel, self.boundary)
         rough = lift(self.channel, fields[:256])
@@ -207,15 +207,15 @@ class FluidInverter:
         final
             Observations, as for :meth:`fit`, after which this is called.
         initial
-            Simulated initial fields that vary as the unknown ones do, on the grid of the estimates. With them the
-            spread also knows of scales of which the observations hold nothing: intervals of estimates that viscosity,
-            gaps or coarse observations leave incomplete are too narrow without.
+            Simulated initial fields, on the grid of the estimates, that vary like the unknown fields. With them, the
+            spread includes scales about which the observations contain no information. Without them, intervals are too
+            narrow if viscosity, gaps or coarse observations have removed such scales.
         max_steps, batch_size, lr, checkpoint_dir, **options
             As for :meth:`fit`.
         rounds
-            Rounds in which the spectrum of the errors is found, see :class:`SpreadModel`.
+            Number of rounds to find the spectrum of the errors, see :class:`SpreadModel`.
         fields
-            Number of observations that it is found on.
+            Number of observations to find it on.
         """
         trained = self._trained
         if not isinstance(trained.model, FlowConsistency):
@@ -237,24 +237,24 @@ class FluidInverter:
 
     @torch.no_grad()
     def invert(self, final: Any, *, refinements: int = 0, return_std: bool = False, batch_size: int = 64) -> Any:
-        """Initial fields of observations, at the resolution of training or any other.
+        """Estimate the initial fields of observations, at the resolution of training or any other.
 
         Parameters
         ----------
         final
-            Observations, as for :meth:`fit`; one without the axis of samples, too.
+            Observations, as for :meth:`fit`; a single one may lack the sample axis.
         refinements
-            How often to simulate the estimate and to correct it by what the inversion makes of the misfit,
-            ``x + c(final) - c(flow(x))``, where this lowers the misfit. For fields without measurement noise, which it
-            would amplify.
+            Number of corrections. Each one simulates the estimate ``x`` and adds the inverted misfit, ``x + c(final) -
+            c(flow(x))``, if this lowers the misfit. Use it only for fields without measurement noise, because it
+            amplifies noise.
         return_std
-            Whether to return the standard deviation of each point, too (after :meth:`fit_spread`).
+            Also return the standard deviation of each point (after :meth:`fit_spread`).
         batch_size
-            Fields to treat at once.
+            Number of fields processed at a time.
 
         Returns
         -------
-        Initial fields of the kind and dtype of ``final``, or a pair of them and their standard deviations.
+        Initial fields with the type and dtype of ``final``, or a pair of these and their standard deviations.
         """
         trained = self._trained
         refinements = check_whole(refinements, name="refinements", least=0)
@@ -269,17 +269,17 @@ class FluidInverter:
 
     @torch.no_grad()
     def sample(self, final: Any, *, num_draws: int = 16, generator: torch.Generator | None = None) -> Tensor:
-        """Draws of the initial fields given observations ``(num_draws, n, ...)``, after :meth:`fit_spread`.
+        """Draw initial fields given observations, ``(num_draws, n, ...)``, after :meth:`fit_spread`.
 
         Parameters
         ----------
         final
             Observations, as for :meth:`invert`.
         num_draws
-            Draws of each.
+            Number of draws per observation.
         generator
-            Source of randomness. One state of it gives an observation the same draws, up to rounding, whatever others
-            are asked for along with it.
+            Random generator. With the same state, an observation gets the same draws, up to rounding, whatever other
+            observations are passed.
         """
         x1 = self._trained.channel.encode(self._observations(final))
         num_draws = check_whole(num_draws, name="num_draws")
@@ -287,12 +287,12 @@ class FluidInverter:
 
     @torch.no_grad()
     def misfit(self, initial: Any, final: Any) -> Tensor:
-        """Relative L2 distance of the re-simulated initial fields from the observations ``(n,)``: needs no truth."""
+        """Relative L2 distance between re-simulated initial fields and observations, ``(n,)``; it needs no truth."""
         x1 = self._observations(final)
         return distance(InUnits(self.channel, 1.0, 1.0).noise_free(as_states(initial, like=x1), x1), x1)
 
     def save(self, path: str | FilePath, *, overwrite: bool = False) -> None:
-        """Write everything to one model file; a simulator is code, which :meth:`load` has to be given again."""
+        """Write everything to one model file. A simulator is code: pass it again to :meth:`load`."""
         net, spread = self._trained.net.state_dict(), {} if self.spread_ is None else self.spread_.state_dict()
         saved = SavedInverter(self._settings(), self.channel, self._about, self.history_, net, spread)
         write(saved, path, overwrite=overwrite)
@@ -301,19 +301,19 @@ class FluidInverter:
     def load(
         cls, path: str | FilePath, *, channel: NoiseModel | Callable[[Tensor], Tensor] | None = None
     ) -> FluidInverter:
-        """Read an inverter that :meth:`save` wrote.
+        """Load an inverter saved by :meth:`save`.
 
         Parameters
         ----------
         path
             The file.
         channel
-            The channel that it was trained with, unless that was a :class:`NavierStokesChannel` alone.
+            Channel that the inverter was trained with, unless that was a plain :class:`NavierStokesChannel`.
 
         Raises
         ------
         ModelFileError
-            If the file was not written by :meth:`save` or is damaged, or the channel is not given.
+            If the file was not written by :meth:`save` or is damaged, or if the channel is missing.
         """
         saved = read(path)
         channel = channel if channel is not None else saved.channel
@@ -327,7 +327,7 @@ class FluidInverter:
         return inverter
 
     def make_objective(self, channel: InUnits, *, square: bool) -> Objective:
-        """Objective of :meth:`fit`, on a square domain or not; override to train the same network otherwise."""
+        """Objective of :meth:`fit`. Override it to train the same network with another one."""
         steps = self.num_steps
         return make_objective(channel, method=self.method, path=self.path, num_steps=steps, square=square)
 

@@ -84,21 +84,21 @@ def to_labelled(fields: Tensor, like: Any, *, name: str = "vorticity") -> Any:
 
 
 def read_fields(path: str | Path, *, variable: str | None = None) -> Any:
-    """Fields of a NetCDF or HDF5 file, as an xarray object in memory.
+    """Read fields from a NetCDF or HDF5 file into an xarray object in memory.
 
     Parameters
     ----------
     path
         The file.
     variable
-        Name of the variable; ``vorticity``, ``u`` and ``v``, or the only one if not given.
+        Name of the variable; default ``vorticity``, or ``u`` and ``v``, or the only one.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is damaged, of another format, or has no such variable.
+        If the file is damaged, has another format, or has no such variable.
     """
     import xarray as xr
 
@@ -120,7 +120,7 @@ def read_fields(path: str | Path, *, variable: str | None = None) -> Any:
 
 
 def write_fields(fields: Any, path: str | Path, *, overwrite: bool = False) -> None:
-    """Write an xarray object as NetCDF 4, which is HDF5; all of it or nothing.
+    """Write an xarray object as NetCDF 4 (HDF5). The file is complete or absent.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def write_fields(fields: Any, path: str | Path, *, overwrite: bool = False) -> N
     path
         The file.
     overwrite
-        Whether it may exist already.
+        Replace an existing file.
     """
     path = Path(path)
     if path.exists() and not overwrite:

@@ -19,7 +19,7 @@ STABLE_COURANT = 2 * math.sqrt(2) / (2 * math.pi / 3)
 
 
 class UnstableStep(ValueError):
-    """A time step is too long for the flow's speed and the grid's spacing."""
+    """The time step is too long for the speed of the flow and the grid spacing."""
 
 
 @dataclass(frozen=True)

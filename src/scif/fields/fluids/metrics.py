@@ -28,7 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Spectra:
-    """Energy and enstrophy per shell of wavenumbers, ``(..., shells)``; their sums are the totals."""
+    """Energy and enstrophy per wavenumber shell, ``(..., shells)``; their sums are the totals."""
 
     k: Tensor
     """Wavenumber of each shell, from the longest wave on."""
@@ -44,7 +44,7 @@ def relative_l2(estimate: Tensor, truth: Tensor) -> Tensor:
     estimate
         Field ``(..., height, width)``.
     truth
-        What it should be, of the same shape.
+        True field, of the same shape.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def vorticity_correlation(estimate: Tensor, truth: Tensor) -> Tensor:
     estimate
         Field ``(..., height, width)``.
     truth
-        What it should be, of the same shape.
+        True field, of the same shape.
     """
     _check_pair(estimate, truth)
     for name, field in (("estimate", estimate), ("truth", truth)):
@@ -84,7 +84,7 @@ def velocity(vorticity: Tensor, *, length: float | tuple[float, float] = 2 * mat
     vorticity
         Vorticity ``(..., height, width)``.
     length
-        Side of the periodic domain, or its sides along ``y`` and ``x``.
+        Side length of the periodic domain, or its side lengths along ``y`` and ``x``.
     """
     grid = _grid(vorticity, length, name="vorticity")
     return to_physical(torch.stack(grid.velocity(to_spectral(vorticity))), grid.size)
@@ -98,7 +98,7 @@ def vorticity(velocity: Tensor, *, length: float | tuple[float, float] = 2 * mat
     velocity
         Velocity ``(2, ..., height, width)`` along ``x`` and ``y``.
     length
-        Side of the periodic domain, or its sides along ``y`` and ``x``.
+        Side length of the periodic domain, or its side lengths along ``y`` and ``x``.
     """
     grid = _grid(velocity, length, name="velocity")
     u, v = to_spectral(velocity)
@@ -113,7 +113,7 @@ def divergence(velocity: Tensor, *, length: float | tuple[float, float] = 2 * ma
     velocity
         Velocity ``(2, ..., height, width)`` along ``x`` and ``y``.
     length
-        Side of the periodic domain, or its sides along ``y`` and ``x``.
+        Side length of the periodic domain, or its side lengths along ``y`` and ``x``.
     """
     grid = _grid(velocity, length, name="velocity")
     u, v = to_spectral(velocity)
@@ -128,51 +128,51 @@ def energy(vorticity: Tensor, *, length: float | tuple[float, float] = 2 * math.
     vorticity
         Vorticity ``(..., height, width)``.
     length
-        Side of the periodic domain, or its sides along ``y`` and ``x``.
+        Side length of the periodic domain, or its side lengths along ``y`` and ``x``.
     """
     grid = _grid(vorticity, length, name="vorticity")
     return (_power(vorticity, grid) * grid.inverse_k2).sum((-2, -1))
 
 
 def enstrophy(vorticity: Tensor, *, length: float | tuple[float, float] = 2 * math.pi) -> Tensor:
-    """Half the mean squared vorticity, one number per leading index; the mean vorticity is left out.
+    """Half the mean squared vorticity, one number per leading index; the mean vorticity is subtracted.
 
     Parameters
     ----------
     vorticity
         Vorticity ``(..., height, width)``.
     length
-        Side of the periodic domain, or its sides along ``y`` and ``x``.
+        Side length of the periodic domain, or its side lengths along ``y`` and ``x``.
     """
     grid = _grid(vorticity, length, name="vorticity")
     return _power(vorticity, grid).sum((-2, -1))
 
 
 def palinstrophy(vorticity: Tensor, *, length: float | tuple[float, float] = 2 * math.pi) -> Tensor:
-    """Half the mean squared gradient of the vorticity: viscosity removes twice this enstrophy per time.
+    """Half the mean squared gradient of the vorticity; enstrophy falls by twice this times viscosity.
 
     Parameters
     ----------
     vorticity
         Vorticity ``(..., height, width)``.
     length
-        Side of the periodic domain, or its sides along ``y`` and ``x``.
+        Side length of the periodic domain, or its side lengths along ``y`` and ``x``.
     """
     grid = _grid(vorticity, length, name="vorticity")
     return (_power(vorticity, grid) * grid.k2).sum((-2, -1))
 
 
 def spectra(vorticity: Tensor, *, length: float | tuple[float, float] = 2 * math.pi) -> Spectra:
-    """Energy and enstrophy by wavenumber.
+    """Compute energy and enstrophy by wavenumber.
 
-    Shell ``i`` holds the modes whose wavenumber, in units of the longest wave's, rounds to ``i``.
+    Shell ``i`` holds the modes whose wavenumber, in units of that of the longest wave, rounds to ``i``.
 
     Parameters
     ----------
     vorticity
         Vorticity ``(..., height, width)``.
     length
-        Side of the periodic domain, or its sides along ``y`` and ``x``.
+        Side length of the periodic domain, or its side lengths along ``y`` and ``x``.
 
     Examples
     --------
@@ -195,18 +195,18 @@ def spectra(vorticity: Tensor, *, length: float | tuple[float, float] = 2 * math
 
 
 def spectrum_error(estimate: Tensor, truth: Tensor, *, floor: float = 1e-4) -> Tensor:
-    """Mean absolute log10 ratio of the batch's mean enstrophy spectra, over shells with a share above ``floor``.
+    """Mean absolute log10 ratio of the mean enstrophy spectra, over shells with a fraction above ``floor``.
 
-    Zero when the estimate holds the right amount of every scale; 1 means a factor of ten too little or too much.
+    Zero means that the estimate has the right amount of every scale; 1 means a factor of ten too little or too much.
 
     Parameters
     ----------
     estimate
         Field ``(..., height, width)``.
     truth
-        What it should be, of the same shape.
+        True field, of the same shape.
     floor
-        Share of the enstrophy below which a shell is left out.
+        Fraction of the enstrophy below which a shell is ignored.
     """
     _check_pair(estimate, truth)
     _refuse(truth, truth.amax((-2, -1)) == truth.amin((-2, -1)), name="truth")

@@ -19,7 +19,7 @@ __all__ = ["Coarse", "Gaps", "Masked", "Observation", "Velocities", "fill_gaps"]
 
 
 class Observation(NoiseModel):
-    """Observation of a field by an instrument, with a rough way back to the field.
+    """Observation of a field by an instrument, with a rough inverse.
 
     Observations compose with the flow and with noise: ``Gaussian(0.1) @ Coarse(4) @ flow``.
     """
@@ -28,19 +28,19 @@ class Observation(NoiseModel):
     deterministic = True
 
     def observe(self, x0: Tensor, like: Tensor | None = None) -> Tensor:
-        """The observation of fields; ``like`` is one whose circumstances (its gaps) are repeated."""
+        """Observe fields; ``like`` is an observation whose gaps are repeated."""
         raise NotImplementedError
 
     def lift(self, x1: Tensor) -> Tensor:
-        """A rough field from an observation: the right shape, without what the instrument lost."""
+        """Rough field from an observation. It has the right shape but lacks what the instrument lost."""
         raise NotImplementedError
 
     def where(self, x1: Tensor) -> Tensor | None:
-        """Where the observation has data, ``(batch, 1, height, width)`` on its own grid; None if everywhere."""
+        """Mask of the observation's data on its own grid, ``(batch, 1, height, width)``; None if it is complete."""
         return None
 
     def spread(self, where: Tensor) -> Tensor:
-        """A mask on the observation's grid, on that of the field."""
+        """Transfer a mask from the grid of the observation to the grid of the field."""
         return where
 
     @override
@@ -54,12 +54,12 @@ class Observation(NoiseModel):
 
 
 class Masked(Observation):
-    """Fields with zeros where a fixed mask is false, such as the shadow of an obstacle.
+    """Observation of fields that are zero where a fixed mask is False, such as the shadow of an obstacle.
 
     Parameters
     ----------
     mask
-        True where there are data, ``(height, width)``.
+        Mask, ``(height, width)``, True where there are data.
 
     Examples
     --------
@@ -103,15 +103,15 @@ class Masked(Observation):
 
 
 class Gaps(Observation):
-    """Fields with gaps that differ from sample to sample, as where particle images are not matched.
+    """Observation of fields with gaps that differ between samples, for example where particle images cannot be matched.
 
-    The observation has one channel more than the field, ``(batch, channels + 1, height, width)``: the values, zero in
-    gaps, and 1 where there are data. Noise comes before: ``Gaps(0.3) @ Gaussian(0.1) @ flow``.
+    The observation has one more channel than the field, ``(batch, channels + 1, height, width)``: the values, zero in
+    gaps, and a mask that is 1 where there are data. Noise is added before: ``Gaps(0.3) @ Gaussian(0.1) @ flow``.
 
     Parameters
     ----------
     share
-        Share of the field that is missing, on average.
+        Mean fraction of the field that is missing.
     size
         Side of a gap in points.
 
@@ -158,17 +158,17 @@ class Gaps(Observation):
         return x1[:, -1:]
 
     def extra_repr(self) -> str:
-        """The parameters, for printing."""
+        """Text of the parameters."""
         return f"share={self.share:g}, size={self.size}"
 
 
 class Coarse(Observation):
-    """Means over blocks, as over the windows of particle image velocimetry.
+    """Observation by block means, like the windows of particle image velocimetry.
 
     Parameters
     ----------
     factor
-        Side of a block in points, which divides the sides of the field.
+        Side of a block in points; it must divide the sides of the field.
 
     Examples
     --------
@@ -192,7 +192,7 @@ class Coarse(Observation):
 
     @override
     def lift(self, x1: Tensor) -> Tensor:
-        """Trigonometric interpolation: the modes of the coarse grid, with the blocks' blur undone."""
+        """Trigonometric interpolation of the modes of the coarse grid, corrected for the blur of the blocks."""
         height, width = x1.shape[-2:]
         rows = torch.fft.fftfreq(height, dtype=x1.dtype, device=x1.device)[:, None]
         columns = torch.fft.rfftfreq(width, dtype=x1.dtype, device=x1.device)[None]
@@ -216,17 +216,17 @@ class Coarse(Observation):
         return where.repeat_interleave(self.factor, -2).repeat_interleave(self.factor, -1)
 
     def extra_repr(self) -> str:
-        """The parameters, for printing."""
+        """Text of the parameters."""
         return f"factor={self.factor}"
 
 
 class Velocities(Observation):
-    """Velocities along ``x`` and ``y``, ``(batch, 2, height, width)``, of a periodic flow with the given vorticity.
+    """Observation of velocities along ``x`` and ``y``, ``(batch, 2, height, width)``, of a periodic flow.
 
     Parameters
     ----------
     length
-        Side of the periodic domain, or its sides along ``y`` and ``x``.
+        Side length of the periodic domain, or its side lengths along ``y`` and ``x``.
 
     Examples
     --------
@@ -249,14 +249,14 @@ class Velocities(Observation):
 
 
 def fill_gaps(field: Tensor, mask: Tensor) -> Tensor:
-    """Fill the points where a mask is false from their surroundings, coarse to fine.
+    """Fill the points where a mask is False from their surroundings, coarse to fine.
 
     Parameters
     ----------
     field
-        Fields ``(..., height, width)``; values where the mask is false are ignored.
+        Fields ``(..., height, width)``; values where the mask is False are ignored.
     mask
-        True where there are data, of the same shape.
+        Mask of the same shape, True where there are data.
     """
     shape = field.shape
     flat, known = field.reshape(-1, 1, *shape[-2:]), mask.reshape(-1, 1, *shape[-2:]).to(field.dtype)

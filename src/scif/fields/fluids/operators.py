@@ -29,31 +29,31 @@ def with_channels(field: Tensor) -> Tensor:
 
 
 class FlowConsistency(nn.Module):
-    """From an observation at a time ``t`` to the initial field: ``c(x, t) = b(x, t) + t * error * net(...)``.
+    """Consistency function from an observation at time ``t`` to the initial field: ``b(x, t) + t * error * net(...)``.
 
-    ``c(x, 0) = x`` for every field that the grid resolves. If the flow is periodic, modes that the grid does not
-    resolve are removed, and the mean of a field, which no periodic flow changes, is kept. Observations that are no
-    fields (of :class:`Coarse`, :class:`Gaps` and so on) exist at time 1 only.
+    ``c(x, 0) = x`` for every field that the grid resolves. If the flow is periodic, unresolved modes are removed, and
+    the mean of a field is kept, because a periodic flow does not change it. Observations that are not fields (such as
+    those of :class:`Coarse` or :class:`Gaps`) exist only at time 1.
 
     Parameters
     ----------
     net
-        Called with fields ``(batch, inputs, height, width)`` and times ``(batch,)``; as many output channels as the
-        state has. The inputs are the observation as a rough field, with ``start="backward"`` also ``b(x, t)``, and
-        the masks of the observation.
+        Network, called with fields ``(batch, inputs, height, width)`` and times ``(batch,)``. It returns as many
+        channels as the state has. Its inputs are the observation as a rough field, the masks of the observation and,
+        with ``start="backward"``, also ``b(x, t)``.
     channel
-        The flow and its observation that are inverted, in units in which fields are of order one. A filter for
-        its noise comes from :meth:`fit_filter`.
+        The flow and its observation, in units in which fields are of order one. :meth:`fit_filter` finds a filter for
+        its noise.
     start
-        What the function is before training: ``"identity"`` (the rough field, as published) or ``"backward"`` (that
-        marched back by ``t`` times the duration, see :func:`~scif.fields.fluids.backward_integration`).
+        Function before training: ``"identity"`` (the rough field, as published) or ``"backward"`` (the rough field
+        integrated backwards by ``t`` times the duration, see :func:`~scif.fields.fluids.backward_integration`).
     max_gain
-        Largest amplification of a mode when marching back.
+        Largest amplification of a mode by the backward integration.
     error
-        What the network's output is multiplied by; the size of what it has to add (:meth:`measure_error`) keeps a good
-        start from being lost to the first steps of training.
+        Factor of the network's output. If it is the size of the correction (:meth:`measure_error`), the first steps of
+        training do not destroy a good start.
     periodic
-        Whether fields continue periodically.
+        True if fields continue periodically.
 
     Examples
     --------
@@ -90,7 +90,7 @@ class FlowConsistency(nn.Module):
         self.register_buffer("factors", None)
 
     def forward(self, x: Tensor, t: float | Tensor) -> Tensor:
-        """Initial fields of observations at times in [0, 1], one or ``(batch,)``."""
+        """Initial fields for observations at times in [0, 1], one or ``(batch,)``."""
         t = batch_times(t, x)
         if self.observed and bool((t < 1).any()):
             msg = f"t has {float(t.min()):g}, but this channel's observations are no fields and exist at time 1 only."
@@ -109,11 +109,11 @@ class FlowConsistency(nn.Module):
         return torch.cat([*map(with_channels, seen), *rough.masks], 1)
 
     def base(self, x: Tensor, t: Tensor) -> Tensor:
-        """The function without its network, a constant for gradients."""
+        """The function without its network, without gradient."""
         return self._base(x, t, self.rough(x))
 
     def rough(self, x: Tensor) -> Lifted:
-        """The observation as a field, of which the flow is not undone."""
+        """The observation as a field, without inverting the flow."""
         return self.channel.lift(x.detach(), factors=self.factors)
 
     def _base(self, x: Tensor, t: Tensor, rough: Lifted) -> Tensor:
@@ -124,9 +124,9 @@ class FlowConsistency(nn.Module):
 
     @torch.no_grad()
     def fit_filter(self, final: Tensor, *, generator: torch.Generator | None = None) -> float:
-        """Find the filter that takes the channel's noise out of observed fields; returns what it leaves, as a share.
+        """Find a filter for the channel's noise in observed fields; return the fraction of noise that remains.
 
-        The noise comes from simulations of the channel with and without it.
+        The noise is the difference of simulations with and without it.
         """
         rough = self.channel.lift(final)
         again = self.channel.sample(rough.field, generator=generator)
@@ -137,9 +137,10 @@ class FlowConsistency(nn.Module):
 
     @torch.no_grad()
     def measure_error(self, final: Tensor, *, generator: torch.Generator | None = None) -> float:
-        """Root-mean-square error of the function without its network, on fields that it takes for initial ones.
+        """Root-mean-square error of the function without its network, on simulated fields.
 
-        These are what it makes of the final fields; simulated anew, they are final fields of known origin.
+        The function turns the final fields into initial fields. Simulated again, these give final fields with known
+        initial fields.
         """
         last = final.new_ones(final.shape[0])
         initial = self.base(final, last)
@@ -148,14 +149,14 @@ class FlowConsistency(nn.Module):
 
 
 class FlowVelocity(nn.Module):
-    """Velocity ``v(x, t)`` of a path from initial to final fields, made by a network.
+    """Network for the velocity ``v(x, t)`` of a path from initial to final fields.
 
     Parameters
     ----------
     net
-        Called with fields ``(batch, channels, height, width)`` of order one and times ``(batch,)``.
+        Network, called with fields ``(batch, channels, height, width)`` of order one and times ``(batch,)``.
     periodic
-        Whether fields continue periodically; the velocity is then a resolved field of mean zero.
+        True if fields continue periodically; the velocity is then a resolved field with mean zero.
     """
 
     def __init__(self, net: nn.Module, *, periodic: bool = True) -> None:

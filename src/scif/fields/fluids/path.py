@@ -14,11 +14,11 @@ __all__ = ["FlowPath"]
 
 
 class FlowPath(Path):
-    """The trajectory of the equations: ``x_t`` is the field at the share ``t`` of the channel's duration.
+    """Trajectory of the equations: ``x_t`` is the field after a fraction ``t`` of the channel's duration.
 
-    On a straight line a structure that the flow carries by half its wavelength passes through zero, where lines of
-    different fields cross and the way back is lost. Trajectories of the flow never cross. Measurement noise, the
-    difference of ``x1`` from the field that ``x0`` flows to, is added in proportion to ``t``.
+    On a straight line, a structure that the flow carries by half its wavelength passes through zero. There the lines of
+    different fields cross, and they cannot be traced back. Trajectories of the flow never cross. Measurement noise, the
+    difference between ``x1`` and the field to which ``x0`` flows, is added in proportion to ``t``.
 
     Parameters
     ----------

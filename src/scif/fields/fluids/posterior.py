@@ -20,22 +20,23 @@ __all__ = ["SpreadFit", "SpreadModel", "SpreadRisk", "fit_spread"]
 
 
 class SpreadModel(nn.Module):
-    r"""Draws of the initial field: ``c(x1) + s(x1) * e`` with the estimate ``c``, a spread map ``s`` and noise ``e``.
+    r"""Draws of the initial field: ``c(x1) + s(x1) * e`` with the estimate ``c``, spread map ``s`` and noise ``e``.
 
-    ``e`` is Gaussian with the isotropic spectrum of the estimate's error over its spread. Errors are known where the
-    estimates are made of known fields. These fields have to vary as the unknown ones do, which estimates do not: they
-    lack what the noise hid. Hence rounds of expectation and maximisation: estimates plus draws are observed anew, the
-    errors of their inversion give the next spectrum. Where estimates are posterior means of a Gaussian field, the true
-    spectrum is the fixed point. Scales of which the observations hold nothing keep the spread that they begin with,
-    zero: what is lost for good is not in the spread. Simulated initial fields that vary as the unknown ones do may
-    stand in for estimates and draws; then nothing is missing.
+    ``e`` is Gaussian noise with the isotropic spectrum of the estimate's error divided by its spread. Errors can be
+    computed for known fields, but these must vary like the unknown fields. Estimates vary less, because the noise hid
+    part of the signal. Therefore the spectrum is found in rounds of expectation maximisation: estimates plus draws are
+    observed again, and the errors of their inversion give the next spectrum. If estimates are posterior means of a
+    Gaussian field, the true spectrum is the fixed point. Scales about which the observations contain no information
+    start with zero spread and keep it, so the spread does not include them. If simulated initial fields that vary like
+    the unknown fields are used instead of estimates and draws, the spread is complete.
 
     Parameters
     ----------
     source
-        The trained consistency function, which is not changed.
+        Trained consistency function; it is not changed.
     net
-        Called with the source's inputs, its estimate among them; returns the logarithm of the spread over its mean.
+        Network, called with the inputs of the source and its estimate. It returns the logarithm of the spread divided
+        by its mean.
     """
 
     amplitude: Tensor
@@ -68,7 +69,7 @@ class SpreadModel(nn.Module):
 
     @torch.no_grad()
     def measure_spectrum(self, clean: Tensor, *, generator: torch.Generator | None) -> None:
-        """Take the spectrum of the errors that known fields have once they are observed and inverted."""
+        """Measure the spectrum of the errors of known fields after observation and inversion."""
         self._set_spectrum(clean - self.source[0](self.channel.sample(clean, generator=generator), 1.0))
 
     def _set_spectrum(self, residual: Tensor) -> None:
@@ -110,13 +111,13 @@ class SpreadModel(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, clean: Tensor, *, generator: torch.Generator | None) -> None:
-        """Scale the spread so that errors of known fields have unit size in its units."""
+        """Scale the spread so that errors of known fields, divided by it, have unit size."""
         again, told = self(self.channel.sample(clean, generator=generator))
         self.spread = self.spread * ((clean - again) / told).square().mean().sqrt()
 
     @torch.no_grad()
     def sample(self, x1: Tensor, num_draws: int, *, generator: torch.Generator | None) -> Tensor:
-        """Draws ``(num_draws, batch, ...)``; those of an observation depend on no other, nor on how many are asked."""
+        """Draws ``(num_draws, batch, ...)``, independent of the other observations and of ``num_draws``."""
         estimate, spread = self(x1)
         like, base = estimate[0].cpu(), int(torch.randint(2**62, (), generator=generator, device=_device(generator)))
         rngs = [torch.Generator().manual_seed(_seed(base, row)) for row in x1]

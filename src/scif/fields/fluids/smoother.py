@@ -22,22 +22,22 @@ def ensemble_smoother(
     passes: int = 4,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Ensembles of initial fields given observations, by several passes of the ensemble Kalman smoother.
+    """Estimate ensembles of initial fields by several passes of the ensemble Kalman smoother.
 
-    Every member is moved by the covariance of initial fields with their observations, in ``passes`` assimilations with
-    noise inflated so that they add up to one. Nothing is localised, so that as many members are wanted as the fields
-    have modes.
+    Every member is updated by the covariance of initial fields with their observations. Each of the ``passes``
+    assimilations has inflated noise, so that together they equal one assimilation. There is no localisation, so use at
+    least as many members as the fields have modes.
 
     Parameters
     ----------
     observed
         Observations ``(n, ...)``.
     channel
-        The flow with its observation and noise; a channel or a function.
+        The flow with its observation and noise: a channel or a function.
     climatology
-        The ensemble to start from, ``(members, ...)``.
+        Initial ensemble, ``(members, ...)``.
     sigma
-        As for :func:`four_d_var`.
+        Same as for :func:`four_d_var`.
     passes
         Number of assimilations.
     generator

@@ -20,13 +20,12 @@ __all__ = ["NavierStokes2D"]
 class NavierStokes2D(nn.Module):
     r"""Incompressible flow on a doubly periodic rectangle, in vorticity form.
 
-    Solves :math:`\partial_t \omega + u \cdot \nabla \omega = \nu \Delta \omega - \mu \omega + f` with
-    :math:`\omega = \partial_x v - \partial_y u` and :math:`\nabla \cdot u = 0`, for a batch of fields at once.
-    Space is spectral: products are free of aliases by the 2/3 rule, so that modes from a third of the grid's points
-    on are removed from the initial field. Time is the classical Runge-Kutta method of order four on
-    :math:`e^{(\nu k^2 + \mu) t} \hat\omega`, which makes viscosity and drag exact and unconditionally stable. Every
-    sample takes its own steps, so that a result does not depend on the rest of the batch. The mean of the vorticity
-    drives no periodic flow; it is carried along.
+    Solves :math:`\partial_t \omega + u \cdot \nabla \omega = \nu \Delta \omega - \mu \omega + f` with :math:`\omega =
+    \partial_x v - \partial_y u` and :math:`\nabla \cdot u = 0`, for a batch of fields at once. The solver is spectral
+    in space: the 2/3 rule removes aliases, so modes above a third of the number of grid points are removed from the
+    initial field. In time it uses the classical Runge-Kutta method of order four on :math:`e^{(\nu k^2 + \mu) t}
+    \hat\omega`, so viscosity and drag are exact and unconditionally stable. Every sample has its own steps, so a result
+    does not depend on the rest of the batch. The mean of the vorticity does not drive a periodic flow; it is kept.
 
     Parameters
     ----------
@@ -35,11 +34,11 @@ class NavierStokes2D(nn.Module):
     length
         Side length of the domain, or the two along ``y`` and ``x``.
     forcing
-        Steady forcing of the vorticity, a wave or several.
+        Steady forcing of the vorticity: one wave or several.
     drag
         Linear (Ekman) friction per time.
     cfl
-        Courant number ``dt * max(|u| / dx + |v| / dy)`` that chosen steps keep.
+        Courant number ``dt * max(|u| / dx + |v| / dy)`` for automatically chosen steps.
 
     References
     ----------
@@ -85,20 +84,20 @@ class NavierStokes2D(nn.Module):
         self.cfl = float(cfl)
 
     def solve(self, vorticity: Tensor, duration: float | Tensor, *, steps: int | None = None) -> Tensor:
-        """The field after some time, differentiable in the initial field.
+        """Compute the field after some time; the result is differentiable in the initial field.
 
         Parameters
         ----------
         vorticity
             Initial field, ``(batch, ..., height, width)`` or ``(height, width)``.
         duration
-            Time to pass, one number or one per sample ``(batch,)``.
+            Simulated time, one number or one per sample ``(batch,)``.
         steps
-            Number of equal steps; chosen from ``cfl`` as the flow evolves if not given.
+            Number of equal steps; by default chosen from ``cfl`` as the flow evolves.
 
         Returns
         -------
-        Final field, of the shape of ``vorticity``.
+        Final field, with the shape of ``vorticity``.
 
         Raises
         ------
@@ -119,9 +118,9 @@ class NavierStokes2D(nn.Module):
         return NavierStokes2D(viscosity, length=self.length, forcing=waves, drag=drag, cfl=self.cfl)
 
     def trajectory(self, vorticity: Tensor, times: Sequence[float], *, steps: int | None = None) -> Tensor:
-        """Fields ``(len(times), ...)`` at increasing times from the initial field on, which has time zero.
+        """Compute fields ``(len(times), ...)`` at increasing times; the initial field has time zero.
 
-        ``steps`` counts between two neighbouring times.
+        ``steps`` is the number of steps between two neighbouring times.
         """
         if len(times) == 0 or times[0] < 0 or any(b <= a for a, b in zip(times, times[1:], strict=False)):
             msg = f"times are {list(times)}; pass at least one, increasing from zero on."
@@ -140,7 +139,7 @@ class NavierStokes2D(nn.Module):
         return to_physical(march.tendency(state).value - march.damping * state, march.grid.size)
 
     def damping(self, grid: SpectralGrid, viscosity: float | Tensor) -> Tensor:
-        """Decay rate of every mode by viscosity and drag; the mean is kept."""
+        """Decay rate of every mode by viscosity and drag; zero for the mean."""
         return viscosity * grid.k2 + self.drag * (grid.k2 > 0)
 
     def integrate(
@@ -152,9 +151,9 @@ class NavierStokes2D(nn.Module):
         steps: int | None = None,
         direction: int = 1,
     ) -> Tensor:
-        """March forward (``direction=1``) or backward (-1) in time, modes decaying at the rates ``damping(grid, nu)``.
+        """Integrate forward (``direction=1``) or backward (-1) in time; modes decay at the rates ``damping(grid, nu)``.
 
-        :meth:`solve` is this with viscous damping. Marching backward with viscosity is ill-posed; see
+        :meth:`solve` calls this with viscous damping. Backward integration with viscosity is ill-posed; see
         :func:`~scif.fields.fluids.backward_integration` for a damping that makes it stable.
         """
         if steps is not None and steps < 1:
@@ -185,7 +184,7 @@ class NavierStokes2D(nn.Module):
         return to_spectral(torch.stack([wave.on(grid) for wave in self.forcing]).sum(0)) * grid.resolved
 
     def extra_repr(self) -> str:
-        """The parameters, for printing."""
+        """Text of the parameters."""
         viscosity = self.viscosity if isinstance(self.viscosity, float) else tuple(self.viscosity.shape)
         return f"viscosity={viscosity}, length={self.length}, drag={self.drag}, forcing={self.forcing}, cfl={self.cfl}"
 

@@ -11,7 +11,7 @@ __all__ = ["has_square_symmetry", "homogeneous_axes", "random_shifts", "random_s
 
 
 def symmetry(vorticity: Tensor, index: int) -> Tensor:
-    """One of the eight symmetries of the square: ``index % 4`` quarter turns, and for 4 to 7 a mirror image before.
+    """Apply one of the eight symmetries of the square: ``index % 4`` quarter turns, for 4 to 7 after a mirror image.
 
     Vorticity changes its sign in a mirror. An unforced flow commutes with all of them.
     """
@@ -23,7 +23,7 @@ def symmetry(vorticity: Tensor, index: int) -> Tensor:
 
 
 def random_symmetries(vorticity: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
-    """A random symmetry of each field.
+    """Apply a random symmetry to each field.
 
     Parameters
     ----------

@@ -25,29 +25,29 @@ def four_d_var(
     iterations: int = 60,
     memory: int = 8,
 ) -> Tensor:
-    r"""Initial fields that agree with observations and with the spectrum of the fields to expect.
+    r"""Estimate initial fields that agree with observations and with the expected spectrum (4D-Var).
 
-    Minimises :math:`|z|^2 / 2 + |x_1 - H(B^{1/2} z)|^2 / (2 \sigma^2)` over the whitened initial field ``z`` by
-    L-BFGS through the simulator ``H``, every sample with its own steps. ``B`` is the isotropic spectrum of a
+    The function minimises :math:`|z|^2 / 2 + |x_1 - H(B^{1/2} z)|^2 / (2 \sigma^2)` over the whitened initial field
+    ``z`` by L-BFGS through the simulator ``H``. Every sample has its own steps. ``B`` is the isotropic spectrum of a
     climatology. A step that does not lower a sample's objective is halved until it does.
 
     Parameters
     ----------
     observed
-        Observations ``(n, ...)``; gaps of :class:`Gaps` are left out.
+        Observations ``(n, ...)``; gaps of :class:`Gaps` are ignored.
     channel
-        The flow with its observation and noise, differentiable; a channel or a function.
+        The differentiable flow with its observation and noise: a channel or a function.
     climatology
-        Fields ``(m, ...)`` like the unknown ones, whose spectrum is taken.
+        Fields ``(m, ...)`` like the unknown ones, which define the spectrum.
     start
-        Fields to start from; zero if not given.
+        Initial guess; default zero.
     sigma
-        Standard deviation of the noise; that of the channel, or a thousandth of the observations' for a channel
-        without noise, if not given.
+        Standard deviation of the noise. By default that of the channel or, without noise, a thousandth of the standard
+        deviation of the observations.
     iterations
         Iterations of L-BFGS.
     memory
-        Steps that its curvature comes from.
+        Number of steps that L-BFGS uses for the curvature.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Model files: weights as safetensors, everything else as JSON in the same file; reading one never runs code."""
+"""Model files: weights as safetensors and everything else as JSON in one file. Reading it never runs code."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _HEADER = ("checksum", "facts", "kind", "schema", "version")
 
 
 class ModelFileError(ValueError):
-    """A file is no model file of the wanted kind, or it is damaged; the message names the file and the reason."""
+    """The file is damaged or not a model file of the expected kind. The message names the file and the reason."""
 
 
 @dataclass(frozen=True)
@@ -54,29 +54,29 @@ class ModelFile:
 def write(
     path: str | Path, *, kind: str, tensors: Mapping[str, Tensor], facts: Mapping[str, Any], overwrite: bool = False
 ) -> None:
-    """Write a model file; a save that fails or is killed leaves an earlier file as it was.
+    """Write a model file. If saving fails or is killed, an earlier file stays intact.
 
-    The bytes go to a temporary file in the same folder, which is flushed to disk and then renamed.
+    The contents are written to a temporary file in the same folder, flushed to disk, and then renamed.
 
     Parameters
     ----------
     path
-        The file to write, in a folder that exists.
+        File to write, in an existing folder.
     kind
-        Contents, such as ``"images.ImageDenoiser"``; :func:`read` asks for the same.
+        Kind of contents, such as ``"images.ImageDenoiser"``; :func:`read` expects the same.
     tensors
-        Tensors by name; copied to the CPU. Names are letters, digits and ``. _ - + : |`` or spaces.
+        Tensors by name; they are copied to the CPU. Names may have letters, digits, spaces and ``. _ - + : |``.
     facts
-        Everything else: JSON data with finite numbers and texts as keys; tuples come back as lists.
+        Everything else, as JSON data with finite numbers and strings as keys; tuples are read back as lists.
     overwrite
-        Whether an existing file is replaced.
+        Replace an existing file.
 
     Raises
     ------
     FileExistsError
-        If the file exists and ``overwrite`` is false.
+        If the file exists and ``overwrite`` is False.
     ModelFileError
-        If a fact is not JSON data, a tensor has a name or type that a file does not hold, or ``path`` is a folder.
+        If ``facts`` is not JSON data, if a tensor has an invalid name or type, or if ``path`` is a folder.
 
     Examples
     --------
@@ -118,9 +118,9 @@ def write(
 
 
 def read(path: str | Path, *, kind: str) -> ModelFile:
-    """Read a model file that :func:`write` wrote, after comparing its checksum.
+    """Read a model file written by :func:`write`, after checking its checksum.
 
-    A newer version of scif may have written the file, as long as its schema is the same.
+    A file from a newer version of scif can be read if its schema is the same.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def read(path: str | Path, *, kind: str) -> ModelFile:
     FileNotFoundError
         If there is no such file.
     ModelFileError
-        If the file is damaged, cut, of another kind or schema, or no model file at all.
+        If the file is damaged or truncated, has another kind or schema, or is not a model file.
     """
     path = Path(path)
     if path.exists() and not path.is_file():
@@ -166,9 +166,9 @@ def read(path: str | Path, *, kind: str) -> ModelFile:
 
 @contextmanager
 def refuse_errors(path: str | Path) -> Iterator[None]:
-    """Turn errors of building a model from the contents of a file into a :class:`ModelFileError`.
+    """Turn errors in building a model from a file into a :class:`ModelFileError`.
 
-    A file with a valid checksum may still lack a fact, or hold weights of another size.
+    A file with a valid checksum may still lack an entry or hold weights of another size.
 
     Parameters
     ----------

@@ -17,14 +17,14 @@ from scif.cli._signals import Interrupted, watching
 __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
-    "convert-model": "Convert a model that an earlier scif saved as a pickle, if you trust its maker.",
-    "demo": "Denoise real blood cells that come with scanpy, score the result, draw a figure.",
-    "denoise": "Denoise counts: .h5ad, .zarr, .h5mu, .loom, 10x .h5 and matrix folders.",
-    "evaluate": "Score denoised counts on held-out molecules, against simple methods.",
-    "fluid": "Recover initial from final fields of a flow, simulate flows, score results.",
-    "image": "Denoise image files, measure their noise, score results.",
-    "report": "Write a page on what denoising does to counts: losses, coverage, over-smoothing.",
-    "simulate": "Draw counts whose expectation is known.",
+    "convert-model": "Convert a model that an earlier version of scif saved as a pickle.",
+    "demo": "Denoise the blood cells that come with scanpy, score the result and draw a figure.",
+    "denoise": "Denoise counts from .h5ad, .zarr, .h5mu, .loom and 10x .h5 files or 10x matrix folders.",
+    "evaluate": "Score denoised counts on held-out molecules and compare with simple methods.",
+    "fluid": "Recover the initial fields of a flow, simulate flows and score results.",
+    "image": "Denoise image files, measure their noise and score results.",
+    "report": "Write an HTML report on denoised counts: losses, coverage, over-smoothing.",
+    "simulate": "Simulate counts with known expectation.",
 }
 """Name of the module in ``scif.cli`` (``_`` for ``-``) and what it does."""
 
@@ -33,14 +33,15 @@ INPUT_ERROR = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status.
+    """Run a command and return the exit status.
 
-    0 is success, 2 bad input (one line on standard error), 1 a fault of scif, 130 Ctrl-C and 143 SIGTERM.
+    The status is 0 for success, 2 for bad input (with one line on standard error), 1 for a bug in scif, 130 for Ctrl-C
+    and 143 for SIGTERM.
 
     Parameters
     ----------
     arguments
-        Words of the command line; those of the process if not given.
+        Command line arguments; default those of the process.
 
     Examples
     --------
@@ -100,14 +101,14 @@ def _common() -> argparse.ArgumentParser:
     """Options of every command, which may stand anywhere."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
-    parser.add_argument("--quiet", action="store_true", help="say nothing but errors")
-    parser.add_argument("--debug", action="store_true", help="show where an error arose")
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     return parser
 
 
 def _parser(common: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="scif", description="Remove measurement noise, learning from noisy data alone.", parents=[common]
+        prog="scif", description="Remove measurement noise. scif learns from the noisy data alone.", parents=[common]
     )
     parser.add_argument("--version", action="version", version=f"scif {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="command", required=True)

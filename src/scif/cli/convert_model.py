@@ -11,12 +11,16 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("old", type=Path, help="folder with model.pt, a pickle")
-    parser.add_argument("new", type=Path, help="folder for the model as ICM.load reads it")
+    parser.add_argument("new", type=Path, help="folder for the new model, which ICM.load can read")
     parser.add_argument(
-        "--trust", action="store_true", help="open the pickle, which runs any code in it: only for a file you made"
+        "--trust",
+        action="store_true",
+        help="open the pickle, which runs any code in it; use it only for your own files",
     )
-    parser.add_argument("--counts", type=Path, help=".h5ad it was trained on (default: adata.h5ad in the old folder)")
-    parser.add_argument("--overwrite", action="store_true", help="replace a model that is there")
+    parser.add_argument(
+        "--counts", type=Path, help=".h5ad file that the model was trained on (default: adata.h5ad in the old folder)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing model")
 
 
 def run(arguments: Namespace) -> None:

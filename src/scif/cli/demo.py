@@ -20,7 +20,9 @@ MARKERS = ("LYZ", "NKG7", "CD79A", "CD3D")
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for denoised.h5ad and denoised.png")
-    parser.add_argument("--quick", action="store_true", help="ten epochs and no UMAP: to see that everything works")
+    parser.add_argument(
+        "--quick", action="store_true", help="train for ten epochs and skip UMAP, to check the installation"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the split and of the model (default: 0)")
 
 

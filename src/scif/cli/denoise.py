@@ -27,27 +27,29 @@ _METADATA = 1 << 20
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options."""
     add_input(parser)
-    parser.add_argument("output", type=Path, help=".h5ad file to write: the input and a layer of denoised counts")
+    parser.add_argument("output", type=Path, help=".h5ad file to write: the input plus a layer of denoised counts")
     add_model(parser)
     parser.add_argument(
-        "--backed", action="store_true", help="leave the counts on disk: slower, for .h5ad files beyond memory"
+        "--backed", action="store_true", help="keep the counts on disk; slower, for .h5ad files larger than memory"
     )
     parser.add_argument("--output-layer", default="denoised", help="name of the new layer (default: denoised)")
-    parser.add_argument("--threshold", type=float, help="drop values below this many counts and write a sparse layer")
+    parser.add_argument(
+        "--threshold", type=float, help="drop values below this number of counts and write a sparse layer"
+    )
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="keep the model and the finished rows in OUTPUT.parts until all is written, and go on from there",
+        help="keep the model and finished rows in OUTPUT.parts, and resume from them after an interruption",
     )
     parser.add_argument(
-        "--checkpoint", type=Path, help="folder for the state of training after each epoch; run again to go on from it"
+        "--checkpoint", type=Path, help="folder for checkpoints, one after each epoch; run the command again to resume"
     )
     parser.add_argument("--save-model", type=Path, help="folder to save the trained model in")
-    parser.add_argument("--overwrite", action="store_true", help="replace an output that exists already")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
     parser.add_argument(
         "--keep-partial",
         action="store_true",
-        help="after Ctrl-C or SIGTERM, write what is trained so far as NAME.partial.h5ad (the status stays 130 or 143)",
+        help="after Ctrl-C or SIGTERM, write the current result to NAME.partial.h5ad (the exit status is 130 or 143)",
     )
 
 
@@ -56,16 +58,20 @@ def add_input(parser: ArgumentParser) -> None:
     parser.add_argument("input", type=Path, help="counts: .h5ad, .zarr, .h5mu, .loom, 10x .h5 or a matrix folder")
     parser.add_argument("--layer", help="layer with the counts (default: X)")
     parser.add_argument("--modality", help="modality of an .h5mu file (default: the only one, or rna)")
-    parser.add_argument("--genome", help="genome of a 10x file with several (default: all)")
-    parser.add_argument("--feature-type", help='features of a 10x file with several kinds (default: "Gene Expression")')
+    parser.add_argument("--genome", help="genome to read from a 10x file with several (default: all)")
+    parser.add_argument(
+        "--feature-type", help='feature type to read from a 10x file with several (default: "Gene Expression")'
+    )
 
 
 def add_model(parser: ArgumentParser) -> None:
     """How the model is set up and trained."""
     parser.add_argument("--batch-key", help="column of obs with the batch of each cell")
-    parser.add_argument("--size-factor-key", help="column of obs with a size factor of each cell")
+    parser.add_argument("--size-factor-key", help="column of obs with the size factor of each cell")
     parser.add_argument("--noise", choices=["nb", "poisson"], default="poisson", help="noise (default: poisson)")
-    parser.add_argument("--max-epochs", type=int, help="upper bound on epochs (default: from the number of cells)")
+    parser.add_argument(
+        "--max-epochs", type=int, help="maximum number of epochs (default: depends on the number of cells)"
+    )
     parser.add_argument("--accelerator", default="auto", help="cpu, gpu, mps or auto (default: auto)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the model (default: 0)")
 
@@ -253,7 +259,7 @@ def _check_paths(arguments: Namespace) -> None:
         msg = f"output {target} does not end in .h5ad; that is the only format written."
         raise ValueError(msg)
     if target.exists() and target.samefile(source):
-        msg = f"output {target} is the input; choose another name, the input is never written to."
+        msg = f"output {target} is the input; choose another name: scif never overwrites the input."
         raise ValueError(msg)
     if target.exists() and not arguments.overwrite:
         msg = f"output {target} exists already; choose another name or pass --overwrite."

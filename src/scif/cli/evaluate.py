@@ -19,7 +19,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options."""
     add_input(parser)
     add_model(parser)
-    parser.add_argument("--splits", type=int, default=1, help="independent splits of the molecules (default: 1)")
+    parser.add_argument("--splits", type=int, default=1, help="number of random splits of the molecules (default: 1)")
 
 
 def run(arguments: Namespace) -> None:

@@ -12,20 +12,20 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options."""
     actions = parser.add_subparsers(dest="action", metavar="action", required=True, help="what to do")
-    simulate = actions.add_parser("simulate", help="draw initial fields and let them flow")
+    simulate = actions.add_parser("simulate", help="draw initial fields and simulate their flow")
     simulate.add_argument("output", type=Path, help="NetCDF file to write, with the variables initial and final")
     simulate.add_argument("--case", choices=["laminar", "turbulent"], default="laminar", help="(default: laminar)")
     simulate.add_argument("--fields", type=int, default=64, help="number of fields (default: 64)")
     simulate.add_argument("--size", type=int, default=64, help="points along each axis (default: 64)")
-    invert = actions.add_parser("invert", help="train on final vorticity fields and write the initial ones")
-    invert.add_argument("input", type=Path, help="NetCDF or HDF5 file with dimensions y and x; never written to")
+    invert = actions.add_parser("invert", help="train on final vorticity fields and write the initial fields")
+    invert.add_argument("input", type=Path, help="NetCDF or HDF5 file with dimensions y and x; never modified")
     invert.add_argument("output", type=Path, help="NetCDF file to write")
     invert.add_argument("--variable", help="variable of the input (default: final, vorticity, or the only one)")
     invert.add_argument("--max-steps", type=int, default=1000, help="training steps (default: 1000)")
     invert.add_argument("--width", type=int, default=24, help="hidden channels of the network (default: 24)")
     invert.add_argument("--boundary", choices=["refuse", "window"], default="refuse", help="(default: refuse)")
-    invert.add_argument("--checkpoint", type=Path, help="folder for the state of training; run again to go on from it")
-    invert.add_argument("--spread", action="store_true", help="write the standard deviation of each point, too")
+    invert.add_argument("--checkpoint", type=Path, help="folder for checkpoints; run the command again to resume")
+    invert.add_argument("--spread", action="store_true", help="also write the standard deviation of each point")
     invert.add_argument(
         "--simulated",
         type=Path,
@@ -36,13 +36,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     invert.add_argument("--save-model", type=Path, help="file to save the trained inverter in, .safetensors")
     for action in (simulate, invert):
         action.add_argument("--viscosity", type=float, required=action is invert, help="kinematic viscosity")
-        action.add_argument("--duration", type=float, required=action is invert, help="time from first to last field")
+        action.add_argument(
+            "--duration", type=float, required=action is invert, help="time from the initial to the final field"
+        )
         action.add_argument("--sigma", type=float, default=0.0, help="standard deviation of the noise (default: 0)")
         action.add_argument("--seed", type=int, default=0, help="(default: 0)")
-        action.add_argument("--overwrite", action="store_true", help="replace an output that exists already")
+        action.add_argument("--overwrite", action="store_true", help="replace an existing output")
     evaluate = actions.add_parser("evaluate", help="score fields against the truth")
     evaluate.add_argument("truth", type=Path, help="NetCDF file with the true fields")
-    evaluate.add_argument("estimates", nargs="+", type=Path, help="NetCDF files to score, of the same fields")
+    evaluate.add_argument("estimates", nargs="+", type=Path, help="NetCDF files with estimates of the same fields")
     evaluate.add_argument("--variable", default="initial", help="variable of the truth (default: initial)")
 
 
@@ -100,7 +102,7 @@ def _simulate(arguments: Namespace) -> None:
 def _invert(arguments: Namespace) -> None:
     _check_numbers(arguments, "max_steps")
     if arguments.output.exists() and arguments.input.exists() and arguments.output.samefile(arguments.input):
-        msg = f"output {arguments.output} is the input, which is never written to; choose another name."
+        msg = f"output {arguments.output} is the input, which is never modified; choose another name."
         raise FileExistsError(msg)
     _refuse(arguments, arguments.output, arguments.save_model)
     from scif.fields.fluids import FluidInverter, NavierStokes2D, NavierStokesChannel, read_fields, write_fields

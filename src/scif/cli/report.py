@@ -14,13 +14,15 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options."""
     add_input(parser)
-    parser.add_argument("output", type=Path, help=".html file to write: one page that needs no network")
+    parser.add_argument("output", type=Path, help=".html file to write: one self-contained page")
     add_model(parser)
     parser.add_argument("--clusters", help="column of obs with clusters, for the variance within them")
-    parser.add_argument("--splits", type=int, default=1, help="independent splits of the molecules (default: 1)")
-    parser.add_argument("--max-cells", type=int, default=2000, help="most cells that are looked at (default: 2000)")
-    parser.add_argument("--no-shuffled", action="store_true", help="do not denoise shuffled genes: faster")
-    parser.add_argument("--overwrite", action="store_true", help="replace an output that exists already")
+    parser.add_argument("--splits", type=int, default=1, help="number of random splits of the molecules (default: 1)")
+    parser.add_argument(
+        "--max-cells", type=int, default=2000, help="maximum number of cells in the report (default: 2000)"
+    )
+    parser.add_argument("--no-shuffled", action="store_true", help="skip the denoising of shuffled genes; faster")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
 
 
 def run(arguments: Namespace) -> None:

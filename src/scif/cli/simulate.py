@@ -17,10 +17,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--genes", type=int, default=2000, help="number of genes (default: 2000)")
     parser.add_argument("--types", type=int, default=6, help="number of cell types (default: 6)")
     parser.add_argument("--batches", type=int, default=1, help="number of batches (default: 1)")
-    parser.add_argument("--depth", type=float, default=2000.0, help="mean molecules of a cell (default: 2000)")
+    parser.add_argument("--depth", type=float, default=2000.0, help="mean number of molecules per cell (default: 2000)")
     parser.add_argument("--seed", type=int, default=0, help="seed of all draws (default: 0)")
-    parser.add_argument("--no-truth", action="store_true", help="leave the expectation out")
-    parser.add_argument("--overwrite", action="store_true", help="replace an output that exists already")
+    parser.add_argument("--no-truth", action="store_true", help="omit the expectation")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
 
 
 def run(arguments: Namespace) -> None:

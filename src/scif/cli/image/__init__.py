@@ -8,10 +8,10 @@ from argparse import ArgumentParser, Namespace
 __all__ = ["add_arguments", "run"]
 
 _ACTIONS = {
-    "denoise": "train on noisy images and write denoised ones beside them",
-    "calibrate": "measure kind and parameters of the noise",
+    "denoise": "train on noisy images and write denoised images next to them",
+    "calibrate": "measure the kind and parameters of the noise",
     "evaluate": "score images against the truth",
-    "report": "judge a trained model on images without a truth, as a page",
+    "report": "evaluate a trained model without clean images, as an HTML page",
 }
 
 

@@ -15,11 +15,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("images", nargs="+", type=Path, help=FORMATS)
     add_common(parser)
-    parser.add_argument("--repeats", action="store_true", help="the images are exposures of one unmoving scene")
-    parser.add_argument("--offset", type=float, help="what the camera reports in the dark, if known")
-    parser.add_argument("--out", type=Path, help="file for the numbers, .json, that `denoise --noise` reads")
+    parser.add_argument("--repeats", action="store_true", help="the images are repeated exposures of one static scene")
+    parser.add_argument("--offset", type=float, help="pixel value that the camera records in the dark, if known")
+    parser.add_argument("--out", type=Path, help=".json file for the parameters, to use with `denoise --noise`")
     parser.add_argument("--plot", type=Path, help="file for the plots, .png or .pdf")
-    parser.add_argument("--overwrite", action="store_true", help="replace files that exist already")
+    parser.add_argument("--overwrite", action="store_true", help="replace existing files")
 
 
 def run(arguments: Namespace) -> None:

@@ -15,7 +15,7 @@ def add_common(parser: ArgumentParser) -> None:
     """Declare the options that every action has."""
     parser.add_argument("--axes", help="letters of the axes, such as TCZYX (default: those in the file)")
     parser.add_argument("--ndim", type=int, choices=[2, 3], default=2, help="spatial axes (default: 2)")
-    parser.add_argument("--series", type=int, help="which image of files that hold several (default: all)")
+    parser.add_argument("--series", type=int, help="number of the image in files with several (default: all)")
 
 
 def opened(paths: list[Path], arguments: Namespace) -> list[Any]:

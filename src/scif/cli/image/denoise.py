@@ -19,22 +19,22 @@ _KNOWN = ("sigma", "gain", "offset", "read_noise")
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument("images", nargs="+", type=Path, help=f"{FORMATS}; never written to")
+    parser.add_argument("images", nargs="+", type=Path, help=f"{FORMATS}; never modified")
     add_common(parser)
     out = parser.add_argument_group("results")
-    out.add_argument("--out", type=Path, help="folder to write to (default: beside each image, with _denoised)")
-    out.add_argument("--overwrite", action="store_true", help="replace outputs and a model that exist already")
-    out.add_argument("--dtype", help="of the results, such as float32 (default: that of each image)")
+    out.add_argument("--out", type=Path, help="output folder (default: next to each image, with _denoised in the name)")
+    out.add_argument("--overwrite", action="store_true", help="replace existing outputs and models")
+    out.add_argument("--dtype", help="data type of the results, such as float32 (default: that of each image)")
     out.add_argument("--estimator", choices=["mean", "transport"], help="(default: what the model is trained for)")
-    out.add_argument("--uncertainty", action="store_true", help="write standard deviations of the results, too")
-    out.add_argument("--tile", type=int, help="longest side of what passes through the network at once")
-    out.add_argument("--overlap", type=int, help="how far tiles reach into one another")
-    noise = parser.add_argument_group("noise", "measured in the images where it is not told")
+    out.add_argument("--uncertainty", action="store_true", help="also write standard deviations of the results")
+    out.add_argument("--tile", type=int, help="longest side of a tile")
+    out.add_argument("--overlap", type=int, help="overlap of neighbouring tiles")
+    noise = parser.add_argument_group("noise", "measured from the images unless given")
     noise.add_argument("--noise", default="auto", help="auto, a kind, or a file of `calibrate --out` (default: auto)")
     noise.add_argument("--sigma", type=float, help="standard deviation of Gaussian noise, in pixel values")
-    noise.add_argument("--gain", type=float, help="pixel values for one photoelectron")
-    noise.add_argument("--offset", type=float, help="what the camera reports in the dark, with --gain")
-    noise.add_argument("--read-noise", type=float, help="standard deviation in the dark, with --gain")
+    noise.add_argument("--gain", type=float, help="pixel values per photoelectron")
+    noise.add_argument("--offset", type=float, help="pixel value that the camera records in the dark, with --gain")
+    noise.add_argument("--read-noise", type=float, help="standard deviation of the noise in the dark, with --gain")
     train = parser.add_argument_group("training")
     train.add_argument("--channels", choices=["together", "apart"], default="together", help="(default: together)")
     train.add_argument("--method", choices=["icm", "ifm"], default="icm", help="(default: icm)")
@@ -44,14 +44,16 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=_frames,
         default="auto",
         metavar="N",
-        help="frames on either side that the network sees; 0 if noise lasts (default: auto, 1 for movies)",
+        help="frames before and after each one for the network; 0 if noise persists (default: auto, 1 for movies)",
     )
-    train.add_argument("--fraction", type=float, help="share of the information that training shows to the network")
-    train.add_argument("--max-steps", "--steps", type=int, dest="max_steps", help="training steps at most")
-    train.add_argument("--batch-size", type=int, default=8, help="crops in a step (default: 8)")
+    train.add_argument(
+        "--fraction", type=float, help="fraction of an image's information that training shows to the network"
+    )
+    train.add_argument("--max-steps", "--steps", type=int, dest="max_steps", help="maximum number of training steps")
+    train.add_argument("--batch-size", type=int, default=8, help="crops per step (default: 8)")
     train.add_argument("--patch", type=int, help="side of a crop (default: 48, or 8 planes of 32 with --ndim 3)")
-    train.add_argument("--lr", type=float, help="largest learning rate; larger networks want a smaller one")
-    train.add_argument("--checkpoint", type=Path, help="folder for the state of training; run again to go on from it")
+    train.add_argument("--lr", type=float, help="largest learning rate; larger networks need a smaller one")
+    train.add_argument("--checkpoint", type=Path, help="folder for checkpoints; run the command again to resume")
     train.add_argument("--accelerator", default="auto", help="cpu, gpu, mps or auto (default: auto)")
     train.add_argument("--seed", type=int, default=0, help="(default: 0)")
     train.add_argument("--model", type=Path, help="apply this saved model instead of training one")

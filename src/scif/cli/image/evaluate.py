@@ -15,7 +15,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("truth", type=Path, help="clean image")
     parser.add_argument("images", nargs="+", type=Path, help="images to score, of the same shape")
     add_common(parser)
-    parser.add_argument("--data-range", type=float, help="the peak, such as 255 (default: the range of the truth)")
+    parser.add_argument("--data-range", type=float, help="peak value, such as 255 (default: the range of the truth)")
 
 
 def run(arguments: Namespace) -> None:

@@ -33,6 +33,11 @@ def data(x: Any = None, **obs: Any) -> ad.AnnData:
     return adata
 
 
+def spread() -> np.ndarray:
+    """Counts of many means, of 300 cells that differ."""
+    return scif.datasets.simulate_counts(300, 100, seed=0, truth=False).X.toarray().astype(float)
+
+
 def changed(value: float, at: tuple[int, int] = (3, 4)) -> np.ndarray:
     x = counts()
     x[at] = value
@@ -105,6 +110,31 @@ SETUP: list[tuple[str, Callable[[], Any], dict[str, Any], type[Exception], str]]
         ValueError,
         "cell_0",
     ),
+    ("half precision", lambda: data(counts().astype(np.float16)), {}, ValueError, "float16"),
+    ("rounded square roots", lambda: data(np.round(np.sqrt(spread()))), {}, ValueError, "transformed"),
+    ("Anscombe's roots", lambda: data(2 * np.sqrt(spread() + 0.375)), {}, ValueError, "Anscombe's"),
+    ("shares of the largest", lambda: data(counts(60, 40) / counts(60, 40).max(0)), {}, ValueError, "above 1"),
+    (
+        "rounded transcripts per million",
+        lambda: data(np.round((y := spread() / np.linspace(0.3, 8, 100)) / y.sum(1, keepdims=True) * 1e6)),
+        {},
+        ValueError,
+        "adds up to about 1e",
+    ),
+    (
+        "a list of batch keys",
+        lambda: data(batch=["a"] * 40),
+        {"batch_key": ["batch"]},
+        ValueError,
+        r"batch_key is \['ba",
+    ),
+    ("a list of layers", lambda: data(), {"layer": ["counts"]}, ValueError, r"layer is \['counts'\]"),
+    ("batches of text and numbers", lambda: data(batch=[1, "1"] * 20), {"batch_key": "batch"}, ValueError, "astype"),
+    ("batches of dates", lambda: data(batch=pd.Timestamp("2026-01-01")), {"batch_key": "batch"}, ValueError, "astype"),
+    ("batches of intervals", lambda: data(batch=pd.cut(range(40), 2)), {"batch_key": "batch"}, ValueError, "Interval"),
+    ("complex size factors", lambda: data(sf=np.ones(40, complex)), {"size_factor_key": "sf"}, ValueError, "complex"),
+    ("labels", lambda: data(batch=["a"] * 40), {"labels_key": "batch"}, ValueError, "labels_key='batch'"),
+    ("an unknown argument", lambda: data(), {"batchkey": "batch"}, TypeError, "'batchkey'.*batch_key"),
     (
         "categorical covariates",
         lambda: data(batch=["a", "b"] * 20),
@@ -142,6 +172,13 @@ def test_repeated_gene_names_are_refused() -> None:
         ICM.setup_anndata(adata)
 
 
+def test_repeated_columns_are_refused() -> None:
+    adata = data(batch=["a", "b"] * 20)
+    adata.obs = pd.concat([adata.obs, adata.obs], axis=1)
+    with pytest.raises(ValueError, match="several columns 'batch'"):
+        ICM.setup_anndata(adata, batch_key="batch")
+
+
 MODEL: list[tuple[str, dict[str, Any], str]] = [
     ("noise", {"noise": "gaussian"}, "noise is 'gaussian'"),
     ("noise of another kind", {"noise": 3}, "noise is 3"),
@@ -152,6 +189,12 @@ MODEL: list[tuple[str, dict[str, Any], str]] = [
     ("dropout of one", {"dropout_rate": 1.0}, "dropout_rate is 1"),
     ("negative dropout", {"dropout_rate": -0.1}, "dropout_rate is -0.1"),
     ("start", {"start": "random"}, "start is 'random'"),
+    ("half a factor", {"n_latent": 2.5}, "n_latent is 2.5"),
+    ("factors as text", {"n_latent": "3"}, "n_latent is '3'"),
+    ("hidden units as text", {"n_hidden": "256"}, "n_hidden is '256'"),
+    ("a seed of text", {"seed": "one"}, "seed is 'one'"),
+    ("a negative seed", {"seed": -1}, "seed is -1"),
+    ("dropout as text", {"dropout_rate": "0.1"}, "dropout_rate is '0.1'"),
 ]
 
 
@@ -190,6 +233,23 @@ TRAIN: list[tuple[str, dict[str, Any], str]] = [
     ("all held out", {"held_out": 1.0}, "held_out is 1"),
     ("a negative share", {"held_out": -0.1}, "held_out is -0.1"),
     ("more processes than cores", {"devices": 99, "accelerator": "cpu", "max_epochs": 1}, "devices is 99"),
+    ("more processes, as text", {"devices": "99", "accelerator": "cpu", "max_epochs": 1}, "devices is '99'"),
+    ("no process", {"devices": 0, "accelerator": "cpu", "max_epochs": 1}, "devices is 0"),
+    ("half a process", {"devices": 1.5, "accelerator": "cpu", "max_epochs": 1}, "devices is 1.5"),
+    ("a list of cores", {"devices": [0, 1], "accelerator": "cpu", "max_epochs": 1}, r"devices is \[0, 1\]"),
+    ("nodes that wait for each other", {"num_nodes": 3, "max_epochs": 1}, "num_nodes is 3"),
+    ("epochs that are no number", {"max_epochs": float("nan")}, "max_epochs is nan"),
+    ("epochs without end", {"max_epochs": float("inf")}, "max_epochs is inf"),
+    ("a batch of text", {"batch_size": "8"}, "batch_size is '8'"),
+    ("a batch that is no number", {"batch_size": float("nan")}, "batch_size is nan"),
+    ("a weight of text", {"anchor_weight": "1"}, "anchor_weight is '1'"),
+    ("a share of text", {"held_out": "0.1"}, "held_out is '0.1'"),
+    ("stopping by text", {"early_stopping": "no"}, "early_stopping is 'no'"),
+    ("no step", {"max_epochs": 1, "max_steps": 0}, "max_steps"),
+    ("an unknown constant", {"plan_kwargs": {"learning_rate": 1}}, "plan_kwargs is .* lr"),
+    ("constants as a list", {"plan_kwargs": [1]}, "plan_kwargs is"),
+    ("no folder", {"checkpoint_dir": "", "max_epochs": 1}, "checkpoint_dir is ''"),
+    ("a file for a folder", {"checkpoint_dir": __file__, "max_epochs": 1}, "checkpoint_dir is .*, a file"),
 ]
 
 
@@ -228,6 +288,32 @@ GET: list[tuple[str, dict[str, Any], str]] = [
     ("a short mask", {"indices": np.ones(3, dtype=bool)}, "mask of shape"),
     ("two-dimensional cells", {"indices": np.zeros((2, 2), dtype=int)}, r"shape \(2, 2\)"),
     ("out of another shape", {"out": np.empty((3, 3))}, "out has shape"),
+    ("out of whole numbers", {"out": np.zeros((40, 12), dtype=int)}, "out has dtype int64"),
+    ("a sparse out", {"out": sparse.csr_matrix((40, 12))}, "out is a csr_matrix"),
+    ("out as a list", {"out": [[0.0]]}, "out is a list"),
+    ("a type of whole numbers", {"dtype": int}, "dtype is .*int"),
+    ("a type that is none", {"dtype": "nonsense"}, "dtype is 'nonsense'"),
+    ("no cells at a time", {"batch_size": 0}, "batch_size is 0"),
+    ("fewer than no cells at a time", {"batch_size": -1}, "batch_size is -1"),
+    ("half a cell at a time", {"batch_size": 1.5}, "batch_size is 1.5"),
+    ("cells at a time as text", {"batch_size": "8"}, "batch_size is '8'"),
+    ("half a draw", {"estimator": "sample", "n_samples": 1.5}, "n_samples is 1.5"),
+    ("draws as text", {"estimator": "sample", "n_samples": "2"}, "n_samples is '2'"),
+    ("a seed of text", {"estimator": "sample", "seed": "a"}, "seed is 'a'"),
+    ("no seed", {"estimator": "sample", "seed": None}, "seed is None"),
+    ("library sizes by cell", {"library_size": [1.0, 2.0]}, r"library_size is \[1.0, 2.0\]"),
+    ("a library size of a truth value", {"library_size": True}, "library_size is True"),
+    ("a library size beyond single precision", {"library_size": 1e300}, "library_size is 1e"),
+    ("a batch that is no number", {"transform_batch": float("nan")}, "transform_batch=nan"),
+    ("a gene by number", {"gene_list": 3}, "gene_list is the int 3"),
+    ("genes without an order", {"gene_list": {"gene_0"}}, "gene_list is the set"),
+    ("a quantile alone", {"quantiles": 0.5}, "quantiles is 0.5"),
+    ("quantiles as text", {"quantiles": "0.5"}, "quantiles is '0.5'"),
+    (
+        "draws as a data frame",
+        {"estimator": "sample", "n_samples": 2, "return_mean": False, "return_numpy": False},
+        "return_numpy",
+    ),
     ("out and a data frame", {"out": np.empty((40, 12)), "return_numpy": False}, "exclude each other"),
 ]
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import anndata as ad
 import numpy as np
 import pytest
@@ -90,3 +93,97 @@ def test_fingerprints_do_not_depend_on_the_layout(tmp_path):
     changed = x.copy()
     changed.data[0] += 1
     assert fingerprint(changed) not in names
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize("dense", [True, False])
+def test_any_change_of_counts_in_memory_is_noticed(dense):
+    """Sixteen rows alone were looked at: a cell between them could be emptied."""
+    data = make(200)
+    data.X = data.X.toarray() if dense else data.X
+    model = trained(data)
+    expected = model.get_denoised()
+    kept = data.X.copy()
+    for change in ("one count", "an empty cell", "two cells change places"):
+        x = kept.copy() if dense else kept.tolil()
+        if change == "one count":
+            x[100, 3] = x[100, 3] + 1
+        elif change == "an empty cell":
+            x[77] = 0
+        else:
+            x = x[np.r_[:100, 101, 100, 102:200]]
+        data.X = x if dense else x.tocsr()
+        with pytest.raises(ValueError, match=r"adata.X is no longer"):
+            model.get_denoised()
+    data.X = sparse.csc_matrix(kept, dtype=np.float64)
+    np.testing.assert_array_equal(model.get_denoised(), expected)
+
+
+@pytest.mark.trains
+def test_changed_columns_names_and_lost_counts_are_refused():
+    data = make()
+    data.obs["batch"], data.obs["size"] = ["a", "b"] * 30, np.asarray(data.X.sum(1)).ravel()
+    data.layers["counts"] = data.X.copy()
+    model = trained(data, layer="counts", batch_key="batch", size_factor_key="size")
+    expected, names = model.get_denoised(), data.var_names
+    for column, values in (("batch", ["b", "a"] * 30), ("size", np.arange(60) + 1.0)):
+        before = data.obs[column].copy()
+        data.obs[column] = values
+        for call in (model.get_denoised, model.train, lambda: model.refit("dispersion")):
+            with pytest.raises(ValueError, match=rf"adata.obs\['{column}'\] is no longer"):
+                call()
+        data.obs[column] = before
+    data.var_names = names[::-1]
+    with pytest.raises(ValueError, match="renamed or reordered"):
+        model.get_denoised()
+    data.var_names = names
+    counts = data.layers.pop("counts")
+    with pytest.raises(ValueError, match=r"adata.layers\['counts'\] is gone"):
+        model.get_denoised()
+    data.layers["counts"] = counts
+    np.testing.assert_array_equal(model.get_denoised(), expected)
+    data.uns.clear()  # scvi-tools' name of the data is not needed for what the model was made with
+    np.testing.assert_array_equal(model.get_denoised(), expected)
+
+
+@pytest.mark.trains
+def test_new_cells_that_change_between_calls_are_read_anew():
+    data = make()
+    data.obs["batch"] = ["a", "b"] * 30
+    model = trained(data, batch_key="batch")
+    new = make()
+    new.obs["batch"] = "a"
+    model.get_denoised(new)
+    new.obs["batch"] = "b"
+    again = make()
+    again.obs["batch"] = "b"
+    np.testing.assert_array_equal(model.get_denoised(new), model.get_denoised(again))
+
+
+@pytest.mark.trains
+def test_new_cells_are_not_kept_in_memory():
+    data = make()
+    model = trained(data)
+    new = make()
+    model.get_denoised(new)
+    gone = weakref.ref(new)
+    del new
+    gc.collect()
+    assert gone() is None
+
+
+def test_counts_are_not_overwritten_by_out():
+    data = make()
+    data.X = data.X.toarray().astype(np.float32)
+    model = trained(data)
+    before = data.X.copy()
+    with pytest.raises(ValueError, match="out is the counts themselves"):
+        model.get_denoised(out=data.X)
+    np.testing.assert_array_equal(data.X, before)
+
+
+def test_what_is_fitted_is_not_given_before_training():
+    data = make()
+    ICM.setup_anndata(data)
+    with pytest.raises(RuntimeError, match="untrained"):
+        _ = ICM(data).credibility

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
+
 __all__ = ["Consistency", "FitOptions"]
 
 Consistency = Literal["em", "gradient", "both", "none"]
@@ -36,19 +38,24 @@ class FitOptions:
     def __post_init__(self) -> None:
         for name in ("max_epochs", "batch_size", "num_steps"):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or int(value) != value or value < 1):
+            if value is not None and not (_is_number(value) and math.isfinite(value) and value >= 1 and value % 1 == 0):
                 msg = f"{name} is {value!r}; it must be a whole number of at least 1."
+                raise ValueError(msg)
+        for name in ("early_stopping", "progress"):
+            choice = getattr(self, name)
+            if not isinstance(choice, bool | np.bool_):
+                msg = f"{name} is {choice!r}; it must be True or False."
                 raise ValueError(msg)
         for name in ("anchor_weight", "consistency_weight"):
             weight = getattr(self, name)
-            if not (math.isfinite(weight) and weight >= 0):
-                msg = f"{name} is {weight}; it must be finite and not negative."
+            if not (_is_number(weight) and math.isfinite(weight) and weight >= 0):
+                msg = f"{name} is {weight!r}; it must be finite and not negative."
                 raise ValueError(msg)
         if self.consistency not in (None, "em", "gradient", "both", "none"):
             msg = f"consistency is {self.consistency!r}; choose 'em', 'gradient', 'both' or 'none'."
             raise ValueError(msg)
-        if not 0 < self.held_out < 1:
-            msg = f"held_out is {self.held_out}; it must lie between 0 and 1."
+        if not (_is_number(self.held_out) and 0 < self.held_out < 1):
+            msg = f"held_out is {self.held_out!r}; it must lie between 0 and 1."
             raise ValueError(msg)
         if self.anchor_weight == 0 and self.consistency_weight == 0:
             msg = "anchor_weight and consistency_weight are both 0; at least one must be positive."
@@ -85,3 +92,7 @@ class FitOptions:
         if self.mode not in ("em", "both"):
             return 0.0
         return self.consistency_weight / (self.consistency_weight + self.anchor_weight)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,10 @@ from scif.counts.data.checks import CheckedCounts, check_counts, holds_counts, n
 
 __all__ = ["check_setup", "named", "refuse_covariates"]
 
+#: How several columns are crossed into one.
+CROSSED = "adata.obs['batch_all'] = adata.obs[['batch', ...]].astype(str).agg('_'.join, axis=1)"
+#: What scvi-tools passes on to the fields when a saved registry is applied.
+PASSED_ON = ("source_registry", "extend_categories", "allow_missing_labels", "transfer_kwargs")
 #: Factor by which a cell's counts per unit of size factor may differ from the median cell's.
 ABSURD = 1000.0
 
@@ -31,6 +36,16 @@ def check_setup(
             "adata.obs = adata.obs.to_memory(). The counts may stay on disk."
         )
         raise TypeError(msg)
+    for name, key in (("layer", layer), ("batch_key", batch_key), ("size_factor_key", size_factor_key)):
+        if key is not None and not isinstance(key, Hashable):
+            msg = f"{name} is {key!r}; pass one name. Several columns are crossed into one, {CROSSED}."
+            raise ValueError(msg)
+        if name != "layer" and key is not None and list(adata.obs.columns).count(key) > 1:
+            msg = (
+                f"adata.obs has several columns {key!r}; keep one: "
+                "adata.obs = adata.obs.loc[:, ~adata.obs.columns.duplicated()]."
+            )
+            raise ValueError(msg)
     if adata.n_obs == 0 or adata.n_vars == 0:
         msg = f"adata has {adata.n_obs} cells and {adata.n_vars} genes; both must be at least 1."
         raise ValueError(msg)
@@ -54,12 +69,11 @@ def check_setup(
 
 
 def refuse_covariates(arguments: dict[str, Any]) -> None:
-    """Raise ``ValueError`` for the covariates of scvi-tools' models, with what to do instead."""
+    """Raise ``ValueError`` for the covariates of scvi-tools' models, with the mend; unknown arguments, too."""
     if keys := arguments.get("categorical_covariate_keys"):
         msg = (
             f"categorical_covariate_keys={list(keys)!r}: this model has batches alone. Cross the columns into one, "
-            "adata.obs['batch_all'] = adata.obs[['batch', ...]].astype(str).agg('_'.join, axis=1), and pass "
-            "batch_key='batch_all'."
+            f"{CROSSED}, and pass batch_key='batch_all'."
         )
         raise ValueError(msg)
     if keys := arguments.get("continuous_covariate_keys"):
@@ -71,6 +85,15 @@ def refuse_covariates(arguments: dict[str, Any]) -> None:
         raise ValueError(msg)
     for name in ("categorical_covariate_keys", "continuous_covariate_keys"):
         arguments.pop(name, None)  # empty: as if not given
+    if (labels := arguments.pop("labels_key", None)) is not None:
+        msg = f"labels_key={labels!r}: this model uses no labels of cells; leave it out."
+        raise ValueError(msg)
+    unknown = [name for name in arguments if name not in PASSED_ON]
+    if unknown:
+        msg = (
+            f"setup_anndata() got an unexpected argument {unknown[0]!r}; it takes layer, batch_key and size_factor_key."
+        )
+        raise TypeError(msg)
 
 
 def _check_batch(adata: AnnData, key: str | None) -> None:
@@ -83,6 +106,17 @@ def _check_batch(adata: AnnData, key: str | None) -> None:
     if missing.any():
         msg = f"adata.obs[{key!r}] is missing for {int(missing.sum())} cells: {named(adata.obs_names[missing])}."
         raise ValueError(msg)
+    values = list(adata.obs[key].unique())
+    others = {type(one).__name__ for one in values if not isinstance(one, str | bool | int | float | np.generic)}
+    others |= {type(one).__name__ for one in values if isinstance(one, np.datetime64 | np.timedelta64)}
+    texts = sum(isinstance(one, str) for one in values)
+    if others or 0 < texts < len(values):
+        kinds = sorted(others) or ["text", "numbers"]
+        msg = (
+            f"adata.obs[{key!r}] holds {' and '.join(kinds)}; batches are named by text or by numbers: "
+            f"adata.obs[{key!r}] = adata.obs[{key!r}].astype(str)."
+        )
+        raise ValueError(msg)
 
 
 def _size_factors(adata: AnnData, key: str | None) -> np.ndarray | None:
@@ -92,7 +126,8 @@ def _size_factors(adata: AnnData, key: str | None) -> np.ndarray | None:
         msg = f"size_factor_key={key!r} is not in adata.obs, which has {named(adata.obs.columns)}."
         raise ValueError(msg)
     column = adata.obs[key]
-    if not pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
+    is_real = pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_complex_dtype(column.dtype)
+    if not is_real or pd.api.types.is_bool_dtype(column.dtype):
         msg = (
             f"adata.obs[{key!r}] has dtype {column.dtype}, but size factors must be numbers: "
             f"adata.obs[{key!r}] = adata.obs[{key!r}].astype(float)."

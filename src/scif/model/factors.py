@@ -11,6 +11,7 @@ from torch import Tensor
 from scif.counts.consistency import CountConsistency
 from scif.counts.posterior.expectation import latent_factors, posterior_factors
 from scif.counts.posterior.parameters import Loadings
+from scif.model.arguments import check_batch_size
 from scif.parallel import cores
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ CELLS = 256
 @torch.inference_mode()
 def factors(model: ICM, adata: Any, indices: Any, *, give_cov: bool, batch_size: int | None) -> Any:
     """Posterior means ``(cells, k)``, and covariances ``(cells, k, k)`` if asked for."""
+    check_batch_size(batch_size)
     _, dataset, rows = model._cells(adata, indices)
     module = model.module.eval()
     if give_cov and module.fitted.prior is None:

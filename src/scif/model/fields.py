@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 from anndata import AnnData
-from scvi.data.fields import LayerField
+from scvi.data.fields import LayerField, NumericalObsField
 
 from scif.model.checks import named
 from scif.model.controls import KEY as CONTROLS
 from scif.model.controls import controls_of
-from scif.model.fingerprint import KEY, fingerprint
+from scif.model.fingerprint import KEY, NAMES, WEIGHT, digest, fingerprint, weight
 
-__all__ = ["CountField", "gene_order"]
+__all__ = ["CountField", "SizeFactorField", "gene_order"]
 
 
 class CountField(LayerField):
@@ -25,14 +25,24 @@ class CountField(LayerField):
 
     def register_field(self, adata: AnnData) -> dict[str, Any]:
         """Register counts with a fingerprint, by which a later change is noticed, and with the names of controls."""
-        known = {KEY: fingerprint(self.get_field_data(adata)), CONTROLS: list(adata.var_names[controls_of(adata)])}
-        return super().register_field(adata) | known
+        data = self.get_field_data(adata)
+        known = {KEY: fingerprint(data), WEIGHT: weight(data), NAMES: digest(np.asarray(adata.var_names, dtype=str))}
+        return super().register_field(adata) | known | {CONTROLS: list(adata.var_names[controls_of(adata)])}
 
     def transfer_field(self, state_registry: dict[str, Any], adata_target: AnnData, **kwargs: Any) -> dict[str, Any]:
         """Register new data that has the same genes, in any order."""
         gene_order(state_registry[self.COLUMN_NAMES_KEY], adata_target.var_names)
         state = super().transfer_field(state_registry, adata_target, **kwargs)
         return state | {CONTROLS: list(state_registry.get(CONTROLS, []))}
+
+
+class SizeFactorField(NumericalObsField):
+    """A column of size factors, with a fingerprint by which a later change is noticed."""
+
+    def register_field(self, adata: AnnData) -> dict[str, Any]:
+        """Register the column."""
+        values = np.asarray(adata.obs[self.attr_key], dtype=np.float64)
+        return super().register_field(adata) | {KEY: digest(values)}
 
 
 def gene_order(model_genes: Sequence[str], data_genes: Sequence[str]) -> np.ndarray | None:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pandas as pd
 import torch
 from anndata import AnnData
 from scvi import REGISTRY_KEYS, settings
+from scvi.data import AnnDataManager
 from tqdm.auto import tqdm
 
 from scif.counts.consistency import CountConsistency
 from scif.counts.data.dataset import CountDataset
 from scif.counts.denoise import Denoising, cell_scale_blocks, cells_at_a_time, denoised_blocks
-from scif.model.arguments import check_getter, row_numbers
+from scif.model.arguments import (
+    check_batch_size,
+    check_getter,
+    check_out,
+    check_seed,
+    names_of,
+    result_type,
+    row_numbers,
+)
 from scif.model.checks import check_setup, named
 from scif.model.fields import gene_order
 from scif.model.fingerprint import check_unchanged
@@ -38,6 +48,8 @@ class DenoiseMixin(UncertaintyMixin):
     module: CountConsistency
     gene_names_: list[str]
     factor_unit_: float | None
+    #: AnnData that were set up and still exist, by the name that scvi-tools gave them.
+    _owners: ClassVar[WeakValueDictionary[str, AnnData]] = WeakValueDictionary()
 
     @cores()
     @torch.inference_mode()
@@ -134,18 +146,23 @@ class DenoiseMixin(UncertaintyMixin):
         """
         check_getter(estimator, library_size, n_samples, out, return_numpy)
         check_uncertainty(estimator, return_std, quantiles, return_numpy)
+        check_batch_size(batch_size)
+        check_seed(seed)
+        kind = result_type(dtype)
         data, dataset, rows = self._cells(adata, indices)
         columns, names = self._columns(gene_list, data.var_names)
         target = self._batch_codes(transform_batch)
         wanted = None if quantiles is None else tuple(map(float, quantiles))
         asked = Denoising(estimator, target, library_size, n_samples, return_mean, seed, return_std, wanted)
         shape = asked.shape(len(rows), len(columns))
-        if out is None:
-            tell_if_large(shape, np.dtype(dtype))
-            out = np.empty(shape, dtype=dtype)
-        elif tuple(out.shape) != shape:
-            msg = f"out has shape {tuple(out.shape)}, but the result has {shape}."
+        if len(shape) > 2 and not return_numpy:
+            msg = "return_mean and return_numpy are both False: several draws are no data frame; leave one of them out."
             raise ValueError(msg)
+        if out is None:
+            tell_if_large(shape, kind)
+            out = np.empty(shape, dtype=kind)
+        else:
+            check_out(out, shape, dataset.data)
         module = self.module.eval()
         size = batch_size or cells_at_a_time(dataset, module.device, at_least=settings.batch_size)
         blocks = denoised_blocks(module, dataset, rows, asked, genes=columns, batch_size=size)
@@ -196,6 +213,7 @@ class DenoiseMixin(UncertaintyMixin):
         >>> model.train(max_epochs=1, enable_progress_bar=False)
         >>> adata.obs["cell_scale"] = model.get_cell_scale()
         """
+        check_batch_size(batch_size)
         data, dataset, rows = self._cells(adata, indices)
         module = self.module.eval()
         size = batch_size or cells_at_a_time(dataset, module.device, at_least=settings.batch_size)
@@ -210,8 +228,7 @@ class DenoiseMixin(UncertaintyMixin):
         self._check_if_trained(warn=False)  # type: ignore[attr-defined]
         data = self._data_for(adata)
         order = gene_order(self.gene_names_, data.var_names)
-        manager = self.get_anndata_manager(data, required=True)  # type: ignore[attr-defined]
-        dataset = registered_counts(manager, genes=order, factor_unit=self.factor_unit_)
+        dataset = registered_counts(self._manager_for(data), genes=order, factor_unit=self.factor_unit_)
         return data, dataset, row_numbers(indices, len(dataset))
 
     def _data_for(self, adata: AnnData | None) -> AnnData:
@@ -238,7 +255,12 @@ class DenoiseMixin(UncertaintyMixin):
                 raise ValueError(msg)
         if adata.is_view:
             adata = adata.copy()
-        return self._validate_anndata(adata)  # type: ignore[attr-defined]
+        return self._validate_anndata(adata) if self.adata is None else adata  # type: ignore[attr-defined]
+
+    def _manager_for(self, adata: AnnData) -> AnnDataManager:
+        """Manager of registered data, or one of other data as they are now, which nothing keeps."""
+        known: AnnDataManager = self.adata_manager  # type: ignore[attr-defined]
+        return known if adata is self.adata else known.transfer_fields(adata)  # type: ignore[attr-defined]
 
     def _batches(self) -> list[Any]:
         """Names of all registered batches, those without cells included."""
@@ -255,7 +277,7 @@ class DenoiseMixin(UncertaintyMixin):
         if batch is None:
             return None
         names, known = [str(b) for b in self._batches()], self._known_batches()
-        asked = [batch] if isinstance(batch, str | int | np.integer) else list(batch)
+        asked = list(batch) if isinstance(batch, Iterable) and not isinstance(batch, str | bytes) else [batch]
         if asked == ["average"] and "average" not in names:
             return (len(names),)
         unknown = [name for name in map(str, asked) if name not in known]
@@ -272,10 +294,7 @@ class DenoiseMixin(UncertaintyMixin):
     def _columns(self, gene_list: Sequence[str] | None, data_genes: Any) -> tuple[np.ndarray, list[str]]:
         """Columns of the model's output for each column of the result."""
         place = {gene: i for i, gene in enumerate(self.gene_names_)}
-        if isinstance(gene_list, str):
-            msg = f"gene_list is the single name {gene_list!r}; pass a list of names."
-            raise ValueError(msg)
-        names = [str(gene) for gene in (data_genes if gene_list is None else gene_list)]
+        names = names_of(data_genes if gene_list is None else gene_list, "gene_list")
         unknown = [gene for gene in names if gene not in place]
         if unknown:
             msg = f"gene_list has genes the model does not know: {named(unknown)}."

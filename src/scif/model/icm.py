@@ -13,7 +13,7 @@ from anndata import AnnData
 from mudata import MuData
 from scvi import REGISTRY_KEYS
 from scvi.data import AnnDataManager
-from scvi.data.fields import CategoricalObsField, NumericalObsField
+from scvi.data.fields import CategoricalObsField
 from scvi.model.base import BaseModelClass
 from torch import Tensor
 
@@ -28,11 +28,11 @@ from scif.counts.options import Consistency, FitOptions
 from scif.counts.posterior.estimate import estimate
 from scif.counts.report import FitReport
 from scif.counts.settings import CountSettings
-from scif.model.arguments import check_model
+from scif.model.arguments import check_model, check_plan
 from scif.model.checks import check_setup, refuse_covariates
 from scif.model.controls import check_cells_beside_controls, control_remark, controls_of
 from scif.model.feature_types import check_feature_types
-from scif.model.fields import CountField
+from scif.model.fields import CountField, SizeFactorField
 from scif.model.fingerprint import check_unchanged, keep_apart
 from scif.model.getters import DenoiseMixin
 from scif.model.lazy import load_tables
@@ -117,7 +117,7 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         registry: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(registered_modality(adata), registry)
-        check_model(noise, n_latent, start, n_hidden=n_hidden, dropout_rate=dropout_rate, encoder=encoder)
+        check_model(noise, n_latent, start, n_hidden=n_hidden, dropout_rate=dropout_rate, seed=seed, encoder=encoder)
         config = CountConfig() if config is None else config
         self.settings = CountSettings(
             noise, n_latent, n_hidden, dropout_rate, residual, start=start, seed=seed, config=config, encoder=encoder
@@ -181,17 +181,18 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
             warnings.warn(remark, UserWarning, stacklevel=2)
         if adata.is_view:
             adata._init_as_actual(adata.copy())  # what is registered must own its data
-        keep_apart(adata, cls._setup_adata_manager_store)
+        keep_apart(adata, cls._owners)
         manager = AnnDataManager(
             fields=[
                 CountField(REGISTRY_KEYS.X_KEY, layer),
                 CategoricalObsField(REGISTRY_KEYS.BATCH_KEY, batch_key),
-                NumericalObsField(REGISTRY_KEYS.SIZE_FACTOR_KEY, size_factor_key, required=False),
+                SizeFactorField(REGISTRY_KEYS.SIZE_FACTOR_KEY, size_factor_key, required=False),
             ],
             setup_method_args=setup_method_args,
         )
         manager.register_fields(adata, **kwargs)
         cls.register_manager(manager)
+        cls._owners[manager.adata_uuid] = adata
 
     def train(
         self,
@@ -277,7 +278,7 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         )
         settings = self.settings
         if plan_kwargs:
-            network = replace(settings.config.network, **plan_kwargs)
+            network = replace(settings.config.network, **check_plan(plan_kwargs))
             settings = replace(settings, config=replace(settings.config, network=network))
         if checkpoint_dir is not None:
             trainer_kwargs["checkpoint_dir"] = checkpoint_dir
@@ -342,8 +343,7 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
     def credibility(self) -> pd.Series:
         """Result of the shared-variance test, one value per gene: one if the gene passes, zero otherwise."""
         credibility = self.module.fitted.credibility
-        one = torch.ones(len(self.gene_names_))
-        return self._per_gene(one if credibility is None else credibility, "credibility")
+        return self._per_gene(torch.ones(len(self.gene_names_)) if credibility is None else credibility, "credibility")
 
     @property
     def depth_slope(self) -> pd.Series:
@@ -356,6 +356,7 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
         return self._per_gene(torch.zeros(len(self.gene_names_)) if trend is None else trend.slope, "depth_slope")
 
     def _per_gene(self, values: Tensor, name: str) -> pd.Series:
+        self._check_if_trained(warn=False)
         return pd.Series(values.detach().cpu().numpy(), index=pd.Index(self.gene_names_), name=name)
 
     def _registered_genes(self) -> Any:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from scvi import settings
 
 from scif.counts.denoise import Denoising, cells_at_a_time, denoised_blocks
+from scif.model.arguments import check_batch_size, check_getter, check_seed
 from scif.model.memory import tell_if_large
 from scif.parallel import cores
 
@@ -68,9 +69,9 @@ class UncertaintyMixin:
         >>> model.posterior_predictive_sample(indices=[5, 3], n_samples=4).shape
         (4, 2, 40)
         """
-        if n_samples < 1:
-            msg = f"n_samples is {n_samples}; it must be at least 1."
-            raise ValueError(msg)
+        check_getter("sample", None, n_samples, None, True)
+        check_batch_size(batch_size)
+        check_seed(seed)
         model = cast("ICM", self)
         data, dataset, rows = model._cells(adata, indices)
         genes, _ = model._columns(gene_list, data.var_names)
@@ -99,6 +100,15 @@ def check_uncertainty(estimator: str, return_std: bool, quantiles: Sequence[floa
     if not return_numpy:
         msg = f"{name} and return_numpy=False exclude each other: the result is no one data frame."
         raise ValueError(msg)
-    if quantiles is not None and (len(quantiles) == 0 or not all(0.0 < share < 1.0 for share in quantiles)):
+    if quantiles is not None and not _are_probabilities(quantiles):
         msg = f"quantiles is {quantiles!r}; pass probabilities strictly between 0 and 1, such as (0.05, 0.95)."
         raise ValueError(msg)
+
+
+def _are_probabilities(quantiles: Any) -> bool:
+    """Whether these are some numbers strictly between zero and one."""
+    try:
+        shares = [float(share) for share in quantiles]
+    except (TypeError, ValueError):
+        return False
+    return len(shares) > 0 and not isinstance(quantiles, str) and all(0.0 < share < 1.0 for share in shares)

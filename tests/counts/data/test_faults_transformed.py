@@ -57,6 +57,12 @@ TRANSFORMED = {
     "counts per 10,000 of some genes": (lambda x: normalised(x, 1e4)[:, ::3], "multiples of its smallest"),
     "rounded counts per million": (lambda x: np.round(normalised(x, 1e6)), "normalised and rounded"),
     "z-scores clipped at zero": (z_scores, "z-scores"),
+    "rounded square roots": (lambda x: np.round(np.sqrt(x)), "rounded roots"),
+    "Anscombe's": (lambda x: 2 * np.sqrt(x + 3 / 8), "Anscombe's"),
+    "Freeman and Tukey's": (lambda x: np.sqrt(x) + np.sqrt(x + 1) - 1, "Tukey's"),
+    "inverse hyperbolic sines": (np.arcsinh, "transformed"),
+    "rounded TPM": (lambda x: np.round(tpm(x)), r"about 1e\+06"),
+    "shares of a gene's largest": (lambda x: x / x.max(0).clip(1), "none is above 1"),
 }
 
 
@@ -103,6 +109,8 @@ ACCEPTED = {
     "one fractional cell": lambda x: corrected(x[:1]),
     "reads": reads,
     "twice": lambda x: 2 * x,
+    "the same cells twice": lambda x: np.concatenate([x, x]),
+    "downsampled to a power of ten, a few genes less": lambda x: downsampled(x, 100)[:, 3:],
 }  # fmt: skip
 
 
@@ -113,6 +121,12 @@ def test_counts_are_accepted(kind, depth):
     x = x[x.sum(1) > 0]
     remarks = check_counts(sparse.csr_matrix(x)).remarks
     assert any("not whole" in r for r in remarks) == bool((x != np.round(x)).any())
+
+
+def test_multiples_are_warned_of():
+    x = counts()
+    assert any("multiples of 10" in r for r in check_counts(10 * x).remarks)
+    assert not any("multiples" in r for r in check_counts(x).remarks)
 
 
 @pytest.mark.parametrize("seed", range(10))

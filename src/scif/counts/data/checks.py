@@ -73,6 +73,12 @@ def check_counts(
     if not is_numeric(data):
         msg = f"{name} has dtype {getattr(data, 'dtype', type(data).__name__)}; counts must be numbers."
         raise ValueError(msg)
+    if np.dtype(data.dtype) == np.float16:
+        msg = (
+            f"{name} has dtype float16, which holds whole numbers up to 2048 alone and is no type of sparse matrices; "
+            "read the counts again as float32, or use .astype('float32') if none is larger."
+        )
+        raise ValueError(msg)
     num_cells, num_genes = (int(n) for n in data.shape)
     cells = range(num_cells) if cells is None else cells
     genes = range(num_genes) if genes is None else genes

@@ -40,6 +40,12 @@ def unlike_molecules(x: sparse.csr_matrix) -> str | None:
     'looks as if most molecules were counted twice'
     """
     if (x.data == np.round(x.data)).all():
+        unit = int(np.gcd.reduce(x.data.astype(np.int64))) if x.nnz >= ENOUGH else 1
+        if unit > 2:
+            return (
+                f"looks multiplied: all of {x.nnz} entries are multiples of {unit}, and the noise is {unit} times that "
+                f"of counts. Divide them by {unit}."
+            )
         zeros = x.shape[0] * x.shape[1] - x.count_nonzero()
         ones, twos, threes = (int((x.data == k).sum()) for k in (1, 2, 3))
         least = ones**2 / (2 * max(zeros, 1))

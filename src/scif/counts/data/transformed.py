@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from scif.counts.data.pairs import too_alike
+
 __all__ = ["GeneMoments", "transformed"]
 
 #: Share of the entries that must be whole once a transformation is undone, and entries that must be looked at.
@@ -25,6 +27,8 @@ MEASURED, FEWEST, ONE_IN, TOP = 1.7, 5, 20, 10
 LEAST_RATIO, USUAL_RATIO, SURE = 0.55, 0.9, 6.0
 #: Mean squares of genes between which positive parts of z-scores lie, genes among them, and genes and cells to judge.
 Z_SQUARES, Z_GENES, Z_ENOUGH = (0.25, 1.1), 0.9, 20
+#: Entries without which values of at most one may be few corrected counts.
+LEAST_SCALED = 100
 #: Units that rounding to decimals or splitting a read between genes leave: such values are corrected counts.
 PARTS = (2, 3, 4, 10, 100, 1000)
 #: Rates of Poisson counts, and their means where they are not zero.
@@ -109,7 +113,7 @@ def transformed(x: sparse.csr_matrix, moments: GeneMoments) -> str | None:
         return None
     odd = x.data != np.round(x.data)
     if int(odd.sum()) >= ENOUGH:
-        said = _of_fractions(x, odd) or _scaled(moments)
+        said = _of_fractions(x, odd) or _scaled(moments) or _at_most_one(x, odd)
         if said is not None:
             return said
     elif not odd.any() and _rounded_to_a_sum(x):
@@ -117,7 +121,19 @@ def transformed(x: sparse.csr_matrix, moments: GeneMoments) -> str | None:
             "looks normalised and rounded: the values of each cell are multiples of one number, which is not 1. "
             "Divide each cell by its smallest value to get the counts back."
         )
-    return _too_steady(moments, whole=not odd.any(), largest=float(x.data.max()))
+    elif not odd.any() and (about := _about_one_sum(np.asarray(x.sum(1)).ravel())):
+        return (
+            f"looks normalised and rounded: every cell adds up to about {about:g}, some to more and some to less, as "
+            "counts per 10,000 or transcripts per million do. Start again from the counts."
+        )
+    said = _too_steady(moments, whole=not odd.any(), largest=float(x.data.max()))
+    if said is None and (ratio := too_alike(x)) is not None:
+        kind = "roots, logarithms" if odd.any() else "rounded roots, logarithms"
+        said = (
+            f"looks transformed ({kind}) or denoised already: between like cells, genes differ by {ratio:.2f} of the "
+            "least that counts differ by. Start again from the counts."
+        )
+    return said
 
 
 def _of_fractions(x: sparse.csr_matrix, odd: np.ndarray) -> str | None:
@@ -135,6 +151,12 @@ def _of_fractions(x: sparse.csr_matrix, odd: np.ndarray) -> str | None:
         )
     if _undone(x, x.data**2, odd):
         return "looks square-root-transformed: the squares are counts or normalised counts. Square the values."
+    for whose, raw in (
+        ("Freeman and Tukey's", ((x.data + 1.0 - 1.0 / (x.data + 1.0)) / 2.0) ** 2),
+        ("Anscombe's", (x.data / 2.0) ** 2 - 3 / 8),
+    ):
+        if raw.max() > 1.5 and _undone(x, raw, odd):
+            return f"looks square-root-transformed: undoing {whose} transform gives counts. Start again from them."
     if x.data.max() > LARGEST_LOG:
         return None
     for base, undo in ((np.e, "numpy.expm1(x)"), (2.0, "2**x - 1"), (10.0, "10**x - 1")):
@@ -174,7 +196,7 @@ def _in_units(x: sparse.csr_matrix, raw: np.ndarray) -> bool:
     if looked.sum() < ENOUGH or looked.sum() < 0.2 * beyond.sum():
         return False
     near = np.abs(ratio - np.round(ratio)) < WHOLE
-    parts = np.array(PARTS)
+    parts, unit = np.array(PARTS), unit[np.isfinite(unit)]
     simple = (np.abs(unit[:, None] * parts - np.round(unit[:, None] * parts)) < 1e-4).any(1)
     return bool(near[looked].mean() > MOSTLY and simple.mean() < 0.5)
 
@@ -223,6 +245,21 @@ def _scaled(moments: GeneMoments) -> str | None:
         "looks scaled: all genes have about the mean square that z-scores clipped at zero have. What was clipped is "
         "lost; start again from the counts."
     )
+
+
+def _at_most_one(x: sparse.csr_matrix, odd: np.ndarray) -> str | None:
+    """Whether values are scaled to their largest: most are fractions, and none is above one."""
+    if x.data.max() > 1.0 or odd.mean() < 0.5 or len(x.data) < LEAST_SCALED:
+        return None
+    return "looks scaled: most values are fractions and none is above 1. Start again from the counts."
+
+
+def _about_one_sum(sums: np.ndarray) -> float | None:
+    """Sum, a power of ten, about which whole numbers of all cells add up, to either side: downsampled counts do not."""
+    mean = float(sums.mean())
+    target = 10.0 ** round(np.log10(mean))
+    near = abs(mean - target) < EQUAL * target and sums.std() < min(EQUAL * target, UNLIKE_POISSON * np.sqrt(target))
+    return target if near and len(sums) > 2 and (sums > target).any() and (sums < target).any() else None
 
 
 def _too_steady(moments: GeneMoments, *, whole: bool, largest: float) -> str | None:

@@ -32,6 +32,9 @@ from scif.counts.training import CountPlan, Curves
 
 __all__ = ["NetworkFit", "epochs", "fit_network", "minibatch"]
 
+#: Variables by which launchers tell a process that others run beside it.
+LAUNCHED = {"WORLD_SIZE", "MASTER_ADDR", "NODE_RANK", "GROUP_RANK", "SLURM_NTASKS", "LSB_JOBID", "OMPI_COMM_WORLD_SIZE"}
+
 
 @dataclass(frozen=True)
 class NetworkFit:
@@ -143,6 +146,9 @@ def fit_network(
         with folder, without_chatter():
             trainer.fit(plan, datamodule=data, ckpt_path=path, weights_only=True)
             back.take_up()
+        if trainer.world_size == 1 and trainer.global_step == 0:
+            msg = "the trainer made no step, so that nothing is trained; allow one (max_steps, limit_train_batches)."
+            raise ValueError(msg)
     except (KeyboardInterrupt, SystemExit):  # Lightning turns the former into the latter
         if checkpoint is not None and trainer.received_sigterm:  # a scheduler ends the job: it goes on from the file
             raise SystemExit(128 + signal.SIGTERM) from None
@@ -183,6 +189,8 @@ def _trainer(
     if accelerator == "auto":  # Apple's GPU must be asked for
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     check_devices(options.devices, accelerator)
+    _check_launched(given.get("num_nodes", 1))
+    _check_folder(checkpoint_dir)
     chosen: list[Any] = [curves, *callbacks]
     if options.early_stopping and validates:
         chosen.append(EarlyStopping("validation_loss", patience=config.patience, verbose=False))
@@ -211,6 +219,7 @@ def _trainer(
         "logger": False,
         "num_sanity_val_steps": 0,
         "use_distributed_sampler": False,  # each process takes its share of the same minibatches
+        "limit_val_batches": 1.0 if validates else 0,
     }
     with without_chatter():
         trainer = pl.Trainer(
@@ -225,14 +234,43 @@ def _trainer(
 
 
 def check_devices(devices: Any, accelerator: str) -> None:
-    """Refuse more processes than there are cores: each is a copy of the caller's script.
+    """Refuse what names no devices, and more processes than there are cores: each is a copy of the caller's script.
 
     Raises
     ------
     ValueError
-        If there are too many.
+        If there are too many, or this is neither a number of devices, nor, of a GPU, a list or ``"auto"``.
     """
+    count: Any = devices.strip() if isinstance(devices, str) else devices
+    count = int(count) if isinstance(count, str) and count.isdecimal() else count
+    is_number = isinstance(count, int) and not isinstance(count, bool)
+    names_some = count if isinstance(count, str | list | tuple) else (is_number and count != 0 and count >= -1)
+    if not names_some or (accelerator == "cpu" and count != "auto" and not (is_number and count > 0)):
+        msg = f"devices is {devices!r}; give a number of devices from 1 on, or 'auto'; of a GPU also their list."
+        raise ValueError(msg)
     cores = os.cpu_count() or 1
-    if accelerator == "cpu" and isinstance(devices, int) and devices > cores:
-        msg = f"devices is {devices}, but this machine has {cores} cores; give {cores} at most."
+    if accelerator == "cpu" and is_number and count > cores:
+        msg = f"devices is {devices!r}, but this machine has {cores} cores; give {cores} at most."
+        raise ValueError(msg)
+
+
+def _check_launched(num_nodes: Any) -> None:
+    """Refuse nodes that nothing has started: this one would wait for them without end."""
+    if isinstance(num_nodes, int) and num_nodes > 1 and not LAUNCHED & os.environ.keys():
+        msg = (
+            f"num_nodes is {num_nodes}, but no launcher started this process on each of them. Start it with torchrun "
+            "or srun, or leave num_nodes out."
+        )
+        raise ValueError(msg)
+
+
+def _check_folder(checkpoint_dir: Any) -> None:
+    """Refuse what is no folder before any work is done."""
+    if checkpoint_dir is None:
+        return
+    if not isinstance(checkpoint_dir, str | Path) or not str(checkpoint_dir).strip():
+        msg = f"checkpoint_dir is {checkpoint_dir!r}; pass the path of a folder."
+        raise ValueError(msg)
+    if Path(checkpoint_dir).exists() and not Path(checkpoint_dir).is_dir():
+        msg = f"checkpoint_dir is {str(checkpoint_dir)!r}, a file; pass the path of a folder."
         raise ValueError(msg)

@@ -14,6 +14,7 @@ def k_means(points: np.ndarray, count: int) -> np.ndarray:
 
     On more than two threads sums over points are made in the order in which threads are ready; these sums are small.
     """
+    count = min(count, len(np.unique(points, axis=0)))
     with threadpool_limits(1):
         labels: np.ndarray = KMeans(count, n_init=1, random_state=0).fit_predict(points)
     return labels

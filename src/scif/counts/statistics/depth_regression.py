@@ -14,6 +14,8 @@ __all__ = ["DepthRegression", "regress_on_depth"]
 
 #: Bins of cells of similar depth, and Newton steps.
 BINS, STEPS = 64, 8
+#: Largest logarithm of a factor that a slope may give to a cell beyond the depths that it was fitted on.
+MOST = 30.0
 #: Precision of the slopes' normal prior, whose mean is zero: a slope of -1 is a gene that depth does nothing to.
 RIDGE = 1.0
 #: Molecules added to what is observed and to what is expected of a gene, of which there may be none in these cells.
@@ -44,6 +46,7 @@ class DepthRegression:
         centred = (np.log(depth) - member @ self.level).astype(np.float32)
         factor = np.outer(centred, self.slope.astype(np.float32))
         factor += self.bias.astype(np.float32)
+        factor.clip(-MOST, MOST, out=factor)  # a cell far out of the range of depths
         return np.exp(factor, out=factor)
 
 

@@ -109,7 +109,7 @@ class StreamMixin:
         elif Path(target).exists() and not overwrite:
             msg = f"target {target} exists already; choose another name or pass overwrite=True."
             raise ValueError(msg)
-        counts = model.get_anndata_manager(data, required=True).get_from_registry(REGISTRY_KEYS.X_KEY)
+        counts = model._manager_for(data).get_from_registry(REGISTRY_KEYS.X_KEY)
         if not resume and (folder / "task.json").exists():
             shutil.rmtree(folder)
         said = record(model, library_size=library_size)

@@ -83,6 +83,15 @@ CASES: dict[str, tuple[str, float, Callable[[NoiseModel], NoiseModel]]] = {
     "long, blocks of 4, 5% noise": ("long", 0.05, lambda flow: Coarse(4) @ flow),
     "long, velocities, 5% noise": ("long", 0.05, lambda flow: Velocities() @ flow),
 }
+METHODS = (
+    "identity",
+    "backward, best gain",
+    "4D-Var",
+    "ensemble Kalman smoother",
+    "ICM",
+    "ICM, spread of simulated fields",
+    "ICM, then 4D-Var",
+)
 
 
 def make_problem(name: str, *, size: int, examples: int, tests: int) -> Problem:
@@ -175,6 +184,16 @@ def _peers(problem: Problem, add: Callable[..., Tensor], more: dict[str, Any]) -
     add("ensemble Kalman smoother", smooth, lambda _: members[0].std(0))
 
 
+def table(rows: pd.DataFrame) -> str:
+    """Rows in the order of cases and methods."""
+    order = {name: i for i, name in enumerate([*CASES, *METHODS])}
+    results = rows[["case", "method", "relative_l2", "correlation", "cpu_s", "coverage_90"]]
+    results = results.sort_values(["case", "method"], key=lambda column: column.map(order))
+    for column in results.columns[2:]:
+        results[column] = ["" if pd.isna(value) else f"{value:.3g}" for value in results[column]]
+    return markdown(results, digits=(0,) * results.shape[1])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fluids.hard", description=__doc__)
     parser.add_argument("--size", type=int, default=32)
@@ -196,11 +215,7 @@ def main() -> None:
         keep(path, pd.DataFrame(rows), keys=("case", "method"))
         if not options.ours:
             draw(name, fields, ["backward, best gain", "4D-Var", "ICM"]).savefig(HERE / f"{options.name}.png", dpi=130)
-        shown = ["case", "method", "relative_l2", "correlation", "cpu_s", "coverage_90"]
-        results = pd.read_csv(path)[shown]
-        for column in results.columns[2:]:
-            results[column] = ["" if pd.isna(value) else f"{value:.3g}" for value in results[column]]
-        replace_table(HERE / "README.md", markdown(results, digits=(0,) * results.shape[1]), name=options.name)
+        replace_table(HERE / "README.md", table(pd.read_csv(path)), name=options.name)
 
 
 if __name__ == "__main__":

@@ -10,20 +10,23 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from benchmarks.images.auto import pictures
-from benchmarks.images.cases import SIGMA, Case, Data, observe
+from benchmarks.images.baselines import Noise2Void
+from benchmarks.images.cases import SIGMA, Case, Data, observe, photons
 from benchmarks.images.methods import METHODS
 from benchmarks.images.run import FORMS
 from benchmarks.report import replace_table, with_provenance
 from numpy.typing import NDArray
 from skimage import data, filters, measure
 
-from scif.core.noise import Gaussian, NoiseModel, Poisson
-from scif.fields.images import ImageDenoiser, psnr
+from scif.core.noise import Gaussian, NoiseModel, Poisson, PoissonGaussian
+from scif.fields.images import ImageDenoiser, affine_psnr, psnr
 
 __all__ = ["interval_table", "psnr_table", "segmentation_table"]
 
@@ -32,6 +35,7 @@ LABELS = {
     "noisy": "no denoising",
     "nlm": "non-local means",
     "bm3d": "BM3D",
+    "n2v": "Noise2Void, same network and steps",
     "told": "scif, told the noise",
     "auto": "scif, noise='auto'",
 }
@@ -39,60 +43,98 @@ _SIDE = 256
 _COVERED = 1.645
 """Standard deviations to either side that hold 90% of a Gaussian."""
 _COINS, _SMALLEST = "coins (segmented)", 64
+REAL = "noise of one exposure"
+_EXPOSURES = (1, 51)
+"""Micrographs of which one exposure is denoised, and the mean of 400 is the truth."""
 FILE = Path(__file__).with_name("single.csv")
 
 Image = NDArray[np.float32]
 
 
-def scenes(directory: Path) -> Iterator[tuple[str, Image]]:
-    """The first picture of each source in the half that judges, in its middle; and coins, which are counted."""
-    seen = set()
+@dataclass(frozen=True)
+class Task:
+    """One noisy picture and its truth."""
+
+    picture: str
+    noise: str
+    channel: NoiseModel
+    """The noise that methods are told."""
+    noisy: Image
+    clean: Image
+    raw: Image
+    """The picture as ``noise="auto"`` gets it."""
+
+
+def tasks(directory: Path) -> Iterator[Task]:
+    """Exposures; the first picture of each source in the half that judges, under noise; and coins, which are counted."""
+    w2s = np.load(directory / "w2s.npz")
+    for k in _EXPOSURES:
+        camera = PoissonGaussian(1.0, 0.1)
+        noisy, raw, clean = (middle(one) for one in (photons(w2s["noisy"][k]), w2s["noisy"][k], w2s["clean"][k]))
+        yield Task(f"{w2s['name'][k]} (micrographs)", REAL, camera, noisy, clean.astype(np.float32), raw)
+    seen, scenes = set(), []
     for picture in pictures(directory, "judge"):
         if picture.source not in seen:
             seen.add(picture.source)
-            yield f"{picture.name} ({picture.source})", middle(picture.pixels)
-    yield _COINS, middle(data.coins().astype(np.float32))
+            scenes.append((f"{picture.name} ({picture.source})", middle(picture.pixels) / 255))
+    scenes.append((_COINS, middle(data.coins().astype(np.float32)) / 255))
+    for name, clean in scenes:
+        for number, (kind, noise) in enumerate(NOISES.items()):
+            (noisy,) = observe(noise, [clean], seed=number)
+            yield Task(name, kind, noise, noisy, clean, noisy)
 
 
 def middle(pixels: Image) -> Image:
-    """The central square, from 0 to 1."""
+    """The central square."""
     top, left = ((n - _SIDE) // 2 for n in pixels.shape)
-    return pixels[top : top + _SIDE, left : left + _SIDE] / 255
+    return pixels[top : top + _SIDE, left : left + _SIDE]
 
 
-def restore(method: str, noise: NoiseModel, noisy: Image, clean: Image) -> tuple[Image, Image | None]:
+def restore(method: str, task: Task) -> tuple[Image, Image | None]:
     """A picture by a method, and its standard deviations where the method tells them."""
-    if method in ("told", "auto"):
-        denoiser = ImageDenoiser(noise if method == "told" else "auto", seed=0)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            result: tuple[Image, Image] = denoiser.fit(noisy).denoise(noisy, return_std=True)
-        return result
-    case = Data(Case("single", noise), [noisy], [], [noisy], [clean])
-    return METHODS[method].load()(case, FORMS["cpu"][0], 0)[0], None
+    if method not in ("told", "auto", "n2v"):
+        case = Data(Case("single", task.channel), [task.noisy], [], [task.noisy], [task.clean])
+        return METHODS[method].load()(case, FORMS["cpu"][0], 0)[0], None
+    noisy = task.raw if method == "auto" else task.noisy
+    kind = Noise2Void if method == "n2v" else ImageDenoiser
+    denoiser = kind("auto" if method == "auto" else task.channel, seed=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        denoiser.fit(noisy)
+        if method == "n2v":
+            return denoiser.denoise(noisy), None
+        result: tuple[Image, Image] = denoiser.denoise(noisy, return_std=True)
+    return result
 
 
 def run(directory: Path, methods: list[str], report: Callable[[str], object], *, most: int | None = None) -> None:
     """Add the rows that are missing to the file, ``most`` of them."""
     added = 0
-    for name, clean in scenes(directory):
-        for number, (kind, noise) in enumerate(NOISES.items()):
-            (noisy,) = observe(noise, [clean], seed=number)
-            for method in methods:
-                rows = pd.read_csv(FILE) if FILE.exists() else pd.DataFrame(columns=["picture", "noise", "method"])
-                if ((rows["picture"] == name) & (rows["noise"] == kind) & (rows["method"] == method)).any():
-                    continue
-                if added == most:
-                    return
-                added += 1
-                start = time.perf_counter()
-                image, std = restore(method, noise, noisy, clean)
-                row = {"picture": name, "noise": kind, "method": method, "psnr": psnr(clean, image, data_range=1.0)}
-                row["seconds"] = time.perf_counter() - start
-                row["covered"] = np.nan if std is None else float(np.mean(np.abs(image - clean) <= _COVERED * std))
-                row |= objects(clean, image) if name == _COINS else {"iou": np.nan, "f1": np.nan}
-                pd.concat([rows, with_provenance(pd.DataFrame([row]))]).to_csv(FILE, index=False, float_format="%.5g")
-                report(f"{name}, {kind}, {method}: {row['psnr']:.2f} dB in {row['seconds']:.0f} s")
+    for task in tasks(directory):
+        for method in methods:
+            rows = pd.read_csv(FILE) if FILE.exists() else pd.DataFrame(columns=["picture", "noise", "method"])
+            there = (rows["picture"] == task.picture) & (rows["noise"] == task.noise) & (rows["method"] == method)
+            if there.any():
+                continue
+            if added == most:
+                return
+            added += 1
+            row = measure_row(method, task)
+            pd.concat([rows, with_provenance(pd.DataFrame([row]))]).to_csv(FILE, index=False, float_format="%.5g")
+            report(f"{task.picture}, {task.noise}, {method}: {row['psnr']:.2f} dB in {row['seconds']:.0f} s")
+
+
+def measure_row(method: str, task: Task) -> dict[str, Any]:
+    """PSNR (of exposures after the best affine map), seconds, and what else is asked."""
+    start, cpu = time.perf_counter(), time.process_time()
+    image, std = restore(method, task)
+    real = task.noise == REAL
+    score = affine_psnr(task.clean, image, data_range=255.0) if real else psnr(task.clean, image, data_range=1.0)
+    row: dict[str, Any] = {"picture": task.picture, "noise": task.noise, "method": method, "psnr": score}
+    row["seconds"], row["cpu_seconds"] = time.perf_counter() - start, time.process_time() - cpu
+    told = std is not None and not real
+    row["covered"] = float(np.mean(np.abs(image - task.clean) <= _COVERED * std)) if told else np.nan
+    return row | (objects(task.clean, image) if task.picture == _COINS else {"iou": np.nan, "f1": np.nan})
 
 
 def objects(clean: Image, image: Image) -> dict[str, float]:

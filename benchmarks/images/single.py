@@ -66,7 +66,7 @@ class Task:
 
 
 def tasks(directory: Path) -> Iterator[Task]:
-    """Exposures; the first picture of each source in the half that judges, under noise; and coins, which are counted."""
+    """Exposures; the first picture of each source in the half that judges, under noise; and coins, to be counted."""
     w2s = np.load(directory / "w2s.npz")
     for k in _EXPOSURES:
         camera = PoissonGaussian(1.0, 0.1)

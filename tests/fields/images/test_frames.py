@@ -78,7 +78,7 @@ def test_the_risk_given_other_frames_is_that_of_the_image(noise: Gaussian) -> No
 
 def test_movies_see_neighbours_by_default_and_other_images_do_not() -> None:
     noisy = movie(4)
-    assert ImageDenoiser(Gaussian(20.0), **TINY).fit(noisy, axes="TYX", **SHORT).settings.neighbour_frames == 1
+    assert ImageDenoiser(Gaussian(20.0), **TINY).fit(noisy, axes="TYX", **SHORT).settings.neighbour_frames == 2
     assert ImageDenoiser(Gaussian(20.0), **TINY).fit(noisy, **SHORT).settings.neighbour_frames == 0
     both = ImageDenoiser(Gaussian(20.0), **TINY).fit([noisy, noisy[:1] + 1], axes="TYX", **SHORT)
     assert both.settings.neighbour_frames == 0
@@ -119,7 +119,7 @@ def test_contrast_is_that_of_each_frame(tmp_path: Path) -> None:
 def test_every_kind_of_training_sees_them(options: dict) -> None:
     noisy = np.stack([movie(3), movie(3)[::-1]], axis=1)
     denoiser = ImageDenoiser(Gaussian(20.0), **TINY, **options).fit(noisy, axes="TCYX", **SHORT)
-    assert denoiser.settings.neighbour_frames == 1
+    assert denoiser.settings.neighbour_frames == 2
     assert np.isfinite(denoiser.denoise(noisy, axes="TCYX")).all()
     if options == {"method": "ifm"}:
         assert np.isfinite(denoiser.denoise(noisy, axes="TCYX", estimator="transport")).all()
@@ -130,7 +130,7 @@ def test_a_still_scene_gains_by_its_neighbours() -> None:
     noisy = movie(8, sigma=40.0, side=48)
     clean = movie(8, sigma=0.0, side=48)
     gain = []
-    for count in (0, 1):
+    for count in (0, 2):
         denoiser = ImageDenoiser(Gaussian(40.0), widths=(8, 12), num_steps=3, neighbour_frames=count)
         denoiser.fit(noisy, axes="TYX", max_steps=80, batch_size=6, patch=24, lr=1e-2, ema_decay=0.9)
         gain.append(psnr(clean, denoiser.denoise(noisy, axes="TYX"), data_range=255))

@@ -44,7 +44,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         type=_frames,
         default="auto",
         metavar="N",
-        help="frames before and after each one for the network; 0 if noise persists (default: auto, 1 for movies)",
+        help="frames before and after each one for the network; 0 if noise persists (default: auto, 2 for movies)",
     )
     train.add_argument(
         "--fraction", type=float, help="fraction of an image's information that training shows to the network"

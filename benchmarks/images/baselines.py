@@ -82,8 +82,11 @@ class Supervised(ImageDenoiser):
 class Noise2Void(ImageDenoiser):
     """Fitted on noisy images, for noise that is independent from pixel to pixel."""
 
+    share = 0.015
+    """Share of the pixels that are masked."""
+
     def make_objective(self, noise: NoiseModel, x1: Tensor) -> Objective:
-        return BlindSpot()
+        return BlindSpot(share=self.share)
 
 
 class Paired(ImageDenoiser):

@@ -171,6 +171,17 @@ def test_differences_of_frames_tell_the_noise_of_a_movie_from_its_texture() -> N
     assert abs(float(found.noise.gain) - 2) < 0.3  # 6.6 in the frames themselves
 
 
+@pytest.mark.parametrize("moves", [False, True])
+def test_brightness_of_movies_is_told_apart_where_it_changes_within_a_few_pixels(moves: bool) -> None:
+    rng = np.random.default_rng(0)
+    scenes = np.stack([ndimage.gaussian_filter(rng.normal(size=(192, 192)), 4) for _ in range(4)])
+    photons = 20 + 40 * np.maximum(scenes if moves else scenes[:1].repeat(4, 0), 0) / scenes.std()
+    frames = 100 + 2.0 * rng.poisson(photons / 2) + rng.normal(0, 3, photons.shape)
+    camera = find_noise("poisson_gaussian", [ImageStack(frames, Axes("TYX"))]).calibrations[0].poisson_gaussian
+    assert camera is not None
+    assert camera.gain == pytest.approx(2, rel=0.15)  # 0.7 from brightness smoothed over twice a block
+
+
 def test_frames_that_are_there_twice_do_not_hide_the_noise() -> None:
     frames = movie("gaussian")[[0, 0, 1, 1]]
     with pytest.warns(UserWarning, match="found Gaussian"):

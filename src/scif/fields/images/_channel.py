@@ -22,11 +22,12 @@ from scif.core.noise import (
     find_channel,
 )
 from scif.fields.images._axes import ImageStack
-from scif.fields.images._look import look, look_at_noise
+from scif.fields.images._look import BLOCKS, SCENE, look, look_at_noise
 from scif.fields.images.calibration import Calibration, calibrate
-from scif.fields.images.calibration.auto import KINDS, clear_gain
+from scif.fields.images.calibration._planes import as_planes
+from scif.fields.images.calibration.auto import KINDS, calibrate_planes, clear_gain
 
-__all__ = ["Found", "check_noise", "find_noise", "flip_axes", "full_scale", "of_kind"]
+__all__ = ["Found", "check_noise", "find_noise", "flip_axes", "full_scale", "measure_noise", "of_kind"]
 
 
 _SAME_GAIN = 1.6
@@ -80,11 +81,17 @@ def find_noise(noise: NoiseModel | str, stacks: Sequence[ImageStack]) -> Found:
 
 def _measured(stacks: Sequence[ImageStack], channel: int, noise: str) -> Calibration:
     """What differences of frames show; the frames themselves, where these are too few to show a gain asked for."""
-    found = calibrate(look_at_noise(stacks, channel))
+    found = measure_noise(stacks, channel)
     camera = found.poisson_gaussian
     if noise.startswith("poisson") and (camera is None or camera.gain <= 0):
         return calibrate(look(stacks, channel))
     return found
+
+
+def measure_noise(stacks: Sequence[ImageStack], channel: int, *, offset: float | None = None) -> Calibration:
+    """Calibration of one channel of images, by differences of frames where there are any."""
+    planes, bright = (as_planes(look_at_noise(stacks, channel, smooth=width)) for width in (SCENE, BLOCKS))
+    return calibrate_planes(planes, bright, offset=offset)
 
 
 def check_noise(noise: Any) -> None:

@@ -105,14 +105,15 @@ def calibrate_files(
     offset
         Pixel value that the camera records in the dark, if known.
     """
-    from scif.fields.images._look import look, look_at_noise
-    from scif.fields.images.calibration import calibrate, calibrate_poisson_gaussian
+    from scif.fields.images._channel import measure_noise
+    from scif.fields.images._look import look
+    from scif.fields.images.calibration import calibrate_poisson_gaussian
 
     stacks = [one.stack for one in open_images(images, axes=axes, ndim=ndim, once=True)]
-    planes = [(look if repeats else look_at_noise)(stacks, channel) for channel in range(stacks[0].channels)]
+    channels = range(stacks[0].channels)
     if repeats:
-        return [calibrate_poisson_gaussian(one, repeats=True, offset=offset) for one in planes]
-    return [calibrate(one, offset=offset) for one in planes]
+        return [calibrate_poisson_gaussian(look(stacks, c), repeats=True, offset=offset) for c in channels]
+    return [measure_noise(stacks, c, offset=offset) for c in channels]
 
 
 def write_noise(

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from scif.fields.images._axes import ImageStack
 
-__all__ = ["look", "look_at_noise"]
+__all__ = ["BLOCKS", "SCENE", "look", "look_at_noise"]
 
-_SMOOTH = 8.0
+SCENE = 8.0
 """Width in pixels of the Gaussian that leaves of a scene its brightness, and no detail."""
+BLOCKS = 2.0
+"""Width that leaves the brightness of blocks of eight pixels as it is, and nothing in their finest details."""
 
 
 def look(stacks: Sequence[ImageStack], channel: int, *, side: int = 1024, planes: int = 24) -> list[NDArray[Any]]:
@@ -24,12 +26,13 @@ def look(stacks: Sequence[ImageStack], channel: int, *, side: int = 1024, planes
 
 
 def look_at_noise(
-    stacks: Sequence[ImageStack], channel: int, *, side: int = 1024, planes: int = 24
+    stacks: Sequence[ImageStack], channel: int, *, side: int = 1024, planes: int = 24, smooth: float = SCENE
 ) -> list[NDArray[Any]]:
     r"""The same for measuring noise: of movies the differences of successive frames, which no texture can feign.
 
-    :math:`(a - b) / \sqrt 2` has the noise of one frame and nothing of a scene that stands still; the smoothed mean of
-    both frames is added, which tells the brightness. What moves remains, as it does in a frame alone.
+    :math:`(a - b) / \sqrt 2` has the noise of one frame and nothing of a scene that stands still; its smoothed values,
+    which tell what moves, are replaced by the smoothed mean of both frames, which tells the brightness. ``smooth`` is
+    the width of the Gaussian in pixels.
     """
     from scipy.ndimage import gaussian_filter
 
@@ -43,7 +46,8 @@ def look_at_noise(
     for stack, index, after in _spread(places, planes):
         a, b = (_plane(stack, k, channel, side).astype(np.float64) for k in (index, after))
         if np.ptp(a) > 0 and np.ptp(b) > 0 and np.ptp(a - b) > 0:  # neither blank nor the same frame twice
-            result.append((a - b) / 2**0.5 + gaussian_filter((a + b) / 2, _SMOOTH))
+            rest = (a - b) / 2**0.5
+            result.append(rest + gaussian_filter((a + b) / 2 - rest, smooth))
     return result or look(stacks, channel, side=side, planes=planes)
 
 

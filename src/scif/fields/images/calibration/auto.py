@@ -16,7 +16,7 @@ from scif.fields.images.calibration.correlated import CorrelatedCalibration, cal
 from scif.fields.images.calibration.gaussian import GaussianCalibration, calibrate_gaussian
 from scif.fields.images.calibration.poisson_gaussian import PoissonGaussianCalibration, calibrate_poisson_gaussian
 
-__all__ = ["KINDS", "Calibration", "Kind", "calibrate", "clear_gain"]
+__all__ = ["KINDS", "Calibration", "Kind", "calibrate", "calibrate_planes", "clear_gain"]
 
 Kind = Literal["gaussian", "correlated_gaussian", "poisson", "poisson_gaussian"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -81,9 +81,14 @@ def calibrate(images: ArrayLike | Sequence[ArrayLike], *, offset: float | None =
         msg = f"offset is {offset!r}; give what the camera reports in the dark, in pixel values."
         raise ValueError(msg)
     planes = as_planes(images)
+    return calibrate_planes(planes, planes, offset=offset)
+
+
+def calibrate_planes(planes: list[Plane], bright: list[Plane], *, offset: float | None = None) -> Calibration:
+    """The same of planes that may differ in their structure: ``bright`` has the brightness of the smallest blocks."""
     gaussian = calibrate_gaussian(planes)
     try:
-        camera = calibrate_poisson_gaussian(planes, offset=offset)
+        camera = calibrate_poisson_gaussian(bright, offset=offset)
     except ValueError:
         camera = None
     correlated = _correlation(planes)

@@ -40,6 +40,18 @@ def test_a_camera_is_calibrated_as_without_them(micrograph: np.ndarray, spoil: o
     assert found.gain == pytest.approx(2, rel=0.1)
 
 
+@pytest.mark.parametrize(("value", "dtype"), [(100, np.uint8), (100, np.uint16), (0, np.float32), (-7.25, np.float64)])
+def test_padding_need_not_be_the_darkest_or_brightest_value(micrograph: np.ndarray, value: float, dtype: type) -> None:
+    """Nor is every flat piece of an image without visible noise padding."""
+    image = (micrograph / 2).astype(dtype) if dtype in (np.uint8, np.uint16) else (micrograph - 150).astype(dtype)
+    rows, columns = np.indices(image.shape)
+    padded = np.where((columns < 0.1 * rows) | (rows >= 230), np.asarray(value, dtype), image)
+    found = Unmeasured.find([padded])
+    assert found.padding == (value,)
+    assert found.constant_share == pytest.approx(float((padded == value).mean()), abs=0.02)
+    assert not Unmeasured.find([image])
+
+
 @pytest.mark.parametrize("rate", [0.005, 0.1, 0.6, 3.0])
 def test_few_photons_are_no_padding(rate: float) -> None:
     dark = np.random.default_rng(0).poisson(rate, size=(256, 256))

@@ -16,6 +16,8 @@ MARGIN = 12
 """Pixels around a region that its mask depends on."""
 _SIDE = 5
 """Side of the smallest square of one value that counts as padding."""
+_WIDE = 12
+"""Side of a square of one value that is neither the least nor the largest of its image, from which on it is padding."""
 _TIP = 8
 """Reach, in pixels, at which the same value belongs to padding, too: tips of wedges are narrow."""
 _RING = 8
@@ -163,9 +165,9 @@ def _neighbour(block: NDArray[Any], rank: int) -> NDArray[Any]:
     return result
 
 
-def _opened(block: NDArray[Any], values: Iterable[float] | None = None) -> NDArray[np.bool_]:
+def _opened(block: NDArray[Any], values: Iterable[float] | None = None, *, side: int = _SIDE) -> NDArray[np.bool_]:
     """Pixels in a square of one value, of the given ones or any."""
-    size = (1,) * (block.ndim - 2) + (_SIDE, _SIDE)
+    size = (1,) * (block.ndim - 2) + (side, side)
     result = np.zeros(block.shape, dtype=bool)
     if values is None:
         flat = ndimage.maximum_filter(block, size) == ndimage.minimum_filter(block, size)
@@ -187,7 +189,7 @@ def _areas(planes: list[NDArray[Any]]) -> tuple[list[float], list[float]]:
         values, counts = np.unique(plane[areas], return_counts=True)
         ends = (plane.min(), plane.max())
         for value, count in sorted(zip(values, counts, strict=True), key=lambda pair: -pair[1])[:8]:
-            if value not in ends:
+            if value not in ends and not _opened(plane, side=_WIDE)[plane == value].any():
                 continue
             area = areas & (plane == value)
             around = ndimage.maximum_filter(area, 2 * _RING + 1) & ~area

@@ -92,6 +92,13 @@ def test_images_of_two_shapes_are_named_and_can_be_chosen(denoiser: ImageDenoise
         open_image(path, series=5)
 
 
+def test_previews_behind_an_image_are_left_out(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+        tif.write(PIXELS[0], metadata=None)
+        tif.write(PIXELS[0, ::2, ::2], subfiletype=1, metadata=None)
+    np.testing.assert_array_equal(open_image(tmp_path / "a.tif").source[:], PIXELS[0])
+
+
 def test_a_thumbnail_before_the_pages_is_named(tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
         tif.write(PIXELS[0, ::4, ::4].astype(np.uint8), metadata=None)
@@ -132,6 +139,30 @@ def test_a_missing_member_of_a_set_is_named(tmp_path: Path) -> None:
 
         output_paths([first], folder=tmp_path)
     assert second.exists()
+
+
+def test_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").mkdir()
+    with pytest.raises(ValueError, match=r"a\.tif' is a folder"):
+        open_image(tmp_path / "a.tif")
+
+
+def test_half_precision_is_read(denoiser: ImageDenoiser) -> None:
+    half = PIXELS[0].astype(np.float16)
+    result = denoiser.denoise(half)
+    assert result.dtype == np.float16
+    np.testing.assert_allclose(result, denoiser.denoise(half.astype(np.float32)), rtol=1e-3)
+
+
+def test_axes_that_are_not_named_are_asked_for(denoiser: ImageDenoiser, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", PIXELS.reshape(3, 2, 40, 48), photometric="minisblack")
+    with pytest.raises(ValueError, match=r"a\.tif' has shape \(3, 2, 40, 48\) .*pass axes="):
+        denoiser.denoise(tmp_path / "a.tif")
+    colours = np.moveaxis(PIXELS[:3], 0, -1)
+    tifffile.imwrite(tmp_path / "b.tif", colours, photometric="minisblack")
+    for image in (colours, tmp_path / "b.tif"):
+        with pytest.raises(ValueError, match=r"shape \(40, 48, 3\); if the last axis is colours, pass axes='YXC'"):
+            denoiser.denoise(image)
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.02, 0.5, 0.9, 0.999])

@@ -125,7 +125,7 @@ class ImageStack:
 
         Returns
         -------
-        Array of ``(channels, *spatial)`` in the dtype of the source.
+        Array of ``(channels, *spatial)`` in the dtype of the source; half precision in single, which SciPy knows.
         """
         region = [slice(0, n) for n in self.spatial] if region is None else region
         inner, outer = [], []
@@ -134,6 +134,7 @@ class ImageStack:
             inner.append(slice(int(folded.min()), int(folded.max()) + 1))
             outer.append(folded - inner[-1].start)
         block = np.asarray(self.source[self._locate(index, inner)])
+        block = block.astype(np.float32) if block.dtype == np.float16 else block
         block = block.transpose(self._order) if "C" in self.axes.text else block.transpose(self._order)[None]
         for axis, folded in enumerate(outer, start=1):
             if len(folded) != block.shape[axis] or folded[0] != 0 or (np.diff(folded) != 1).any():

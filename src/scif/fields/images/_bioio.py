@@ -51,7 +51,8 @@ def read_bioio(path: Path, series: int | None = None) -> ImageFile:
             kept.append(_about(image))
         axes = str(image.dims.order)
     except Exception as error:
-        msg = f"{str(path)!r} cannot be read by {reader.replace('_', '-')}: {type(error).__name__}: {error}"
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        msg = f"{str(path)!r} cannot be read by {reader.replace('_', '-')}: {why}"
         raise ValueError(msg) from error
     if "S" in axes:
         msg = f"{str(path)!r} holds colours as samples; export it as RGB TIFF."

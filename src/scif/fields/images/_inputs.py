@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from scif.fields.images._image_file import ImageFile
 from scif.fields.images._io import open_image
 
 __all__ = ["Input", "open_images"]
+
+_COLOURS = 4
+"""Pixels along the last of three axes, up to which these are taken for colours rather than columns."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,22 @@ def _open(image: Any, axes: str | None, ndim: int) -> Input:
     if str(source.dtype).startswith("torch."):
         msg = "an image is a Tensor; pass an array, as in images.numpy()."
         raise TypeError(msg)
+    if not axes:
+        _check_named(letters or "", source.shape, file)
     meaning = Axes(letters, ndim) if letters else Axes.guess(len(source.shape), ndim)
     return Input(ImageStack(source, meaning), file)
+
+
+def _check_named(letters: str, shape: Sequence[int], file: ImageFile | None) -> None:
+    """Raise where a file does not name its axes, or the last of axes without names are colours and not columns."""
+    name = repr(str(file.path)) if file else "an image array"
+    if len(set(letters)) < len(letters):
+        msg = f"{name} has shape {tuple(shape)} and does not say which axis is which; pass axes=, such as 'TCYX'."
+        raise ValueError(msg)
+    unnamed = not letters or letters[0] in "QIN"
+    if unnamed and len(shape) == 3 and shape[2] <= _COLOURS < min(shape[:2]):
+        msg = f"{name} has shape {tuple(shape)}; if the last axis is colours, pass axes='YXC', otherwise 'NYX'."
+        raise ValueError(msg)
 
 
 def _distinct(inputs: list[Input]) -> list[Input]:

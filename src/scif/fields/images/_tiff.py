@@ -60,6 +60,9 @@ def _watched(path: Path) -> Iterator[TiffFile]:
     """The opened file; what tifffile only logs, or raises without a name, becomes an error that names the file."""
     import tifffile
 
+    if path.is_dir():
+        msg = f"{str(path)!r} is a folder; give the TIFF files in it."
+        raise ValueError(msg)
     log, heard = logging.getLogger("tifffile"), _Heard(logging.ERROR)
     log.addHandler(heard)
     propagate, log.propagate = log.propagate, False
@@ -105,7 +108,7 @@ def _chosen(path: Path, tif: TiffFile, series: int | None) -> list[TiffPageSerie
             "such as scif.fields.images.open_image(path, series=0) or --series 0, or write them to files of their own."
         )
         raise ValueError(msg)
-    covered = {page.index for one in every for page in one.pages if page is not None}
+    covered = {page.index for one in every for level in one.levels for page in level.pages if page is not None}
     left = [k for k in range(len(tif.pages)) if k not in covered] if not small else []
     if left and not any(one.dataoffset is not None and len(one.pages) == 1 and one.ndim > 2 for one in every):
         msg = (

@@ -12,6 +12,7 @@ import pytest
 from scipy import sparse
 
 import scif
+from scif import modelfile
 from scif.counts import fit_counts
 from scif.model import ICM
 from scif.modelfile import ModelFileError
@@ -363,8 +364,40 @@ def test_model_files(trained: ICM, tmp_path: Any) -> None:
     flipped[-100] ^= 1
     refused(bytes(flipped), "no usable model file")
     refused(b"\x80\x04anything", "pickle")
+    for prefix in ("../", "a/b"):
+        with pytest.raises(ValueError, match="prefix is .* without a slash"):
+            trained.save(tmp_path / "model", prefix=prefix, overwrite=True)
+    for place in ("", None):
+        with pytest.raises(ValueError, match="dir_path is"):
+            trained.save(place, overwrite=True)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="adata is 'counts.h5ad'"):
+        ICM.load(tmp_path / "model", adata="counts.h5ad")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="accelerator is 'gpu9'.*'cpu'"):
+        ICM.load(tmp_path / "model", adata=False, accelerator="gpu9")
+    with pytest.raises(ValueError, match="has batches the model has not seen: 'z'"):
+        ICM.load(tmp_path / "model", adata=data(batch=["z"] * 40))
     again = ICM.load(tmp_path / "model", adata=trained.adata)
     np.testing.assert_array_equal(again.get_denoised(), trained.get_denoised())
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize("change", ["registry", "settings", "genes", "not a number", "another shape", "another type"])
+def test_files_whose_parts_do_not_fit_are_refused(trained: ICM, tmp_path: Any, change: str) -> None:
+    """A file with a right checksum may come from anyone."""
+    tensors, facts = trained._contents()
+    if change in ("registry", "settings"):
+        facts[change] = None
+    elif change == "genes":
+        facts["genes"] = ["gene_0"] * 12
+    elif change == "not a number":
+        tensors["network.depth"] = tensors["network.depth"] * float("nan")
+    else:
+        name = "fitted.dispersion.residual_shape"
+        tensors[name] = tensors[name][:5] if change == "another shape" else tensors[name].double()
+    (tmp_path / "bad").mkdir()
+    modelfile.write(tmp_path / "bad" / "model.scif", kind="model.ICM", tensors=tensors, facts=facts)
+    with pytest.raises(ModelFileError, match="no usable model file|do not fit together"):
+        ICM.load(tmp_path / "bad", adata=False)
 
 
 ARRAYS: list[tuple[str, dict[str, Any], str]] = [

@@ -63,9 +63,16 @@ def test_other_formats_are_converted(counts, tmp_path):
         (("--output-layer", ""), "cannot hold"),
         (("--modality", "rna"), "leave --modality out"),
         (("--max-epochs", "0"), "at least 1"),
+        (("--output-layer", "X"), "cannot hold"),
+        (("--seed", "-1"), "--seed is -1"),
+        (("--accelerator", "gpu9"), "accelerator"),
+        (("--save-model", "{in}"), "is a file; give the path of a folder"),
+        (("--save-model", "{in}/model"), "is a file; give the path of a folder"),
+        (("--checkpoint", "{in}"), "is a file; give the path of a folder"),
     ],
 )
 def test_bad_options_are_refused_in_one_line(counts, tmp_path, capsys, words, message):
+    words = [word.replace("{in}", str(counts)) for word in words]
     assert main(["denoise", str(counts), str(tmp_path / "out.h5ad"), *words]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
@@ -80,6 +87,36 @@ def test_what_is_no_format_is_told_what_is_read(tmp_path, capsys):
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("scif denoise: error: ")
     assert denoise(tmp_path / "x.csv", tmp_path / "out.h5ad", "--backed") == 2
+
+
+@pytest.mark.parametrize("damage", ["cut", "spoilt"])
+@pytest.mark.parametrize("options", [(), ("--backed",)])
+def test_a_damaged_file_is_named_with_the_mend(counts, tmp_path, capsys, damage, options):
+    whole = bytearray(counts.read_bytes())
+    if damage == "cut":
+        del whole[len(whole) // 2 :]
+    else:
+        for place in np.random.default_rng(2).integers(len(whole), size=60):
+            whole[place] ^= 255
+    (tmp_path / "bad.h5ad").write_bytes(whole)
+    assert denoise(tmp_path / "bad.h5ad", tmp_path / "out.h5ad", *options) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "bad.h5ad cannot be read" in line
+    assert "write it again" in line
+
+
+def test_a_folder_as_output_and_a_file_as_folder_are_refused_at_once(counts, tmp_path, capsys):
+    (tmp_path / "out.h5ad").mkdir()
+    assert denoise(counts, tmp_path / "out.h5ad", "--overwrite") == 2
+    assert "is a folder" in capsys.readouterr().err
+    assert main(["demo", "--out", str(counts)]) == 2
+    assert "is a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [("--batch-key", "lane"), ("--seed", "-1"), ("--splits", "0")])
+def test_what_cannot_be_evaluated_is_no_table_without_it(counts, capsys, words):
+    assert main(["evaluate", str(counts), *words]) == 2
+    assert words[1] in capsys.readouterr().err
 
 
 def test_where_an_error_arose_is_shown_on_demand_only(tmp_path, capsys):

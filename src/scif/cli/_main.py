@@ -65,7 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(parsed: argparse.Namespace) -> int:
     """The status of a command that was parsed."""
-    signals = parsed.signals
+    signals, seed = parsed.signals, getattr(parsed, "seed", 0)
+    if isinstance(seed, int) and not 0 <= seed < 2**63:
+        return _fail(parsed, f"error: --seed is {seed}; it must be a whole number from 0 to 2**63 - 1.", INPUT_ERROR)
     try:
         _module(parsed.command).run(parsed)
     except Interrupted:

@@ -33,6 +33,9 @@ def run(arguments: Namespace) -> None:
     from scif.datasets import pbmc68k_counts
     from scif.pl import denoising
 
+    if arguments.out.exists() and not arguments.out.is_dir():
+        msg = f"--out {arguments.out} is a file; give the path of a folder."
+        raise ValueError(msg)
     console = Console()
     adata = pbmc68k_counts()
     console.print(f"{adata.n_obs} blood cells x {adata.n_vars} genes, {int(adata.X.sum()):,} molecules")

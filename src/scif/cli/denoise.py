@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scif.cli._output import describe
 from scif.cli._resume import append_in_parts, trained, work_folder
 
 if TYPE_CHECKING:
@@ -127,8 +128,14 @@ def _is_h5ad(path: Path) -> bool:
 
     if not path.is_file() or not h5py.is_hdf5(path):
         return False
-    with h5py.File(path, "r") as file:
-        return {"obs", "var"} <= set(file) and "mod" not in file
+    try:
+        with h5py.File(path, "r") as file:
+            return {"obs", "var"} <= set(file) and "mod" not in file
+    except PermissionError:
+        raise
+    except (OSError, RuntimeError) as error:
+        msg = f"{path} cannot be read ({error}); it is cut short or damaged. Copy or write it again."
+        raise ValueError(msg) from error
 
 
 @contextmanager
@@ -147,13 +154,15 @@ def _counts(arguments: Namespace) -> Iterator[AnnData]:
         msg = f"--backed was given, but {path} is no .h5ad file, the only one that is read from disk; leave it out."
         raise ValueError(msg)
     with h5py.File(path) as file:
-        stored = file["X" if layer is None else f"layers/{layer}"]  # anndata's own backed mode would read layers
-        counts = stored if isinstance(stored, h5py.Dataset) else sparse_dataset(stored)
+        try:
+            stored = file["X" if layer is None else f"layers/{layer}"]  # anndata's own backed mode would read layers
+            counts = stored if isinstance(stored, h5py.Dataset) else sparse_dataset(stored)
+            obs, var = read_elem(file["obs"]), read_elem(file["var"])
+        except Exception as error:
+            msg = f"{path} cannot be read ({describe(error)}); it is cut short or damaged. Copy or write it again."
+            raise ValueError(msg) from error
         yield AnnData(
-            X=counts if layer is None else None,
-            obs=read_elem(file["obs"]),
-            var=read_elem(file["var"]),
-            layers=None if layer is None else {layer: counts},
+            X=counts if layer is None else None, obs=obs, var=var, layers=None if layer is None else {layer: counts}
         )
 
 
@@ -246,7 +255,7 @@ def _check_paths(arguments: Namespace) -> None:
     if not source.exists():
         msg = f"input {source} does not exist; pass the path of counts."
         raise FileNotFoundError(msg)
-    if not layer.strip() or "/" in layer or layer in (".", ".."):
+    if not layer.strip() or "/" in layer or layer in (".", "..", "X"):
         msg = f"--output-layer is {layer!r}, a name that an .h5ad file cannot hold; choose one without a slash."
         raise ValueError(msg)
     if arguments.max_epochs is not None and arguments.max_epochs < 1:
@@ -267,7 +276,15 @@ def _check_paths(arguments: Namespace) -> None:
     if not target.parent.is_dir():
         msg = f"the folder {target.parent} of the output does not exist; create it first."
         raise FileNotFoundError(msg)
+    if target.is_dir():
+        msg = f"output {target} is a folder; choose another name."
+        raise ValueError(msg)
     model = arguments.save_model
+    for name, folder in (("--save-model", model), ("--checkpoint", arguments.checkpoint)):
+        above = folder and next((part for part in (folder, *folder.parents) if part.exists()), None)
+        if above is not None and not above.is_dir():
+            msg = f"{name} {folder}: {above} is a file; give the path of a folder."
+            raise ValueError(msg)
     if model is not None and model.exists() and not arguments.overwrite:
         msg = f"--save-model {model} exists already; choose another name or pass --overwrite."
         raise FileExistsError(msg)

@@ -31,6 +31,9 @@ def run(arguments: Namespace) -> None:
         msg = f"--splits is {arguments.splits}; it must be at least 1."
         raise ValueError(msg)
     arguments.signals.check()
+    from scif.model.checks import check_setup
+
+    check_setup(adata, layer=arguments.layer, batch_key=arguments.batch_key, size_factor_key=arguments.size_factor_key)
 
     def denoised(part: AnnData) -> np.ndarray:
         model = train(part, **training_options(arguments))

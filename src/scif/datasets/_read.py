@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +54,8 @@ def read_counts(
     Raises
     ------
     ValueError
-        If the format is not supported, or if the modality, genome or feature type does not exist.
+        If the format is not supported, the file is damaged or cut short, or the modality, genome or feature type does
+        not exist.
     FileNotFoundError
         If the path does not exist.
     ImportError
@@ -71,24 +74,54 @@ def read_counts(
     if not path.exists():
         msg = f"{path} does not exist; give the path of counts: {FORMATS}."
         raise FileNotFoundError(msg)
-    kind = _kind(path)
+    with _whole(path):
+        kind = _kind(path)
     given = {"modality": (modality, ("mudata",)), "genome": (genome, ("10x", "10x-legacy", "mtx"))}
     given["feature_type"] = (feature_type, ("10x", "mtx"))
     for name, (value, kinds) in given.items():
         if value is not None and kind not in kinds:
             msg = f"{name} is {value!r}, but {path.name} holds counts of one kind; leave {name} out."
             raise ValueError(msg)
-    if kind == "mudata":
-        adata = _read_modality(path, modality)
-    elif kind in ("10x", "10x-legacy"):
-        adata = _choose(_read_10x(path, genome, legacy=kind == "10x-legacy"), path, genome, feature_type)
-    elif kind == "mtx":
-        adata = _choose(_read_mtx(path), path, genome, feature_type)
-    else:
-        adata = _read_plain(path, kind)
+    with _whole(path):
+        adata = _read(path, kind, modality, genome, feature_type)
     if not adata.var_names.is_unique:
         adata.var_names_make_unique()
     return adata
+
+
+def _read(path: Path, kind: str, modality: str | None, genome: str | None, feature_type: str | None) -> AnnData:
+    if kind == "mudata":
+        return _read_modality(path, modality)
+    if kind in ("10x", "10x-legacy"):
+        return _choose(_read_10x(path, genome, legacy=kind == "10x-legacy"), path, genome, feature_type)
+    if kind == "mtx":
+        return _choose(_read_mtx(path), path, genome, feature_type)
+    return _read_plain(path, kind)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Name a file that is cut short or damaged, whatever a library that reads it says; what scif says stays."""
+    try:
+        yield
+    except (MemoryError, ImportError, FileNotFoundError, PermissionError):
+        raise
+    except Exception as error:
+        if _said_here(error):
+            raise
+        msg = (
+            f"{path} cannot be read ({type(error).__name__}: {' '.join(str(error).split())[:200]}); it is cut short, "
+            "damaged, or of another format. Copy or write it again."
+        )
+        raise ValueError(msg) from error
+
+
+def _said_here(error: BaseException) -> bool:
+    """Whether an error was raised in this file."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return last is not None and last.tb_frame.f_code.co_filename == __file__
 
 
 def _kind(path: Path) -> str:
@@ -241,7 +274,7 @@ def _choose(adata: AnnData, path: Path, genome: str | None, feature_type: str | 
             warnings.warn(
                 f"{path.name} also holds {others}, left out; feature_type chooses another kind.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         adata = adata[:, adata.var["feature_types"].astype(str) == wanted].copy()
     elif feature_type is not None:
@@ -257,6 +290,6 @@ def _choose(adata: AnnData, path: Path, genome: str | None, feature_type: str | 
         warnings.warn(
             f"{path.name} holds genes of {', '.join(genomes)}, all of which are kept; genome chooses one.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return adata

@@ -12,17 +12,22 @@ import numpy as np
 import pandas as pd
 import torch
 from anndata import AnnData
+from mudata import MuData
+from scvi import REGISTRY_KEYS
 
 from scif import modelfile
 from scif.core.noise import Multinomial, NegativeBinomial, NoiseModel, Poisson
 from scif.counts.config import CountConfig
+from scif.counts.data.dataset import CountDataset
 from scif.counts.encoder import EncoderFactory, encoder_name
 from scif.counts.fit import Fit
 from scif.counts.frozen import flatten, restore
 from scif.counts.options import FitOptions
+from scif.counts.posterior.estimate import estimate
 from scif.counts.posterior.parameters import Parameters
 from scif.counts.report import FitReport
 from scif.counts.settings import CountSettings
+from scif.model.checks import named
 from scif.model.modality import modality_with
 from scif.model.registry import as_json, from_json
 
@@ -67,7 +72,7 @@ class SaveMixin:
         FileExistsError
             If the folder has a model and ``overwrite`` is False.
         """
-        folder, before = Path(dir_path), prefix or ""
+        folder, before = _place(dir_path, prefix)
         path = folder / f"{before}{FILE}"
         if path.exists() and not overwrite:
             msg = f"{str(path)!r} exists; choose another folder or pass overwrite=True."
@@ -151,8 +156,14 @@ class SaveMixin:
         ModelFileError
             If there is no model, or if its file is damaged, is a pickle, or has another class or schema.
         """
-        folder, before = Path(dir_path), prefix or ""
+        folder, before = _place(dir_path, prefix)
         path = folder / f"{before}{FILE}"
+        if not (adata is None or adata is False or isinstance(adata, AnnData | MuData)):
+            msg = (
+                f"adata is {adata!r}; pass an AnnData or MuData, None for the data beside the model, or False for none."
+            )
+            raise TypeError(msg)
+        chosen = _device(accelerator, device)
         _check_present(folder, path, before)
         contents = modelfile.read(path, kind=KIND)
         _check_encoder(encoder, contents.facts.get("encoder"), path)
@@ -164,12 +175,14 @@ class SaveMixin:
         data = found if isinstance(found, AnnData) else None
         with modelfile.refuse_errors(path):
             registry = from_json(contents.facts["registry"])
+            arguments = dict(registry["setup_args"])
             settings = replace(_settings(contents), encoder=encoder)
         if data is not None:
-            cls.setup_anndata(data, source_registry=registry, **registry["setup_args"])  # type: ignore[attr-defined]
+            _check_batches(data, registry, arguments.get("batch_key"))
+            cls.setup_anndata(data, source_registry=registry, **arguments)  # type: ignore[attr-defined]
         with modelfile.refuse_errors(path):
             model = cls._restored(data, registry, settings, contents)
-        model.to_device(_device(accelerator, device))
+        model.to_device(chosen)
         return model
 
     @classmethod
@@ -189,11 +202,58 @@ class SaveMixin:
         model.module, model.history_, model.is_trained_ = module, history, True
         model.gene_names_ = [str(gene) for gene in facts["genes"]]
         model.factor_unit_, model.collapse_ = facts["factor_unit"], from_json(facts["collapse"])
+        _try_out(model)
         return model
 
 
 _SETTINGS = ("n_latent", "n_hidden", "dropout_rate", "residual", "start", "seed")
 _OPTIONS = ("anchor_weight", "consistency", "consistency_weight", "num_steps", "batch_size", "held_out")
+
+
+def _place(dir_path: Any, prefix: Any) -> tuple[Path, str]:
+    """Folder and beginning of names, which stay in that folder."""
+    if not isinstance(dir_path, str | Path) or not str(dir_path).strip():
+        msg = f"dir_path is {dir_path!r}; pass the path of a folder."
+        raise ValueError(msg)
+    if prefix is not None and (not isinstance(prefix, str) or Path(f"{prefix}x").name != f"{prefix}x"):
+        msg = f"prefix is {prefix!r}; pass the beginning of a file's name, without a slash."
+        raise ValueError(msg)
+    if Path(dir_path).is_file():
+        msg = f"dir_path {str(dir_path)!r} is a file; pass the folder of a model."
+        raise modelfile.ModelFileError(msg)
+    return Path(dir_path), prefix or ""
+
+
+def _check_batches(data: AnnData, registry: dict[str, Any], key: str | None) -> None:
+    """Refuse cells of batches that the model has not seen."""
+    if key is None or key not in data.obs:
+        return
+    state = registry["field_registries"][REGISTRY_KEYS.BATCH_KEY]["state_registry"]
+    known = [str(name) for name in state["categorical_mapping"]]
+    unseen = sorted(set(data.obs[key].dropna().astype(str)) - set(known))
+    if unseen:
+        msg = f"adata.obs[{key!r}] has batches the model has not seen: {named(unseen)}; it knows {named(known)}."
+        raise ValueError(msg)
+
+
+def _try_out(model: Any) -> None:
+    """Denoise one cell, so that parts which do not fit together, or are no numbers, are met at loading."""
+    genes = model.gene_names_
+    if len(set(genes)) < len(genes) or type(model._fit.seed) is not int or not isinstance(model.collapse_, dict | None):
+        msg = "genes repeat, or a fact is of another type"
+        raise ValueError(msg)
+    unit = model.factor_unit_
+    if unit is not None and (not isinstance(unit, float) or not 0 < unit < float("inf")):
+        msg = f"factor_unit is {unit!r}"
+        raise ValueError(msg)
+    batch = np.zeros(1, dtype=np.int64) if int(model.summary_stats.n_batch) > 1 else None
+    cell = CountDataset(np.ones((1, len(genes)), dtype=np.float32), batch=batch)[[0]]
+    module = model.module
+    with torch.inference_mode():
+        values = estimate(module.network, module.fitted, cell, kind="mean")
+    if tuple(values.shape) != (1, len(genes)) or not bool(values.isfinite().all()):
+        msg = "its parameters are not finite"
+        raise ValueError(msg)
 
 
 def _settings(contents: modelfile.ModelFile) -> CountSettings:
@@ -204,6 +264,9 @@ def _settings(contents: modelfile.ModelFile) -> CountSettings:
     elif noise in ("Poisson", "Multinomial"):
         channel = Poisson() if noise == "Poisson" else Multinomial()
     config: CountConfig = from_json(contents.facts["config"])
+    if not isinstance(config, CountConfig):
+        msg = f"its configuration is a {type(config).__name__}"
+        raise TypeError(msg)
     return CountSettings(channel, **contents.facts["settings"], config=config)
 
 
@@ -241,6 +304,11 @@ def _device(accelerator: str, device: int | str) -> torch.device:
     if accelerator == "auto":
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     kind = "cuda" if accelerator == "gpu" else accelerator
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(kind):
+        has = ", ".join(repr(name) for name, found in there.items() if found)
+        msg = f"accelerator is {accelerator!r}, but this machine has {has}; choose one of these, or 'auto'."
+        raise ValueError(msg)
     return torch.device(kind) if device == "auto" or kind == "cpu" else torch.device(f"{kind}:{device}")
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pandas as pd
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping
 
 from scif.core.engine.chatter import without_chatter
@@ -221,15 +222,19 @@ def _trainer(
         "use_distributed_sampler": False,  # each process takes its share of the same minibatches
         "limit_val_batches": 1.0 if validates else 0,
     }
-    with without_chatter():
-        trainer = pl.Trainer(
-            max_epochs=most,
-            accelerator=accelerator,
-            devices=options.devices,
-            callbacks=chosen,
-            enable_progress_bar=False,
-            **(defaults | given),
-        )
+    try:
+        with without_chatter():
+            trainer = pl.Trainer(
+                max_epochs=most,
+                accelerator=accelerator,
+                devices=options.devices,
+                callbacks=chosen,
+                enable_progress_bar=False,
+                **(defaults | given),
+            )
+    except (MisconfigurationException, ImportError) as error:  # no such device on this machine
+        msg = f"accelerator is {options.accelerator!r} and devices is {options.devices!r}: {error}"
+        raise ValueError(msg) from error
     return trainer, path
 
 

@@ -265,7 +265,7 @@ def test_mirroring_only_where_the_noise_is_its_own_mirror_image() -> None:
 @pytest.mark.parametrize(
     ("noise", "spoil", "named"),
     [
-        (Gaussian(20.0), np.nan, "nan"),
+        (Gaussian(20.0), np.nan, "image 0 holds 520 values that are NaN"),
         (Poisson(1.0), -3.0, "-3"),
         (Gamma(10.0), -3.0, "-3"),
         (Jacobi(), 2.5, "2.5"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from scif.fields.images._io import open_image
 
 __all__ = ["Input", "open_images"]
 
+_PIECE = 16_000_000
+"""Pixels that are looked at together."""
 _COLOURS = 4
 """Pixels along the last of three axes, up to which these are taken for colours rather than columns."""
 
@@ -41,12 +44,13 @@ def open_images(images: Any, *, axes: str | None, ndim: int, once: bool = False)
     ndim
         Number of spatial axes.
     once
-        Whether an image that is listed twice is taken once, with a warning.
+        Whether an image that is listed twice is taken once, with a warning, and every pixel is checked to be finite:
+        for training, which sees pixels here and there.
 
     Raises
     ------
     ValueError
-        If there are no images, or they differ in their number of channels.
+        If there are no images, they differ in their number of channels, or a pixel is not finite.
     """
     several = images if isinstance(images, list | tuple) else [images]
     inputs = [_open(one, axes, ndim) for one in several]
@@ -57,7 +61,11 @@ def open_images(images: Any, *, axes: str | None, ndim: int, once: bool = False)
     if len(counts) > 1:
         msg = f"images have {counts} channels; pass images with equally many, or name the channel 'C' in axes."
         raise ValueError(msg)
-    return _distinct(inputs) if once and len(inputs) > 1 else inputs
+    if not once:
+        return inputs
+    for k, one in enumerate(inputs):
+        _check_finite(k, one)
+    return _distinct(inputs) if len(inputs) > 1 else inputs
 
 
 def _open(image: Any, axes: str | None, ndim: int) -> Input:
@@ -90,6 +98,27 @@ def _check_named(letters: str, shape: Sequence[int], file: ImageFile | None) -> 
     if unnamed and len(shape) == 3 and shape[2] <= _COLOURS < min(shape[:2]):
         msg = f"{name} has shape {tuple(shape)}; if the last axis is colours, pass axes='YXC', otherwise 'NYX'."
         raise ValueError(msg)
+
+
+def _check_finite(number: int, one: Input) -> None:
+    """Read images of floats piece by piece, and raise where a pixel is not finite."""
+    stack = one.stack
+    if stack.dtype.kind != "f":
+        return
+    rows = max(_PIECE // max(math.prod(stack.spatial[:-2]) * stack.spatial[-1] * stack.channels, 1), 1)
+    whole = [slice(0, n) for n in stack.spatial]
+    for index in range(len(stack)):
+        for start in range(0, stack.spatial[-2], rows):
+            region = [*whole[:-2], slice(start, min(start + rows, stack.spatial[-2])), whole[-1]]
+            bad = int((~np.isfinite(stack.read(index, region))).sum())
+            if bad:
+                name = f" {str(one.file.path)!r}" if one.file else ""
+                plane = f" in plane {index} of {len(stack)}" if len(stack) > 1 else ""
+                msg = (
+                    f"image {number}{name} holds {bad} values that are NaN or infinite{plane}; mend or crop them, or "
+                    "set them to 0."
+                )
+                raise ValueError(msg)
 
 
 def _distinct(inputs: list[Input]) -> list[Input]:

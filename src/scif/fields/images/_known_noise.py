@@ -108,7 +108,9 @@ def calibrate_files(
     from scif.fields.images._channel import measure_noise
     from scif.fields.images._look import look
     from scif.fields.images.calibration import calibrate_poisson_gaussian
+    from scif.fields.images.calibration.poisson_gaussian import check_offset
 
+    check_offset(offset)
     stacks = [one.stack for one in open_images(images, axes=axes, ndim=ndim, once=True)]
     channels = range(stacks[0].channels)
     if repeats:

@@ -14,7 +14,11 @@ from scif.fields.images.calibration._details import whiteness
 from scif.fields.images.calibration._planes import Plane, as_planes
 from scif.fields.images.calibration.correlated import CorrelatedCalibration, calibrate_correlated
 from scif.fields.images.calibration.gaussian import GaussianCalibration, calibrate_gaussian
-from scif.fields.images.calibration.poisson_gaussian import PoissonGaussianCalibration, calibrate_poisson_gaussian
+from scif.fields.images.calibration.poisson_gaussian import (
+    PoissonGaussianCalibration,
+    calibrate_poisson_gaussian,
+    check_offset,
+)
 
 __all__ = ["KINDS", "Calibration", "Kind", "calibrate", "calibrate_planes", "clear_gain"]
 
@@ -77,9 +81,7 @@ def calibrate(images: ArrayLike | Sequence[ArrayLike], *, offset: float | None =
     >>> print(calibrate(np.linspace(0, 100, 256) + rng.normal(scale=5.0, size=(256, 256))))
     Gaussian noise: sigma ...
     """
-    if offset is not None and not np.isfinite(offset):
-        msg = f"offset is {offset!r}; give what the camera reports in the dark, in pixel values."
-        raise ValueError(msg)
+    check_offset(offset)
     planes = as_planes(images)
     return calibrate_planes(planes, planes, offset=offset)
 

@@ -13,7 +13,7 @@ from scif.fields.images._plot import new_axes
 from scif.fields.images.calibration._details import FINE, details
 from scif.fields.images.calibration._planes import Plane, as_planes
 
-__all__ = ["PoissonGaussianCalibration", "calibrate_poisson_gaussian"]
+__all__ = ["PoissonGaussianCalibration", "calibrate_poisson_gaussian", "check_offset"]
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,7 @@ def calibrate_poisson_gaussian(
     >>> abs(found.gain - 2) < 0.1, found.read_noise < 5
     (True, True)
     """
+    check_offset(offset)
     planes = as_planes(images)
     means, variances, counts = (_repeated if repeats else _single)(planes, bins)
     gain, intercept, error = _line(means, variances, counts)
@@ -103,6 +104,13 @@ def calibrate_poisson_gaussian(
         offset = max(-intercept / gain, 0.0) if gain > 0 else 0.0
     read_noise = float(np.sqrt(max(intercept + gain * offset, 0.0)))
     return PoissonGaussianCalibration(gain, float(offset), read_noise, intercept, error, means, variances)
+
+
+def check_offset(offset: float | None) -> None:
+    """Raise ``ValueError`` unless an offset is a number or not given."""
+    if offset is not None and not np.isfinite(offset):
+        msg = f"offset is {offset!r}; give what the camera reports in the dark, in pixel values."
+        raise ValueError(msg)
 
 
 def _repeated(planes: list[Plane], bins: int) -> tuple[Plane, Plane, Plane]:

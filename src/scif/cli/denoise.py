@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from scif.cli._files import check_apart
 from scif.cli._output import describe
 from scif.cli._resume import append_in_parts, trained, work_folder
 
@@ -285,6 +286,7 @@ def _check_paths(arguments: Namespace) -> None:
         if above is not None and not above.is_dir():
             msg = f"{name} {folder}: {above} is a file; give the path of a folder."
             raise ValueError(msg)
+    check_apart({"output": target, "--save-model": model}, [source])
     if model is not None and model.exists() and not arguments.overwrite:
         msg = f"--save-model {model} exists already; choose another name or pass --overwrite."
         raise FileExistsError(msg)

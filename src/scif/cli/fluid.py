@@ -6,6 +6,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
+from scif.cli._files import check_apart
+
 __all__ = ["add_arguments", "run"]
 
 
@@ -101,9 +103,8 @@ def _simulate(arguments: Namespace) -> None:
 
 def _invert(arguments: Namespace) -> None:
     _check_numbers(arguments, "max_steps")
-    if arguments.output.exists() and arguments.input.exists() and arguments.output.samefile(arguments.input):
-        msg = f"output {arguments.output} is the input, which is never modified; choose another name."
-        raise FileExistsError(msg)
+    written = {"output": arguments.output, "--save-model": arguments.save_model}
+    check_apart(written, [arguments.input, arguments.simulated])
     _refuse(arguments, arguments.output, arguments.save_model)
     from scif.fields.fluids import FluidInverter, NavierStokes2D, NavierStokesChannel, read_fields, write_fields
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from scif.cli._files import check_apart
 from scif.cli._training import train_as_asked
 from scif.cli.denoise import add_input, add_model, read_input
 
@@ -69,6 +70,7 @@ def _check(arguments: Namespace) -> None:
     if target.exists() and not arguments.overwrite:
         msg = f"output {target} exists already; choose another name or pass --overwrite."
         raise FileExistsError(msg)
+    check_apart({"output": target}, [arguments.input])
     for name, least in (("splits", 1), ("max_cells", 4)):
         if getattr(arguments, name) < least:
             msg = f"--{name.replace('_', '-')} is {getattr(arguments, name)}; it must be at least {least}."

@@ -6,7 +6,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from scif.cli.image.common import FORMATS, add_common, check_free, opened, say
+from scif.cli._files import check_apart
+from scif.cli.image.common import FORMATS, add_common, check_free, files_of, opened, say
 
 __all__ = ["add_arguments", "run"]
 
@@ -27,22 +28,31 @@ def run(arguments: Namespace) -> None:
     from scif.fields.images import calibrate_files, write_noise
 
     check_free(arguments.out, overwrite=arguments.overwrite)
-    check_free(arguments.plot, overwrite=True)
+    check_free(arguments.plot, overwrite=arguments.overwrite)
+    images = opened(arguments.images, arguments)
+    check_apart({"--out": arguments.out, "--plot": arguments.plot}, files_of(images))
     found = calibrate_files(
-        opened(arguments.images, arguments),
+        images,
         axes=arguments.axes,
         ndim=arguments.ndim,
         repeats=arguments.repeats,
         offset=arguments.offset,
     )
+    plots = [_plot_of(arguments.plot, channel, len(found)) for channel in range(len(found))]
+    check_apart({f"--plot of channel {k}": path for k, path in enumerate(plots)}, [*files_of(images), arguments.out])
+    for path in plots:
+        check_free(path, overwrite=arguments.overwrite)
     for channel, one in enumerate(found):
         say(f"channel {channel}: {one}" if len(found) > 1 else str(one))
-        if arguments.plot is not None:
+        if (plot := plots[channel]) is not None:
             drawn: Any = one.plot()
-            path = arguments.plot
-            path = path.with_stem(f"{path.stem}_{channel}") if len(found) > 1 else path
-            getattr(drawn, "figure", drawn).savefig(path, dpi=150)
-            say(f"Wrote {path}")
+            getattr(drawn, "figure", drawn).savefig(plot, dpi=150)
+            say(f"Wrote {plot}")
     if arguments.out is not None:
         write_noise(arguments.out, found, overwrite=arguments.overwrite)
         say(f"Wrote {arguments.out}")
+
+
+def _plot_of(path: Path | None, channel: int, channels: int) -> Path | None:
+    """The file for the plots of a channel, numbered where there are several."""
+    return path if path is None or channels == 1 else path.with_stem(f"{path.stem}_{channel}")

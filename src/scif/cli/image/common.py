@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FORMATS", "add_common", "check_free", "check_positive", "opened", "say"]
+__all__ = ["FORMATS", "add_common", "check_free", "check_positive", "files_of", "opened", "say"]
 
 FORMATS = "TIFF, OME-TIFF, zarr, OME-Zarr, PNG; CZI, ND2, LIF with scif-tools[bioio]"
 
@@ -25,6 +25,11 @@ def opened(paths: list[Path], arguments: Namespace) -> list[Any]:
     return [open_image(path, series=arguments.series) for path in paths]
 
 
+def files_of(images: list[Any]) -> list[Path]:
+    """All files that opened images lie in."""
+    return [path for image in images for path in (image.path, *image.members)]
+
+
 def check_positive(arguments: Namespace, *names: str) -> None:
     """Raise unless options that were given are positive."""
     for name in names:
@@ -38,6 +43,9 @@ def check_free(path: Path | None, *, overwrite: bool) -> None:
     """Raise where a file that is to be written exists already, or its folder does not."""
     if path is None:
         return
+    if path.is_dir():
+        msg = f"{path} is a folder; give the name of a file."
+        raise IsADirectoryError(msg)
     if path.exists() and not overwrite:
         msg = f"{path} exists already; move it, choose another name or pass --overwrite."
         raise FileExistsError(msg)

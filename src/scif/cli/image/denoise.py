@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scif.cli.image.common import FORMATS, add_common, check_free, check_positive, opened, say
+from scif.cli._files import check_apart
+from scif.cli.image.common import FORMATS, add_common, check_free, check_positive, files_of, opened, say
 
 if TYPE_CHECKING:
     from scif.core.noise import NoiseModel
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["add_arguments", "run"]
 
 _KNOWN = ("sigma", "gain", "offset", "read_noise")
+_OF_TRAINING = (*_KNOWN, "widths", "fraction", "max_steps", "patch", "lr", "checkpoint")
+"""Options without a default that say nothing to a trained model."""
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -67,13 +72,16 @@ def run(arguments: Namespace) -> None:
     saved = arguments.save_model
     check_positive(arguments, "max_steps", "batch_size", "patch", "lr", "tile", "fraction")
     check_free(saved, overwrite=arguments.overwrite)
+    _check_options(arguments)
     images = opened(arguments.images, arguments)
-    if arguments.out is not None:
-        arguments.out.mkdir(parents=True, exist_ok=True)
     options = {"axes": arguments.axes, "ndim": arguments.ndim, "dtype": _dtype(arguments.dtype)}
-    outs = output_paths(images, folder=arguments.out, overwrite=arguments.overwrite, **options)
-    denoiser: Any = ImageDenoiser.load(arguments.model) if arguments.model is not None else _untrained(arguments)
-    how = _how(denoiser, arguments)
+    with _folder(arguments.out):
+        outs = output_paths(images, folder=arguments.out, overwrite=arguments.overwrite, **options)
+        written = {"--save-model": saved} | {f"the result for {k}": path for k, path in enumerate(outs)}
+        told = Path(arguments.noise) if arguments.noise.endswith(".json") else None
+        check_apart(written, [*files_of(images), arguments.model, told])
+        denoiser: Any = ImageDenoiser.load(arguments.model) if arguments.model is not None else _untrained(arguments)
+        how = _how(denoiser, arguments)
     if arguments.model is None:
         _train(denoiser, images, arguments)
     if saved is not None:
@@ -83,6 +91,35 @@ def run(arguments: Namespace) -> None:
         count = f"{number} of {len(images)}: " if len(images) > 1 else ""
         for path in written if isinstance(written, tuple) else (written,):
             say(f"{count}Wrote {path} (estimator: {how['estimator'] or denoiser.estimator})")
+
+
+def _check_options(arguments: Namespace) -> None:
+    """Raise where options contradict one another or name what is there already."""
+    given = [name for name in _OF_TRAINING if getattr(arguments, name) is not None]
+    given += ["noise"] if arguments.noise != "auto" else []
+    if arguments.model is not None and given:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        msg = f"--model {arguments.model} is trained and has its noise; leave {names} out, or --model to train anew."
+        raise ValueError(msg)
+    for name in ("out", "checkpoint"):
+        path = getattr(arguments, name)
+        if path is not None and path.exists() and not path.is_dir():
+            msg = f"--{name} is {path}, a file; give a folder."
+            raise NotADirectoryError(msg)
+
+
+@contextmanager
+def _folder(path: Path | None) -> Iterator[None]:
+    """A folder for results, which a refusal takes away again."""
+    made = [] if path is None else [one for one in (path, *path.parents) if not one.exists()]
+    if path is not None:
+        path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for one in made:
+            one.rmdir()
+        raise
 
 
 def _how(denoiser: Any, arguments: Namespace) -> dict[str, Any]:
@@ -132,6 +169,12 @@ def _noise(arguments: Namespace) -> NoiseModel | str:
     """The noise that was told, or the kind that is to be measured."""
     from scif.fields.images import known_noise, read_noise
 
+    if arguments.gain is None and (arguments.offset is not None or arguments.read_noise is not None):
+        msg = (
+            "--offset and --read-noise need --gain (and --sigma stands alone); `scif image calibrate --offset ... "
+            "--out noise.json` measures the gain for --noise noise.json."
+        )
+        raise ValueError(msg)
     told = {name: getattr(arguments, name) for name in _KNOWN if getattr(arguments, name) is not None}
     if told and arguments.noise != "auto":
         names = ", ".join(f"--{name.replace('_', '-')}" for name in told)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from scif.cli.image.common import FORMATS, add_common, check_free, opened, say
+from scif.cli._files import check_apart
+from scif.cli.image.common import FORMATS, add_common, check_free, files_of, opened, say
 
 __all__ = ["add_arguments", "run"]
 
@@ -25,6 +26,7 @@ def run(arguments: Namespace) -> None:
 
     check_free(arguments.out, overwrite=arguments.overwrite)
     images = opened(arguments.images, arguments)
+    check_apart({"--out": arguments.out}, [*files_of(images), arguments.model])
     denoiser = ImageDenoiser.load(arguments.model)
     part = arguments.out.with_name(f"unfinished_{arguments.out.name}")
     try:

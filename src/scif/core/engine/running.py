@@ -29,6 +29,8 @@ __all__ = ["ABOUT", "Checkpoint", "Outcome", "check_trainer_options", "run"]
 
 EVERY = 60.0
 """Seconds of training between checkpoints: what a lost machine costs at most."""
+_CHIPS = {"gpu": ("cuda", "mps"), "cuda": ("cuda",), "mps": ("mps",)}
+"""Lightning's names of what an accelerator may be."""
 ABOUT = "scif_training"
 """Entry of a checkpoint that says which training it is of."""
 
@@ -277,6 +279,9 @@ def check_trainer_options(options: Mapping[str, Any]) -> None:
     there = ("auto", "gpu", *AcceleratorRegistry.available_accelerators())
     if not isinstance(accelerator, Accelerator) and accelerator not in there:
         msg = f"accelerator is {accelerator!r}; choose one of {', '.join(map(repr, there))}."
+        raise ValueError(msg)
+    if accelerator in _CHIPS and not any(AcceleratorRegistry.get(chip).is_available() for chip in _CHIPS[accelerator]):
+        msg = f"accelerator is {accelerator!r}, but PyTorch finds none on this machine; take 'auto' or 'cpu'."
         raise ValueError(msg)
     if isinstance(devices, int) and (devices < 1 and devices != -1):
         msg = f"devices is {devices!r}; give a whole number of at least 1, or 'auto'."

@@ -35,6 +35,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx_autodoc_typehints",
+    "constants",  # after autodoc
     "sphinx_copybutton",
     "sphinx_design",
     "sphinxcontrib.bibtex",

@@ -22,7 +22,7 @@ from torch import Tensor
 __all__ = ["SCHEMA", "ModelFile", "ModelFileError", "read", "refuse_errors", "write"]
 
 SCHEMA = 1
-"""Version of the envelope and of the facts of every kind; another one is refused by name."""
+"""Version of the file format. Files with another version are refused."""
 
 _LONGEST_HEADER = 100_000_000
 """Bytes of the header that safetensors itself allows."""

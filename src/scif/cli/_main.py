@@ -26,7 +26,7 @@ COMMANDS = {
     "report": "Write an HTML report on denoised counts: losses, coverage, over-smoothing.",
     "simulate": "Simulate counts with known expectation.",
 }
-"""Name of the module in ``scif.cli`` (``_`` for ``-``) and what it does."""
+"""Names of the commands, which are modules of ``scif.cli`` (with ``_`` for ``-``), and their summaries."""
 
 INPUT_ERROR = 2
 """Exit status for anything wrong with what was given, as argparse has it."""

@@ -43,7 +43,7 @@ _CHANNELS: dict[str, type[NoiseModel]] = {
 }
 
 NOISE_CHANNELS: Mapping[str, type[NoiseModel]] = MappingProxyType(_CHANNELS)
-"""Every channel that has a name so far; :func:`register_channel` adds to it."""
+"""All registered channels by name. :func:`register_channel` adds to it."""
 
 _RESERVED = ("auto", "compose")
 """Names with a meaning of their own."""

@@ -12,6 +12,7 @@ from scif.fields.images.metrics import affine_psnr, fourier_ring_correlation, ps
 __all__ = ["SCORES", "score_images"]
 
 SCORES = ("psnr", "affine_psnr", "ssim", "resolution")
+"""Names of the scores: ``psnr``, ``affine_psnr``, ``ssim`` and ``resolution``."""
 
 
 def score_images(

@@ -81,7 +81,7 @@ def test_no_other_bytes_load(damaged: Path, raw: bytes, sized: bool) -> None:
         ({"schema": "2"}, {}, "schema is '2'.*reads '1'.*Load it with scif 9.9"),
         ({"kind": "fluids"}, {}, "holds 'fluids', not 'test'"),
         ({"checksum": "0"}, {}, "checksum is wrong"),
-        ({"version": "../../x"}, {}, "version '../../x' is none of scif"),
+        ({"version": "../../x"}, {}, "version '../../x' is not one of scif"),
         ({"extra": "1"}, {}, "description is damaged"),
         ({"facts": "null"}, {}, "checksum"),
         ({}, {"weight": {"dtype": "F32", "shape": [10**9, 10**9], "data_offsets": [0, 4]}}, "more than the file holds"),

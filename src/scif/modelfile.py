@@ -154,7 +154,7 @@ def read(path: str | Path, *, kind: str) -> ModelFile:
     except Exception as error:  # noqa: BLE001 - any failure of the parser is a damaged file
         _refuse(path, f"its tensors cannot be read ({error})")
     if header["checksum"] != _checksum(header, tensors):
-        _refuse(path, "its checksum is wrong, so that the file is damaged")
+        _refuse(path, "its checksum is wrong, so the file is damaged")
     try:
         facts = json.loads(header["facts"], parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -206,7 +206,7 @@ def _header(path: Path, raw: bytes) -> dict[str, str]:
     if raw[:4] in (b"PK\x03\x04", b"\x80\x02}q") or raw[:2] in (b"\x80\x04", b"\x80\x05"):
         _refuse(path, "it is a pickle, which can run code", "Save the model with scif, which writes no pickles.")
     if len(raw) < 8 or not 2 <= size <= min(_LONGEST_HEADER, len(raw) - 8):
-        _refuse(path, "it is cut short or of another format")
+        _refuse(path, "it is truncated or has another format")
     try:
         entries = json.loads(raw[8 : 8 + size].decode())
     except (ValueError, RecursionError):
@@ -217,7 +217,7 @@ def _header(path: Path, raw: bytes) -> dict[str, str]:
     if sorted(header) != list(_HEADER) or not all(isinstance(value, str) for value in header.values()):
         _refuse(path, "its description is damaged")
     if not re.fullmatch(r"[0-9][\w.+!-]{0,63}", header["version"]):
-        _refuse(path, f"its version {header['version'][:64]!r} is none of scif")
+        _refuse(path, f"its version {header['version'][:64]!r} is not one of scif")
     for name, entry in entries.items():
         _check_entry(path, name, entry, most=len(raw))
     return dict(header)

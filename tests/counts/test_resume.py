@@ -125,7 +125,7 @@ def test_a_checkpoint_of_another_training_or_with_code_is_refused(tmp_path: Path
         torch.save({"scif_training": _Runs(tmp_path / "ran")}, file)
     if what == "cut":
         file.write_bytes(file.read_bytes()[:1000])
-    message = "other data or arguments" if what in ("counts", "options") else "damaged or no checkpoint"
+    message = "other data or arguments" if what in ("counts", "options") else "damaged or not a checkpoint"
     with pytest.raises(ValueError, match=message):
         train(1 if what == "counts" else 0, max_epochs=7 if what == "options" else 6)
     assert file.exists()

@@ -135,7 +135,7 @@ def test_what_is_not_read_is_told_what_is(tmp_path):
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file.create_group("matrix")
     for name in ("x.csv", "empty", "x.h5"):
-        with pytest.raises(ValueError, match=r"no format that is read. Read are: .h5ad, .zarr"):
+        with pytest.raises(ValueError, match=r"no supported format. Supported are: .h5ad, .zarr"):
             read_counts(tmp_path / name)
     with pytest.raises(FileNotFoundError, match="absent.h5ad does not exist"):
         read_counts(tmp_path / "absent.h5ad")

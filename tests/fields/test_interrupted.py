@@ -157,11 +157,11 @@ def test_another_training_and_other_files_are_refused(tmp_path: Path) -> None:
     (path,) = tmp_path.iterdir()
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match="damaged or no checkpoint"):
+    with pytest.raises(ValueError, match="damaged or not a checkpoint"):
         inverter.fit(x, **told)
     mark = tmp_path / "ran"
     torch.save({"scif_training": _Hostile(mark)}, path)
-    with pytest.raises(ValueError, match="damaged or no checkpoint"):
+    with pytest.raises(ValueError, match="damaged or not a checkpoint"):
         inverter.fit(x, **told)
     assert not mark.exists()
 

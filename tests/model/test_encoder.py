@@ -43,7 +43,7 @@ def test_it_is_trained_saved_and_loaded(own: ICM, tmp_path: Path) -> None:
     assert isinstance(own.module.network.mlp, nn.Linear)
     assert own.module.network.mlp.weight[:3].abs().sum() > 0  # it began at zero
     own.save(tmp_path / "model")
-    with pytest.raises(ValueError, match=r"has an encoder of its own, .*linear; pass it"):
+    with pytest.raises(ValueError, match=r"was made with your own encoder, .*linear; pass it"):
         ICM.load(tmp_path / "model", COUNTS.copy())
     again = ICM.load(tmp_path / "model", COUNTS.copy(), encoder=linear)
     np.testing.assert_array_equal(again.get_denoised(return_numpy=True), own.get_denoised(return_numpy=True))

@@ -36,8 +36,8 @@ def trained(arguments: Namespace, adata: AnnData) -> ICM:
         differs = next((key for key in options if old.get(key) != options[key]), None)
         if differs is not None:
             msg = (
-                f"{folder} is of a run with another {differs}, {old.get(differs)!r} and not {options[differs]!r}; "
-                "run it as then, or remove the folder to begin anew."
+                f"{folder} belongs to a run with another {differs}, {old.get(differs)!r} and not {options[differs]!r}; "
+                "run it as before, or remove the folder to start again."
             )
             raise ValueError(msg)
         from scif.model import ICM

@@ -152,7 +152,7 @@ def _counts(arguments: Namespace) -> Iterator[AnnData]:
     import h5py
 
     if not _is_h5ad(path):
-        msg = f"--backed was given, but {path} is no .h5ad file, the only one that is read from disk; leave it out."
+        msg = f"--backed was given, but {path} is not an .h5ad file, the only format that can stay on disk; omit it."
         raise ValueError(msg)
     with h5py.File(path) as file:
         try:

@@ -32,8 +32,10 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--simulated",
         type=Path,
         metavar="FILE",
-        help="NetCDF file whose variable 'initial' holds simulated initial fields like the unknown ones; --spread then "
-        "also knows of scales that the observations have lost",
+        help=(
+            "NetCDF file whose variable 'initial' holds simulated initial fields like the unknown ones; --spread "
+            "then includes scales that the observations have lost"
+        ),
     )
     invert.add_argument("--save-model", type=Path, help="file to save the trained inverter in, .safetensors")
     for action in (simulate, invert):

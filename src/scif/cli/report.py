@@ -62,7 +62,7 @@ def _check(arguments: Namespace) -> None:
     require("matplotlib", extra="plot", purpose="scif report")
     target = arguments.output
     if target.suffix != ".html":
-        msg = f"output {target} does not end in .html; that is what is written."
+        msg = f"output {target} does not end in .html, the only format that is written."
         raise ValueError(msg)
     if not target.parent.is_dir():
         msg = f"the folder {target.parent} of the output does not exist; create it first."

@@ -58,7 +58,7 @@ def check_finite(x: Tensor, *, name: str) -> None:
     if torch.compiler.is_compiling() or bool(torch.isfinite(x).all()):
         return
     bad = x.detach()[~torch.isfinite(x)]
-    msg = f"{name} contains {float(bad[0]):g} ({len(bad)} such entries); remove what is not finite."
+    msg = f"{name} contains {float(bad[0]):g} ({len(bad)} such entries); remove values that are not finite."
     raise ValueError(msg)
 
 

@@ -102,8 +102,9 @@ def fit_dataset(
             if held_out is None:
                 options = replace(options, early_stopping=False)
                 warnings.warn(
-                    f"A share held_out={options.held_out:g} of {totals.sum():,.0f} molecules leaves none to validate "
-                    "on: training runs without early stopping. Raise held_out if cells have molecules to spare.",
+                    f"A share held_out={options.held_out:g} of {totals.sum():,.0f} molecules leaves none for "
+                    "validation, so training runs without early stopping. Raise held_out if there are enough "
+                    "molecules.",
                     UserWarning,
                     stacklevel=3,
                 )

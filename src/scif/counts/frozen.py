@@ -94,7 +94,7 @@ def restore(kind: type[Result], tensors: dict[str, Tensor], facts: dict[str, Any
         if name in tensors:
             values[field.name] = tensors[name]
         elif name not in facts:
-            msg = f"{name} is missing; the file is not whole or of another version."
+            msg = f"{name} is missing; the file is incomplete or from another version."
             raise ValueError(msg)
         elif nested is not None and facts[name] is not None:
             values[field.name] = restore(nested, tensors, facts, prefix=f"{name}.")

@@ -317,7 +317,7 @@ def _record(name: str, seconds: float, fit: Any, error: BaseException | None) ->
 def _warn_stopped(name: str, error: BaseException) -> None:
     what = "was interrupted" if isinstance(error, KeyboardInterrupt) else f"failed ({type(error).__name__}: {error})"
     warnings.warn(
-        f"The stage {name!r} {what}. The network and the stages before it are in use; {name!r} and later ones are "
+        f"The stage {name!r} {what}. The network and earlier stages are in use; {name!r} and later stages are "
         f"missing. Call model.refit({name!r}) to run them.",
         UserWarning,
         stacklevel=4,

@@ -75,7 +75,7 @@ class FitReport:
         for record in reversed(self.stages):
             if record.stage == stage:
                 return record
-        msg = f"{stage!r} is no stage of this fit, which has {', '.join(record.stage for record in self.stages)}."
+        msg = f"{stage!r} is not a stage of this fit, which has {', '.join(record.stage for record in self.stages)}."
         raise KeyError(msg)
 
     def to_frame(self) -> pd.DataFrame:

@@ -48,7 +48,7 @@ def pbmc68k_counts() -> AnnData:
     if error > 0.2:
         msg = (
             f"values recovered from scanpy's pbmc68k_reduced are up to {error:.2f} away from whole numbers; "
-            "this scanpy carries other data than expected, please install scanpy 1.11."
+            "this version of scanpy has other data than expected; install scanpy 1.11."
         )
         raise ValueError(msg)
     counts.data = np.rint(counts.data)

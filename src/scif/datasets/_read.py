@@ -142,7 +142,7 @@ def _kind(path: Path) -> str:
         if h5py.is_hdf5(path):
             with h5py.File(path, "r") as file:
                 return _kind_of_hdf5(file, path)
-    msg = f"{path} is in no format that is read. Read are: {FORMATS}."
+    msg = f"{path} has no supported format. Supported are: {FORMATS}."
     raise ValueError(msg)
 
 
@@ -159,7 +159,7 @@ def _kind_of_hdf5(file: Any, path: Path) -> str:
     if keys and all(hasattr(file[key], "keys") and {"barcodes", "genes"} <= set(file[key]) for key in keys):
         return "10x-legacy"
     msg = (
-        f"{path} holds {', '.join(sorted(keys)) or 'nothing'}, which is in no format that is read. Read are: {FORMATS}."
+        f"{path} holds {', '.join(sorted(keys)) or 'nothing'}, which has no supported format. Supported are: {FORMATS}."
     )
     raise ValueError(msg)
 
@@ -272,13 +272,13 @@ def _choose(adata: AnnData, path: Path, genome: str | None, feature_type: str | 
         if feature_type is None and len(kinds) > 1:
             others = ", ".join(kind for kind in kinds if kind != wanted)
             warnings.warn(
-                f"{path.name} also holds {others}, left out; feature_type chooses another kind.",
+                f"{path.name} also holds {others}, which is ignored; feature_type selects another kind.",
                 UserWarning,
                 stacklevel=4,
             )
         adata = adata[:, adata.var["feature_types"].astype(str) == wanted].copy()
     elif feature_type is not None:
-        msg = f"feature_type is {feature_type!r}, but {path.name} does not say of which kind its features are."
+        msg = f"feature_type is {feature_type!r}, but {path.name} does not state the kind of its features."
         raise ValueError(msg)
     if "genome" not in adata.var:
         return adata
@@ -288,7 +288,7 @@ def _choose(adata: AnnData, path: Path, genome: str | None, feature_type: str | 
         return adata[:, adata.var["genome"].astype(str) == genome].copy()
     if len(genomes) > 1:
         warnings.warn(
-            f"{path.name} holds genes of {', '.join(genomes)}, all of which are kept; genome chooses one.",
+            f"{path.name} holds genes of {', '.join(genomes)}, all of which are kept; genome selects one.",
             UserWarning,
             stacklevel=4,
         )

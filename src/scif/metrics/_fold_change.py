@@ -94,7 +94,7 @@ def fold_change_slope(estimated: Any, true: Any) -> float:
     """
     a, b = (np.asarray(x, dtype=np.float64).ravel() for x in (estimated, true))
     if a.shape != b.shape or not (np.isfinite(a).all() and np.isfinite(b).all()):
-        msg = f"estimated has {a.size} and true has {b.size} values; pass as many finite ones, gene by gene."
+        msg = f"estimated has {a.size} and true has {b.size} values; pass equally many finite values, one per gene."
         raise ValueError(msg)
     centred = b - b.mean()
     if not b.size or not centred.any():

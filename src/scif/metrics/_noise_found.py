@@ -55,7 +55,7 @@ class NoiseFound:
     def message(self) -> str:
         """Summary in one sentence."""
         if np.isnan(self.steadiest):
-            return "No gene is abundant enough to tell noise beyond Poisson sampling."
+            return "No gene is abundant enough to detect noise beyond Poisson sampling."
         variation = 100 * np.sqrt(self.steadiest)
         found = f"The steadiest genes vary by at most {variation:.0f}% beyond Poisson sampling"
         if self.poisson_is_enough:

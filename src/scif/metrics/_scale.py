@@ -92,7 +92,7 @@ def wrong_scale(prediction: Any, counts: Any, *, name: str = "name") -> str | No
     depth = float(np.median(library_sizes(values) / np.maximum(library_sizes(counts), 1.0)))
     return (
         f"the values are not at the depth of the training counts (cells sum to {depth:.3g} times theirs in the median) "
-        f"and fit them better read as {best!r}: pass scales={{{name!r}: {best!r}}}, or return "
+        f"and fit them better as {best!r}: pass scales={{{name!r}: {best!r}}}, or return "
         f"scif.metrics.to_counts(values, adata.X, scale={best!r})"
     )
 

@@ -58,7 +58,7 @@ def check_model(
         msg = f"encoder is {encoder!r}; pass a function of the numbers of inputs and of outputs that returns a network."
         raise TypeError(msg)
     if encoder is not None and (n_hidden, dropout_rate) != (256, 0.0):
-        msg = "n_hidden and dropout_rate are of the default encoder; with an own encoder, leave them out."
+        msg = "n_hidden and dropout_rate apply to the default encoder only; omit them with your own encoder."
         raise ValueError(msg)
     if start not in ("svd", "pooled"):
         msg = f"start is {start!r}; choose 'svd' or 'pooled'."
@@ -87,7 +87,7 @@ def check_getter(estimator: str, library_size: Any, n_samples: int, out: Any, re
         msg = f"n_samples is {n_samples!r}; it must be a whole number of at least 1, and 1 unless estimator='sample'."
         raise ValueError(msg)
     if out is not None and not return_numpy:
-        msg = "out and return_numpy=False exclude each other: what is written to out is no data frame."
+        msg = "out and return_numpy=False cannot be combined: a data frame cannot be written to out."
         raise ValueError(msg)
 
 

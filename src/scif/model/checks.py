@@ -72,7 +72,7 @@ def refuse_covariates(arguments: dict[str, Any]) -> None:
     """Raise ``ValueError`` for the covariates of scvi-tools' models, with the mend; unknown arguments, too."""
     if keys := arguments.get("categorical_covariate_keys"):
         msg = (
-            f"categorical_covariate_keys={list(keys)!r}: this model has batches alone. Cross the columns into one, "
+            f"categorical_covariate_keys={list(keys)!r}: this model supports batches only. Combine the columns into one, "
             f"{CROSSED}, and pass batch_key='batch_all'."
         )
         raise ValueError(msg)
@@ -80,7 +80,7 @@ def refuse_covariates(arguments: dict[str, Any]) -> None:
         msg = (
             f"continuous_covariate_keys={list(keys)!r}: this model has no continuous covariates. Cut the column into "
             "groups, adata.obs['group'] = pandas.qcut(adata.obs[key], 4).astype(str), and pass batch_key='group'; or "
-            "leave it out: variation that many genes share is denoised as it is, not removed."
+            "omit it: shared variation is denoised, not removed."
         )
         raise ValueError(msg)
     for name in ("categorical_covariate_keys", "continuous_covariate_keys"):

@@ -67,8 +67,8 @@ def control_remark(adata: AnnData, found: np.ndarray) -> str | None:
     if not found.any():
         return None
     return (
-        f"{int(found.sum())} features are spike-ins or controls ({named(adata.var_names[found], most=2)}): library "
-        "sizes are sums of the other genes, and these are given back as counted. To have them denoised as genes, set "
+        f"{int(found.sum())} features are spike-ins or controls ({named(adata.var_names[found], most=2)}): they do "
+        "not count towards library sizes and are returned as observed. To denoise them as genes, set "
         "adata.var['control'] = False."
     )
 
@@ -83,7 +83,7 @@ def check_cells_beside_controls(adata: AnnData, layer: str | None, found: np.nda
         empty = np.flatnonzero(np.asarray(part[:, np.flatnonzero(~found)].sum(1)).ravel() == 0)
         if len(empty):
             msg = (
-                f"cells have no counts but those of spike-ins or controls, among them "
+                f"cells have counts of spike-ins or controls only, among them "
                 f"{named(adata.obs_names[start + empty])}. Remove them: adata = adata[numpy.asarray("
                 "adata[:, genes].X.sum(1)).ravel() > 0].copy(), where genes are the other features."
             )

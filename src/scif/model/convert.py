@@ -62,7 +62,7 @@ def convert_model(
     """
     path = Path(old) / PICKLE
     if not path.is_file():
-        msg = f"{str(old)!r} has no {PICKLE}; pass the folder that an earlier scif saved a model in."
+        msg = f"{str(old)!r} has no {PICKLE}; pass the folder in which an earlier version of scif saved a model."
         raise FileNotFoundError(msg)
     if not trust:
         msg = (
@@ -88,10 +88,10 @@ def _unpickled(path: Path) -> Mapping[str, Any]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=False)
     except Exception as error:
-        msg = f"{str(path)!r} cannot be opened ({type(error).__name__}: {error}); it is damaged or of another format."
+        msg = f"{str(path)!r} cannot be opened ({type(error).__name__}: {error}); it is damaged or has another format."
         raise ModelFileError(msg) from error
     if not isinstance(found, dict) or not found.keys() >= {"model_state_dict", "var_names", "attr_dict"}:
-        msg = f"{str(path)!r} is no model of scvi-tools or scif; pass the folder that model.save() was given."
+        msg = f"{str(path)!r} is not a model of scvi-tools or scif; pass the folder that model.save() was given."
         raise ModelFileError(msg)
     return found
 
@@ -134,9 +134,7 @@ def _model(path: Path, found: Mapping[str, Any], adata: AnnData) -> ICM:
     options = FitOptions()
     if float(state["prior_share"]) == 0.0:
         options = replace(options, consistency="none")
-        warnings.warn(
-            f"{str(path)!r} has no prior of latent factors; what else it was trained with is not known.", stacklevel=3
-        )
+        warnings.warn(f"{str(path)!r} has no latent prior, so its training settings are unknown.", stacklevel=3)
     history = {name: pd.DataFrame(curve) for name, curve in kept["history_"].items()}
     model._fit = Fit(module.eval(), FitReport((), options.mode), history, seed=model.settings.seed)
     model._options, model.module, model.history_, model.is_trained_ = options, module, history, True

@@ -18,9 +18,11 @@ __all__ = ["FamiliarMixin"]
 
 #: What to call instead of what the model does not have.
 INSTEAD = {
-    "get_elbo": "No evidence bound is trained: model.history['validation_loss'] has the loss of held-out "
+    "get_elbo": "ICM does not train an evidence lower bound: model.history['validation_loss'] has the loss of held-out "
     "molecules, and scif.metrics.molecular_cross_validation compares methods by it.",
-    "get_marginal_ll": "None is integrated: scif.metrics.molecular_cross_validation scores held-out molecules.",
+    "get_marginal_ll": (
+        "ICM has no marginal likelihood: scif.metrics.molecular_cross_validation scores held-out molecules."
+    ),
     "get_reconstruction_error": "model.history['validation_loss'] has the loss of held-out molecules.",
     "get_latent_library_size": "Library sizes are observed, not inferred: adata.X.sum(1), or size_factor_key.",
     "get_likelihood_parameters": "model.get_denoised(library_size='observed') has the means, and "
@@ -28,7 +30,7 @@ INSTEAD = {
     "differential_expression": "Denoised cells are not independent samples: on one cell type halved at random they "
     "call 9.8% of the genes at p < 0.05, and counts call 2.3%. Test the counts, with scanpy.tl.rank_genes_groups or by "
     "pseudobulk (PyDESeq2).",
-    "differential_abundance": "Denoising knows no groups: count cells per sample and cluster, for example with "
+    "differential_abundance": "Denoising does not compare groups: count cells per sample and cluster, for example with "
     "pertpy.tools.Milo.",
     "update_setup_method_args": "Call ICM.setup_anndata again, and make a new model.",
     "setup_annbatch": "Counts on disk need no other format: ICM.setup_anndata(anndata.experimental.read_lazy(path)).",
@@ -85,11 +87,14 @@ class FamiliarMixin:
         given = [name for name, value in odd.items() if value is not None]
         if given:
             mend = " for draws per cell pass n_samples." if given == ["n_samples_overall"] else " leave it out."
-            msg = f"{given[0]}={odd[given[0]]!r} is an argument of scvi-tools that has no meaning here;{mend}"
+            msg = f"{given[0]}={odd[given[0]]!r} is an argument of scvi-tools that ICM does not support;{mend}"
             raise ValueError(msg)
         stacked = n_samples > 1 and not return_mean
         if stacked and return_numpy is False:
-            msg = "return_numpy is False, but several draws are no data frame; pass return_mean=True or leave it out."
+            msg = (
+                "return_numpy is False, but several draws do not fit in a data frame; pass return_mean=True or omit "
+                "return_numpy."
+            )
             raise ValueError(msg)
         return cast("ICM", self).get_denoised(
             adata,

@@ -61,7 +61,7 @@ def gene_order(model_genes: Sequence[str], data_genes: Sequence[str]) -> np.ndar
     if missing:
         msg = (
             f"adata lacks {len(missing)} of the {len(wanted)} genes the model was trained on: {named(missing)}. "
-            "A gene that was not measured is not a gene with no counts: train on the genes both have."
+            "A gene that was not measured does not have zero counts: train on the genes that both data sets have."
         )
         raise ValueError(msg)
     known = set(wanted)

@@ -283,7 +283,7 @@ class DenoiseMixin(UncertaintyMixin):
         unknown = [name for name in map(str, asked) if name not in known]
         if unknown or not asked:
             empty = [name for name in unknown if name in names]
-            why = f" No cell that was trained on is in {named(empty)}." if empty else ""
+            why = f" No training cell is in {named(empty)}." if empty else ""
             msg = (
                 f"transform_batch={batch!r} is not a batch of the model, which knows {named(known)}.{why} "
                 "Pass one of these names, a list of them, or 'average'."

@@ -145,8 +145,7 @@ class _Trial:
 def _held_out(cells: AnnData, trial: _Trial, *, n_splits: int, seed: int) -> CrossValidation | None:
     if bool((cells.X.data != np.round(cells.X.data)).any()):
         warnings.warn(
-            "counts are not whole numbers, so that no molecules can be held out; the report has no losses and no "
-            "coverage.",
+            "counts are not whole numbers, so no molecules can be held out; the report has no losses and no coverage.",
             UserWarning,
             stacklevel=4,
         )
@@ -178,7 +177,7 @@ def _shuffled(model: ICM, cells: AnnData, seed: int) -> np.ndarray | None:
     null.X = sparse.csr_matrix(permute_genes(cells.X, np.arange(cells.n_vars), seed=seed), dtype=np.float32)
     if bool((np.asarray(null.X.sum(1)) == 0).any()):
         warnings.warn(
-            "shuffled genes leave cells without counts; the report does not tell whether correlations are invented.",
+            "some cells have no counts after shuffling; the report cannot check for invented correlations.",
             UserWarning,
             stacklevel=3,
         )

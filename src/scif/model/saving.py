@@ -272,7 +272,7 @@ def _settings(contents: modelfile.ModelFile) -> CountSettings:
 
 def _check_encoder(encoder: EncoderFactory | None, name: str | None, path: Path) -> None:
     if name is not None and encoder is None:
-        msg = f"The model of {str(path)!r} has an encoder of its own, {name}; pass it: load(..., encoder=...)."
+        msg = f"The model of {str(path)!r} was made with your own encoder, {name}; pass it: load(..., encoder=...)."
         raise ValueError(msg)
     if name is None and encoder is not None:
         msg = f"encoder is {encoder!r}, but the model of {str(path)!r} has the default encoder; leave it out."

@@ -92,13 +92,13 @@ def check_uncertainty(estimator: str, return_std: bool, quantiles: Sequence[floa
         return
     name = "return_std" if return_std else "quantiles"
     if return_std and quantiles is not None:
-        msg = "return_std and quantiles exclude each other; call once for each."
+        msg = "return_std and quantiles cannot be combined; call once for each."
         raise ValueError(msg)
     if estimator != "mean":
-        msg = f"{name} is given with estimator={estimator!r}; the posterior belongs to estimator='mean'."
+        msg = f"{name} is given with estimator={estimator!r}; it is available with estimator='mean' only."
         raise ValueError(msg)
     if not return_numpy:
-        msg = f"{name} and return_numpy=False exclude each other: the result is no one data frame."
+        msg = f"{name} and return_numpy=False cannot be combined: the result does not fit in one data frame."
         raise ValueError(msg)
     if quantiles is not None and not _are_probabilities(quantiles):
         msg = f"quantiles is {quantiles!r}; pass probabilities strictly between 0 and 1, such as (0.05, 0.95)."

@@ -128,7 +128,7 @@ def _share(
 ) -> tuple[np.ndarray, str]:
     """Values in [0, 1], ``(cells, genes)``, whose mean is the share of expressing cells, and their name."""
     if probability is not None and threshold is not None:
-        msg = "probability and threshold are both given; the probability has a threshold of its own, so pass one."
+        msg = "probability and threshold are both given; the probability already has a threshold, so pass one of them."
         raise ValueError(msg)
     if probability is None and threshold is None:
         return -np.expm1(-dense(adata, layer, genes)), "cells with a molecule,\nexpected"

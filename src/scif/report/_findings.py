@@ -82,7 +82,9 @@ def _correlation(report: CountReport) -> Finding:
     before, after = panel.correlation_observed.mean(), panel.correlation_denoised.mean()
     text = f"Mean absolute correlation of genes goes from {before:.2f} to {after:.2f}"
     if panel.correlation_null is None:
-        return Finding("correlation", True, f"{text}; shuffled genes, which would tell invention, were not denoised.")
+        return Finding(
+            "correlation", True, f"{text}; shuffled genes, which would reveal invented correlations, were not denoised."
+        )
     null = panel.correlation_null.mean()
     good = bool(null <= _INVENTED * before)
     verdict = "no correlation is invented" if good else "correlation is invented: do not build networks on it"

@@ -92,7 +92,7 @@ def test_bad_arguments() -> None:
         Uniform().grid(0)
     with pytest.raises(ValueError, match="t_min is 1.0"):
         Karras(t_min=1.0)
-    with pytest.raises(ValueError, match="cannot be told apart"):
+    with pytest.raises(ValueError, match="coincide in this precision"):
         Uniform().grid(5000, dtype=torch.float16)
     with pytest.raises(ValueError, match="this grid has 2 steps"):
         UserGrid([0.0, 0.5, 1.0]).grid(3)

@@ -162,7 +162,7 @@ def test_targets_are_names_lists_and_the_average():
     inside = np.abs(np.log(average / model.get_denoised()).mean(0))
     assert inside.mean() < np.abs(np.log(b0 / model.get_denoised())[batch == 1].mean(0)).mean()
     for name in ("nobody", ["b0", "nobody"]):
-        with pytest.raises(ValueError, match="No cell that was trained on is in 'nobody'"):
+        with pytest.raises(ValueError, match="No training cell is in 'nobody'"):
             model.get_denoised(transform_batch=name)
     rows = np.flatnonzero(batch == 1)
     fresh = ad.AnnData(sparse.csr_matrix(counts[rows]))

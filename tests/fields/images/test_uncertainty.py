@@ -76,7 +76,7 @@ def test_padding_has_no_spread_and_integers_keep_fractions(fitted: ImageDenoiser
 def test_the_transport_has_none() -> None:
     images = np.random.default_rng(0).normal(100, 20, size=(4, 40, 40))
     denoiser = ImageDenoiser(Gaussian(10.0), widths=(2, 4), anchor_weight=0, consistency_weight=1)
-    with pytest.raises(ValueError, match="the transport has no squared error"):
+    with pytest.raises(ValueError, match="the transport has no error estimate"):
         denoiser.fit(images, max_steps=1, patch=16).denoise(images, return_std=True)
 
 

@@ -35,7 +35,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     out.add_argument("--tile", type=int, help="longest side of a tile")
     out.add_argument("--overlap", type=int, help="overlap of neighbouring tiles")
     noise = parser.add_argument_group("noise", "measured from the images unless given")
-    noise.add_argument("--noise", default="auto", help="auto, a kind, or a file of `calibrate --out` (default: auto)")
+    noise.add_argument("--noise", default="auto", help="auto, a kind, or a file from `calibrate --out` (default: auto)")
     noise.add_argument("--sigma", type=float, help="standard deviation of Gaussian noise, in pixel values")
     noise.add_argument("--gain", type=float, help="pixel values per photoelectron")
     noise.add_argument("--offset", type=float, help="pixel value that the camera records in the dark, with --gain")
@@ -132,7 +132,7 @@ def _how(denoiser: Any, arguments: Namespace) -> dict[str, Any]:
         raise ValueError(msg)
     if arguments.uncertainty:
         if (arguments.estimator or denoiser.estimator) != "mean":
-            msg = "--uncertainty is of the mean, but the estimator is the transport."
+            msg = "--uncertainty needs the mean, but the estimator is transport."
             raise ValueError(msg)
         how["return_std"] = True
     return how
@@ -178,7 +178,7 @@ def _noise(arguments: Namespace) -> NoiseModel | str:
     told = {name: getattr(arguments, name) for name in _KNOWN if getattr(arguments, name) is not None}
     if told and arguments.noise != "auto":
         names = ", ".join(f"--{name.replace('_', '-')}" for name in told)
-        msg = f"--noise is {arguments.noise}, but {names} tells the noise already; give one of them."
+        msg = f"--noise is {arguments.noise}, but {names} already sets the noise; give only one of them."
         raise ValueError(msg)
     if told:
         return known_noise(**told, ndim=arguments.ndim)

@@ -15,9 +15,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("images", nargs="+", type=Path, help=FORMATS)
     add_common(parser)
-    parser.add_argument("--model", type=Path, required=True, help="a model that `denoise --save-model` wrote")
+    parser.add_argument("--model", type=Path, required=True, help="a model written by `denoise --save-model`")
     parser.add_argument("--out", type=Path, required=True, help="page to write, .html")
-    parser.add_argument("--overwrite", action="store_true", help="replace a page that exists already")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing page")
 
 
 def run(arguments: Namespace) -> None:

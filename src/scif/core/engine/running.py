@@ -71,7 +71,7 @@ class Checkpoint:
             found = torch.load(self.path, map_location="cpu", weights_only=True)
             about = found[ABOUT]["about"]
         except (pickle.UnpicklingError, OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError) as error:
-            msg = f"{str(self.path)!r} is damaged or no checkpoint of scif ({_first_line(error)}); remove it."
+            msg = f"{str(self.path)!r} is damaged or not a checkpoint of scif ({_first_line(error)}); remove it."
             raise ValueError(msg) from None
         if about != self.about:
             msg = (
@@ -273,7 +273,7 @@ def check_trainer_options(options: Mapping[str, Any]) -> None:
     known = set(inspect.signature(pl.Trainer).parameters)
     for name in options:
         if name not in known:
-            msg = f"{name!r} is no argument of fit(), such as max_steps, and none of Lightning's Trainer."
+            msg = f"{name!r} is neither an argument of fit(), such as max_steps, nor of Lightning's Trainer."
             raise TypeError(msg)
     accelerator, devices = options.get("accelerator", "auto"), options.get("devices", 1)
     there = ("auto", "gpu", *AcceleratorRegistry.available_accelerators())

@@ -83,7 +83,7 @@ def monte_carlo_moments(channel: _Sampler, x0: Tensor, *, draws: int, seed: int 
             squares = squares + delta * (draw - mean)
     if not (bool(mean.isfinite().all()) and bool(squares.isfinite().all())):
         msg = (
-            f"{type(channel).__name__}.sample gives values that are not finite for finite x0; mend it. The logarithm "
+            f"{type(channel).__name__}.sample gives values that are not finite for finite x0; fix it. The logarithm "
             "of torch.rand, which may be 0, does this; take log1p(-torch.rand(...))."
         )
         raise ValueError(msg)

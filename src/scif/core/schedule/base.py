@@ -38,7 +38,7 @@ class Schedule:
         ends = torch.zeros(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
         times = torch.cat([ends[0], inner.double(), ends[1]]).to(dtype)
         if not bool((times.diff() > 0).all()):
-            msg = f"num_steps is {num_steps}; that many times cannot be told apart here: take fewer steps."
+            msg = f"num_steps is {num_steps}; so many times coincide in this precision: use fewer steps."
             raise ValueError(msg)
         return times
 

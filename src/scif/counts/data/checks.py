@@ -114,7 +114,7 @@ def check_counts(
 def _remarks(name: str, fractional: int, largest: float, odd: str | None) -> Iterator[str]:
     if fractional:
         yield (
-            f"{name} has {fractional} entries that are not whole numbers. They are taken as corrected counts; "
+            f"{name} has {fractional} entries that are not whole numbers. They are treated as corrected counts; "
             "normalised values would give wrong noise levels."
         )
     if largest > SINGLE:
@@ -129,15 +129,13 @@ def _remarks(name: str, fractional: int, largest: float, odd: str | None) -> Ite
 def _check_values(x: sparse.csr_matrix, start: int, name: str, cells: Sequence[Any], genes: Sequence[Any]) -> None:
     for bad, must in (
         (~(np.isfinite(x.data) & (x.data >= 0)), "be finite and not negative"),
-        (x.data > DOUBLE, "be less than 2**53, from which on whole numbers are not exact"),
+        (x.data > DOUBLE, "be less than 2**53, above which whole numbers are not exact"),
     ):
         if not bad.any():
             continue
         entry = int(np.flatnonzero(bad)[0])
         row = start + int(np.searchsorted(x.indptr, entry, side="right")) - 1
-        scaled = (
-            "" if (x.data < 0).sum() < max(10, 0.1 * x.nnz) else " Many are negative, as z-scores or residuals are."
-        )
+        scaled = "" if (x.data < 0).sum() < max(10, 0.1 * x.nnz) else " Many are negative, like z-scores or residuals."
         msg = (
             f"{name} contains {x.data[entry]} in cell {cells[row]!r}, gene {genes[x.indices[entry]]!r}; "
             f"counts must {must}.{scaled}"

@@ -51,25 +51,25 @@ def unlike_molecules(x: sparse.csr_matrix) -> str | None:
         least = ones**2 / (2 * max(zeros, 1))
         if least >= EXPECTED and twos < SHARE * min(least, ones):
             return (
-                f"looks binarised, cut off or raised: {zeros} entries are 0, {ones} are 1 and {twos} are 2, and of "
-                f"molecules at least {least:.0f} would be 2. Their noise is not that of counts. Give the counts that "
-                "they were made from."
+                f"looks binarised, truncated or raised to a power: {zeros} entries are 0, {ones} are 1 and {twos} are 2, "
+                f"but molecule counts would have at least {least:.0f} twos. Such values do not have the noise of counts. "
+                "Use the original counts."
             )
         least = 2 * twos**2 / (3 * max(ones, 1))
         if least >= EXPECTED and threes < SHARE * min(least, twos):
             return (
                 f"looks as if most molecules were counted twice: {ones} entries are 1, {twos} are 2 and {threes} are "
-                f"3, and of molecules at least {least:.0f} would be 3. Counts of both ends of fragments (chromatin) "
-                "are like that; each pair would be taken for signal. Give the fragments, layer='fragments' after "
-                "scvi.data.reads_to_fragments(adata)."
+                f"3, but molecule counts would have at least {least:.0f} threes. Counts of both ends of chromatin "
+                "fragments look like this, and each pair would be taken for signal. Use fragments: call "
+                "scvi.data.reads_to_fragments(adata), then set up with layer='fragments'."
             )
     typical = _typical_of_rare(x)
     if typical > MOLECULES:
         return (
-            f"looks like reads, not molecules: where a gene that few cells show is seen, it has typically "
-            f"{typical:g} counts; of molecules it would have 1 or 2. Reads of one molecule are not independent, and "
-            "noise='poisson' keeps what amplification adds. Give counts of molecules (UMIs), or use "
-            "ICM(adata, noise='nb'), which takes off what even the most alike cells differ by, if they do."
+            f"looks like reads, not molecules: genes that few cells express have {typical:g} counts in a typical such "
+            "cell; molecules would give 1 or 2. Reads of one molecule are not independent, and noise='poisson' keeps "
+            "the noise of amplification. Use molecule counts (UMIs), or ICM(adata, noise='nb'), which also removes "
+            "technical overdispersion if there is evidence of it."
         )
     return None
 

@@ -162,8 +162,8 @@ def _of_fractions(x: sparse.csr_matrix, odd: np.ndarray) -> str | None:
     for base, undo in ((np.e, "numpy.expm1(x)"), (2.0, "2**x - 1"), (10.0, "10**x - 1")):
         if _undone(x, np.power(base, x.data) - 1.0, odd):
             return (
-                f"looks log-transformed: {undo} gives counts, or normalised counts. Undo the logarithm, and the "
-                "normalisation, too: divide each cell by its smallest value."
+                f"looks log-transformed: {undo} gives counts, or normalised counts. Undo the logarithm and then the "
+                "normalisation: divide each cell by its smallest value."
             )
     return None
 
@@ -242,8 +242,8 @@ def _scaled(moments: GeneMoments) -> str | None:
     if np.mean((squares > Z_SQUARES[0]) & (squares < Z_SQUARES[1])) < Z_GENES:
         return None
     return (
-        "looks scaled: all genes have about the mean square that z-scores clipped at zero have. What was clipped is "
-        "lost; start again from the counts."
+        "looks scaled: all genes have about the mean square of z-scores that were clipped at zero. "
+        "The clipped values are lost; start again from the counts."
     )
 
 
@@ -284,6 +284,6 @@ def _too_steady(moments: GeneMoments, *, whole: bool, largest: float) -> str | N
         return None
     kind = "rounded logarithms or square roots" if whole else "logarithms or square roots of corrected counts"
     return (
-        f"looks transformed ({kind}) or denoised already: between the cells that show them, genes vary by {ratio:.2f} "
-        "of the least that counts vary by. Start again from the counts."
+        f"looks transformed ({kind}) or denoised already: among the cells that express them, genes vary by only "
+        f"{ratio:.2f} of the minimum for counts. Start again from the counts."
     )

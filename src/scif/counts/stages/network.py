@@ -159,7 +159,7 @@ def fit_network(
         plan.keep_best()
         warnings.warn(
             f"Training was interrupted after {trainer.current_epoch} epochs; the model keeps the best weights so far. "
-            "The later stages run now and take some seconds; interrupt again to leave them out.",
+            "The later stages run now and take some seconds; interrupt again to skip them.",
             UserWarning,
             stacklevel=4,
         )

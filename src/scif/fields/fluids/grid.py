@@ -37,7 +37,7 @@ def check_field(field: Tensor, *, name: str) -> None:
     finite = torch.isfinite(field)
     if not bool(finite.all()):
         where = tuple(int(i) for i in torch.nonzero(~finite)[0])
-        msg = f"{name} has {int((~finite).sum())} entries that are NaN or infinite, the first at {where}; mend them."
+        msg = f"{name} has {int((~finite).sum())} entries that are NaN or infinite, the first at {where}; fix them."
         raise ValueError(msg)
 
 

@@ -166,7 +166,7 @@ def as_simulated(initial: Any, *, like: Tensor) -> Tensor:
         raise ValueError(msg)
     check_field(tensor, name="initial")
     if not float(tensor.std()) > 0:
-        msg = "initial has fields that are all the same; pass simulated ones that vary as the unknown ones do."
+        msg = "initial has fields that are all the same; pass simulated fields that vary like the unknown ones."
         raise ValueError(msg)
     return tensor
 

@@ -69,7 +69,7 @@ def check_channels(restorers: Sequence[Restorer], stacks: Sequence[ImageStack]) 
 def check_errors(restorers: Sequence[Restorer], estimator: Estimator) -> None:
     """Raise ``ValueError`` if there is no standard deviation to give."""
     if estimator != "mean":
-        msg = "return_std=True, but the transport has no squared error to tell; take estimator='mean'."
+        msg = "return_std=True, but the transport has no error estimate; use estimator='mean'."
         raise ValueError(msg)
     if not all(one.errors.is_calibrated for one in restorers):
         msg = "return_std=True, but this denoiser has no map of its errors; fit it again."

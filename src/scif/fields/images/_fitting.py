@@ -165,7 +165,7 @@ def statistics(stacks: Sequence[ImageStack], found: Found) -> tuple[Tensor, Tens
     columns = [np.concatenate([plane.ravel() for plane in look(stacks, c)]) for c in range(stacks[0].channels)]
     moments = np.array([[column.mean(dtype=np.float64), column.std(dtype=np.float64)] for column in columns])
     if not np.isfinite(moments).all():
-        msg = "images contain NaN or infinity; mend or crop these pixels."
+        msg = "images contain NaN or infinity; fix or crop these pixels."
         raise ValueError(msg)
     if (moments[:, 1] == 0).any():
         msg = f"channel {int(np.argmin(moments[:, 1]))} has one value in all images; there is nothing to learn from it."

@@ -42,7 +42,7 @@ def count_frames(asked: int | str, stacks: Sequence[ImageStack], *, own_network:
         return 0 if still or own_network else _BY_DEFAULT
     count = int(asked)
     if count and own_network:
-        msg = f"neighbour_frames is {count}, but an own network sees one image at a time; leave one of them out."
+        msg = f"neighbour_frames is {count}, but your own network sees one image at a time; omit one of them."
         raise ValueError(msg)
     if count and still:
         msg = (

@@ -61,11 +61,11 @@ def known_noise(
     PoissonGaussian(...)
     """
     if (sigma is None) == (gain is None):
-        msg = "tell sigma (Gaussian noise), or gain (a camera's; with offset and read_noise), and not both."
+        msg = "give sigma (Gaussian noise) or gain (camera noise, with offset and read_noise), but not both."
         raise ValueError(msg)
     if sigma is not None:
         if offset is not None or read_noise is not None:
-            msg = "offset and read_noise are of a camera's noise: tell its gain, too, and no sigma."
+            msg = "offset and read_noise belong to camera noise: also give gain, and not sigma."
             raise ValueError(msg)
         strength = _column(sigma, ndim, name="sigma", positive=True)
         if kernel is None:

@@ -40,13 +40,13 @@ def lost_signal(restorer: Restorer, x1: Tensor, **condition: Tensor) -> str | No
     moments = noise.moments(x0)
     ratio = float((x1 - moments.mean).square().mean() / moments.variance.mean())
     if not ratio <= _MOST_REMOVED:
-        return f"What denoising removes has {ratio:.3g} times the variance of the noise, so that signal goes with it."
+        return f"The removed part has {ratio:.3g} times the variance of the noise, so denoising also removes signal."
     draw = noise.sample(x0, generator=torch.Generator(x0.device).manual_seed(0))
     rests = [residual(one, x0, noise, spatial=ndim) for one in (x1, draw)]
     found, expected = (rest.structure * rest.variance for rest in rests)  # where little is removed, little is lost
     if found - expected > _MOST_STRUCTURE:
         return (
-            f"Neighbouring pixels of what denoising removes have a covariance of {found:.2g} times the variance of the "
+            f"Neighbouring pixels of the removed part have a covariance of {found:.2g} times the variance of the "
             f"noise, those of the noise one of {expected:.2g}, so that signal goes with it."
         )
     return None

@@ -64,7 +64,7 @@ class Restorer(nn.Module):
             channel.support_x1.check(x, name="images")
         except ValueError as error:
             kind = type(channel).__name__
-            msg = f"{error} Mend or crop these pixels, subtract the camera's offset, or pass other noise than {kind}."
+            msg = f"{error} Fix or crop these pixels, subtract the camera's offset, or pass other noise than {kind}."
             raise ValueError(msg) from None
         return (x - self.noise.offset.cpu()) / self.noise.scale.cpu()
 

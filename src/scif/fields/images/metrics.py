@@ -162,7 +162,7 @@ def _pair(truth: ArrayLike, image: ArrayLike) -> tuple[NDArray[np.float64], NDAr
         msg = f"the images have shapes {a.shape} and {b.shape}; pass two of one shape, not empty."
         raise ValueError(msg)
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        msg = "an image contains NaN or infinity; mend or mask it before scoring."
+        msg = "an image contains NaN or infinity; fix or mask it before scoring."
         raise ValueError(msg)
     return a, b
 

@@ -192,7 +192,7 @@ def _work_folder(target: Any, layer: str, work: str | Path | None) -> Path:
     if isinstance(target, (str, Path)):
         path = Path(target)
         if path.suffix not in (".h5ad", ".zarr"):
-            msg = f"target {path} ends in neither .h5ad nor .zarr; these are written."
+            msg = f"target {path} ends in neither .h5ad nor .zarr; use one of these."
             raise ValueError(msg)
         if not path.parent.is_dir():
             msg = f"the folder {path.parent} of target does not exist; create it first."
@@ -216,7 +216,7 @@ def _check_room(folder: Path, shape: tuple[int, int]) -> None:
     need, free = 2 * 4 * shape[0] * shape[1] - there, shutil.disk_usage(folder.parent).free
     if need > free:
         msg = (
-            f"target needs {need / 1e9:.2g} GB, finished rows beside it included, but {free / 1e9:.2g} GB are free on "
+            f"target needs {need / 1e9:.2g} GB, including the finished rows, but {free / 1e9:.2g} GB are free on "
             "its disk; free some space, choose another place, or drop small values with threshold=0.01."
         )
         raise ValueError(msg)

@@ -119,7 +119,7 @@ def _check_task(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
     differs = next(key for key in {**old, **new} if old.get(key) != new.get(key))
     msg = (
         f"{folder} has finished rows of another run: {differs} was {old.get(differs)!r}, is {new.get(differs)!r}. "
-        "Call it as then to go on, or pass resume=False to begin anew."
+        "Repeat that call to resume, or pass resume=False to start again."
     )
     raise ValueError(msg)
 

@@ -33,7 +33,7 @@ def as_planes(images: ArrayLike | Sequence[ArrayLike], *, least: int = 16) -> li
             raise ValueError(msg)
         if not np.isfinite(values).all():
             msg = (
-                f"image {k} holds {int((~np.isfinite(values)).sum())} values that are NaN or infinite; mend or crop it."
+                f"image {k} holds {int((~np.isfinite(values)).sum())} values that are NaN or infinite; fix or crop it."
             )
             raise ValueError(msg)
         planes.extend(values.reshape(-1, *values.shape[-2:]))

@@ -51,8 +51,8 @@ def unlike_molecules(x: sparse.csr_matrix) -> str | None:
         least = ones**2 / (2 * max(zeros, 1))
         if least >= EXPECTED and twos < SHARE * min(least, ones):
             return (
-                f"looks binarised, truncated or raised to a power: {zeros} entries are 0, {ones} are 1 and {twos} are 2, "
-                f"but molecule counts would have at least {least:.0f} twos. Such values do not have the noise of counts. "
+                f"looks binarised, truncated or raised to a power: {zeros} entries are 0, {ones} are 1, {twos} are 2, "
+                f"but molecule counts would have at least {least:.0f} twos. Their noise is not that of counts. "
                 "Use the original counts."
             )
         least = 2 * twos**2 / (3 * max(ones, 1))

@@ -81,7 +81,7 @@ def summary(results: pd.DataFrame) -> str:
             }
             for reference, label in _REFERENCES.items():
                 times = row / means.loc[reference] if reference in means.index else None
-                line[f"time, memory to {label}'s"] = (
+                line[f"time, memory relative to {label}"] = (
                     "" if times is None else f"{times['seconds']:.2f}, {times['peak_mb']:.2f}"
                 )
             lines.append(line)

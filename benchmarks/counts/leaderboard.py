@@ -34,7 +34,7 @@ def ranks(rows: pd.DataFrame, method: str = "truth") -> pd.DataFrame:
         own = rows[(rows["dataset"] == name) & (rows["kind"] == "held-out")]
         means = own.groupby("method")[list(_SCORES)].mean()
         place = means.rank(method="min").loc[method].astype(int)
-        found.append({"molecules a cell": depth, "methods": len(means)} | {_SCORES[k]: v for k, v in place.items()})
+        found.append({"molecules per cell": depth, "methods": len(means)} | {_SCORES[k]: v for k, v in place.items()})
     return pd.DataFrame(found)
 
 
@@ -51,7 +51,7 @@ def main() -> None:
     rows = pd.read_csv(_MEASURED, keep_default_na=False, na_values=[""])
     table = ranks(rows)
     average = table[list(_SCORES.values())].mean().round(1)
-    mean = pd.DataFrame([{"molecules a cell": "mean rank of the truth", "methods": ""} | average.to_dict()])
+    mean = pd.DataFrame([{"molecules per cell": "mean rank of the truth", "methods": ""} | average.to_dict()])
     text = markdown(pd.concat([table.astype(str), mean.astype(str)]), digits=[0] * table.shape[1])
     print(text)
     if _README.exists():

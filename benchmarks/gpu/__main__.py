@@ -67,8 +67,8 @@ def summary_of_counts(rows: pd.DataFrame) -> str:
                 "method": row["method"],
                 "fit (s)": row["fit_s"],
                 "denoise (s)": row["denoise_s"],
-                "memory of the GPU (MiB)": row["gpu_mb"],
-                "drop of the loss, to that of ICM there": row["drop"] / same["ICM, GPU"],
+                "GPU memory (MiB)": row["gpu_mb"],
+                "gain relative to ICM on the GPU": row["drop"] / same["ICM, GPU"],
             }
         )
     return markdown(pd.DataFrame(table), digits=(0, 0, 1, 1, 0, 4)) + _machine(rows)

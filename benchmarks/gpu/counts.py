@@ -48,7 +48,7 @@ def _scvi(task: Task) -> Callable[[], np.ndarray]:
 
 METHODS: dict[str, Callable[[Task], Callable[[], np.ndarray]]] = {
     "ICM, GPU": lambda task: _icm(task, accelerator="gpu"),
-    "ICM, processor": lambda task: _icm(task, accelerator="cpu"),
+    "ICM, CPU": lambda task: _icm(task, accelerator="cpu"),
     "scVI, GPU": _scvi,
     "ICM, GPU, bf16-mixed": lambda task: _icm(task, accelerator="gpu", precision="bf16-mixed"),
 }

@@ -33,9 +33,9 @@ STEPS = {
     "plain read": "plain reading of the counts",
     "plain write": "plain writing of the result",
     "read": "read minibatches, shuffled",
-    "set up": "set up: look at every count",
+    "set up": "set up: check every count",
     "train": "train one epoch, all stages",
-    "epoch": "of it the epoch of the network",
+    "epoch": "of which the network's epoch",
     "denoise": "denoise, values dropped",
     "write": "denoise to zarr",
 }
@@ -170,10 +170,10 @@ def summary(results: pd.DataFrame, stages: pd.DataFrame) -> str:
             {
                 "step": STEPS[step],
                 "seconds": row["seconds"],
-                "processor seconds": "" if np.isnan(row["cpu_s"]) else f"{row['cpu_s']:.0f}",
+                "CPU seconds": "" if np.isnan(row["cpu_s"]) else f"{row['cpu_s']:.0f}",
                 "cells / s": f"{row['cells'] / row['seconds']:,.0f}",
                 "GB": row["bytes"] / 1e9,
-                "of plain speed": "" if step == "simulate" else f"{share:.3f} ({kind})",
+                "fraction of plain speed": "" if step == "simulate" else f"{share:.3f} ({kind})",
                 "peak memory (MiB)": row["peak_mb"],
             }
         )

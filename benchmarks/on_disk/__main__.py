@@ -57,7 +57,7 @@ def summary(results: pd.DataFrame) -> str:
     table = pd.DataFrame(
         {
             "counts": results["method"],
-            "time / in memory": results["seconds"] / results.set_index("method").loc["memory", "seconds"],
+            "time relative to memory": results["seconds"] / results.set_index("method").loc["memory", "seconds"],
             "seconds": results["seconds"],
             "peak memory (MiB)": results["peak_mb"],
         }

@@ -70,11 +70,11 @@ def summary(results: pd.DataFrame) -> str:
     table = pd.DataFrame(
         {
             "cells": cells.map("{:,}".format),
-            "fit, ms a cell": 1e3 * results["fit_cpu_s"] / cells,
-            "fit, ms a further cell": further.map("{:.3f}".format, na_action="ignore").fillna(""),
-            "denoise, ms a cell": 1e3 * results["denoise_cpu_s"] / cells,
+            "fit, ms per cell": 1e3 * results["fit_cpu_s"] / cells,
+            "fit, ms per additional cell": further.map("{:.3f}".format, na_action="ignore").fillna(""),
+            "denoise, ms per cell": 1e3 * results["denoise_cpu_s"] / cells,
             "sparse input (MiB)": results["input_mb"],
-            "fit, memory beyond it (MiB)": results["fit_extra_mb"],
+            "additional memory of the fit (MiB)": results["fit_extra_mb"],
         }
     )
     return markdown(table, digits=(0, 3, 3, 3, 0, 0))

@@ -168,7 +168,22 @@ MODULE_GROUPS = {
         ],
     },
     "scif.cli": {"Run and extend": ["main", "COMMANDS"]},
-    "scif.counts": {"Fit": ["fit_counts", "CountConfig"], "Results": ["FittedCounts", "FitReport", "StageRecord"]},
+    "scif.counts": {
+        "Fit": ["fit_counts"],
+        "Results": ["FittedCounts", "FitReport", "StageRecord"],
+        "Constants of the stages": [
+            "CountConfig",
+            "StartConfig",
+            "NetworkConfig",
+            "SharedGenesConfig",
+            "DepthTrendConfig",
+            "LoadingsConfig",
+            "LatentPriorConfig",
+            "DispersionConfig",
+            "CellScaleConfig",
+            "GeneTotalsConfig",
+        ],
+    },
     "scif.fields.images": {
         "Denoise": ["ImageDenoiser", "denoise_image"],
         "Measure or name the noise": [

@@ -315,7 +315,7 @@ GET: list[tuple[str, dict[str, Any], str]] = [
         {"estimator": "sample", "n_samples": 2, "return_mean": False, "return_numpy": False},
         "return_numpy",
     ),
-    ("out and a data frame", {"out": np.empty((40, 12)), "return_numpy": False}, "exclude each other"),
+    ("out and a data frame", {"out": np.empty((40, 12)), "return_numpy": False}, "cannot be combined"),
 ]
 
 

@@ -147,8 +147,8 @@ ROWS = [
         ("viscosity", "one number"),
     ),
     # fields
-    Row("fields that are NaN", fit, ValueError, ("1 entries", "(1, 2, 3)", "mend"), spoilt(NAN)),
-    Row("fields that are infinite", fit, ValueError, ("1 entries", "mend"), spoilt(float("inf"))),
+    Row("fields that are NaN", fit, ValueError, ("1 entries", "(1, 2, 3)", "fix"), spoilt(NAN)),
+    Row("fields that are infinite", fit, ValueError, ("1 entries", "fix"), spoilt(float("inf"))),
     Row("one field", fit, ValueError, ("final has 1 fields", "pass many"), lambda f: final(f)[:1]),
     Row("no field", fit, ValueError, ("final has 0 fields", "pass many"), lambda f: final(f)[:0]),
     Row("still fields", fit, ValueError, ("standard deviation of 0", "that vary"), lambda f: 0 * final(f)),
@@ -204,7 +204,7 @@ ROWS = [
             ("on another grid", lambda x: x[..., :-1], ValueError, ("initial has shape", "two simulated fields")),
             ("one", lambda x: x[:1], ValueError, ("initial has shape", "two simulated fields")),
             ("all the same", torch.zeros_like, ValueError, ("initial", "all the same")),
-            ("not finite", lambda x: x / 0, ValueError, ("initial", "mend")),
+            ("not finite", lambda x: x / 0, ValueError, ("initial", "fix")),
             ("text", lambda x: "a.nc", TypeError, ("str",)),
         )
     ),
@@ -217,7 +217,7 @@ ROWS = [
     # inversion
     Row("not trained", lambda x: FluidInverter(CASE.channel).invert(x), RuntimeError, ("not trained", "fit(final)")),
     Row("no spread", lambda x: fitted().invert(x, return_std=True), RuntimeError, ("no spread", "fit_spread")),
-    Row("NaN to invert", lambda x: fitted().invert(x), ValueError, ("1 entries", "mend"), spoilt(NAN)),
+    Row("NaN to invert", lambda x: fitted().invert(x), ValueError, ("1 entries", "fix"), spoilt(NAN)),
     Row("no field to invert", lambda x: fitted().invert(x[:0]), ValueError, ("0 fields",)),
     *arguments(
         "invert",

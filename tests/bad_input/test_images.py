@@ -107,8 +107,8 @@ ROWS = [
         },
     ),
     # pixels
-    Row("pixels that are NaN", fit, ValueError, ("NaN", "mend or crop"), spoilt(np.nan)),
-    Row("pixels that are infinite", fit, ValueError, ("infinity", "mend or crop"), spoilt(np.inf)),
+    Row("pixels that are NaN", fit, ValueError, ("NaN", "fix or crop"), spoilt(np.nan)),
+    Row("pixels that are infinite", fit, ValueError, ("infinity", "fix or crop"), spoilt(np.inf)),
     Row("negative counts", partial(fit, noise=Poisson(1.0)), ValueError, ("images", "-3", "offset"), spoilt(-3)),
     Row("counts in halves", partial(fit, noise=Poisson(1.0)), ValueError, ("images", "0.5", "noise"), spoilt(0.5)),
     Row("shares above one", partial(fit, noise=Jacobi()), ValueError, ("images", "noise"), spoilt(2.5)),

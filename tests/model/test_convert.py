@@ -88,7 +88,7 @@ def test_what_cannot_be_converted_is_refused(model: ICM, tmp_path: Path, capsys:
 
     other = {"registry_": {"model_name": "SCVI", "setup_args": {}}}
     assert "class SCVI, not ICM" in said(pickled(model, tmp_path / "scvi", attr_dict=other))
-    assert "no model of scvi-tools" in said(pickled(model, tmp_path / "keys") and _cut(tmp_path / "keys", {"a": 1}))
+    assert "not a model of scvi-tools" in said(pickled(model, tmp_path / "keys") and _cut(tmp_path / "keys", {"a": 1}))
     assert "other genes" in said(pickled(model, tmp_path / "genes", var_names=np.array(["A", "B"])))
     assert "do not fit together" in said(pickled(model, tmp_path / "state", model_state_dict={}))
     damaged = pickled(model, tmp_path / "damaged")

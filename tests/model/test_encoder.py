@@ -66,7 +66,7 @@ class Tall(nn.Module):
         ({"encoder": "mlp"}, TypeError, "encoder is 'mlp'; pass a function"),
         ({"encoder": lambda _, __: 3}, TypeError, r"encoder\(5, 11\) returned int"),
         ({"encoder": lambda _, __: Tall()}, ValueError, r"returns shape \(3, 5\) .* must return \(3, 11\)"),
-        ({"encoder": linear, "n_hidden": 64}, ValueError, "of the default encoder"),
+        ({"encoder": linear, "n_hidden": 64}, ValueError, "apply to the default encoder"),
     ],
 )
 def test_what_is_no_encoder_is_refused(settings: dict[str, object], error: type[Exception], said: str) -> None:

@@ -31,11 +31,11 @@ class Domain(Enum):
     REAL = "real"
     """Any finite number."""
     POSITIVE = "positive"
-    """Finite and not below zero (intensities, expected counts)."""
+    """Finite non-negative numbers (intensities, expected counts)."""
     UNIT = "unit interval"
     """Between zero and one inclusive."""
     COUNTS = "counts"
-    """Whole numbers from zero on."""
+    """Non-negative whole numbers."""
 
     def contains(self, x: Tensor) -> bool:
         """True if every entry of ``x`` is finite and inside the domain."""

@@ -7,8 +7,34 @@ holds their constants, and :class:`FitReport` records what a fit did.
 
 from __future__ import annotations
 
-from scif.counts.config import CountConfig
+from scif.counts.config import (
+    CellScaleConfig,
+    CountConfig,
+    DepthTrendConfig,
+    DispersionConfig,
+    GeneTotalsConfig,
+    LatentPriorConfig,
+    LoadingsConfig,
+    NetworkConfig,
+    SharedGenesConfig,
+    StartConfig,
+)
 from scif.counts.fitted import FittedCounts, fit_counts
 from scif.counts.report import FitReport, StageRecord
 
-__all__ = ["CountConfig", "FitReport", "FittedCounts", "StageRecord", "fit_counts"]
+__all__ = [
+    "CellScaleConfig",
+    "CountConfig",
+    "DepthTrendConfig",
+    "DispersionConfig",
+    "FitReport",
+    "FittedCounts",
+    "GeneTotalsConfig",
+    "LatentPriorConfig",
+    "LoadingsConfig",
+    "NetworkConfig",
+    "SharedGenesConfig",
+    "StageRecord",
+    "StartConfig",
+    "fit_counts",
+]

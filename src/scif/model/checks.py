@@ -72,7 +72,7 @@ def refuse_covariates(arguments: dict[str, Any]) -> None:
     """Raise ``ValueError`` for the covariates of scvi-tools' models, with the mend; unknown arguments, too."""
     if keys := arguments.get("categorical_covariate_keys"):
         msg = (
-            f"categorical_covariate_keys={list(keys)!r}: this model supports batches only. Combine the columns into one, "
+            f"categorical_covariate_keys={list(keys)!r}: this model supports batches only. Combine the columns, "
             f"{CROSSED}, and pass batch_key='batch_all'."
         )
         raise ValueError(msg)

@@ -208,9 +208,9 @@ def test_getters_agree(trained: tuple[ICM, np.ndarray, np.ndarray]) -> None:
     [
         ({"quantiles": (0.1, 1.0)}, "strictly between"),
         ({"quantiles": ()}, "strictly between"),
-        ({"quantiles": (0.1,), "return_std": True}, "exclude each other"),
-        ({"return_std": True, "estimator": "transport"}, "belongs to estimator='mean'"),
-        ({"return_std": True, "return_numpy": False}, "no one data frame"),
+        ({"quantiles": (0.1,), "return_std": True}, "cannot be combined"),
+        ({"return_std": True, "estimator": "transport"}, "available with estimator=.mean."),
+        ({"return_std": True, "return_numpy": False}, "does not fit in one data frame"),
     ],
 )
 def test_what_has_no_meaning_is_refused(trained: tuple[ICM, np.ndarray, np.ndarray], arguments, message) -> None:

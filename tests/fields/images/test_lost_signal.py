@@ -53,7 +53,7 @@ def test_a_network_that_loses_the_signal_is_named(noise: Gaussian | Poisson) -> 
     restorer.model = Unchanged()
     assert lost_signal(restorer, x1) is None
     restorer.model = Grey()
-    assert re.search(r"removes has \d.* times the variance of the noise", lost_signal(restorer, x1) or "")
+    assert re.search(r"removed part has \d.* times the variance of the noise", lost_signal(restorer, x1) or "")
 
 
 def fine_texture(side: int = 96) -> np.ndarray:

@@ -173,9 +173,9 @@ class Outcome:
     """How a training ended."""
 
     trainer: pl.Trainer
-    """The trainer after it."""
+    """Trainer after training."""
     interrupted: bool
-    """Whether it was stopped before its end."""
+    """True if training was stopped early."""
 
 
 def run(

@@ -20,15 +20,15 @@ class Calibration:
     """Distribution of the probability integral transform, uniform for calibrated draws."""
 
     histogram: Tensor
-    """Share of values in each of ten equal bins of [0, 1]."""
+    """Fraction of values in each of ten equal bins of [0, 1]."""
     coverage: Mapping[float, float]
-    """Share of values inside the central interval of each nominal level."""
+    """Fraction of values inside the central interval of each nominal level."""
     distance: float
     """Kolmogorov-Smirnov distance from the uniform distribution."""
     verdict: Literal["calibrated", "too narrow", "too wide", "biased"]
-    """How the draws spread around what came out."""
+    """Spread of the draws around the observed values."""
     message: str
-    """The verdict in words."""
+    """Verdict in words."""
 
 
 def pit(value: Tensor, draws: Tensor, *, generator: torch.Generator | None = None) -> Tensor:

@@ -28,17 +28,17 @@ class Collapse:
     """
 
     ratio: Tensor
-    """Variance of the re-noised estimates over the variance of the observations."""
+    """Variance of the re-noised estimates divided by that of the observations."""
     survival: Tensor
-    """Variance of the signal in the estimates over the variance of the signal in the observations."""
+    """Variance of the signal in the estimates divided by that in the observations."""
     error: Tensor
     """Standard error of ``survival``."""
     detectable: Tensor
-    """Whether the observations have signal there, beyond doubt."""
+    """True where the observations have significant signal."""
     verdict: Literal["healthy", "collapsing", "inflating", "undecided"]
-    """Whether the estimates keep the variance of the signal."""
+    """True if the estimates keep the variance of the signal."""
     message: str
-    """The verdict in words."""
+    """Verdict in words."""
 
     def warn(self) -> None:
         """Issue a :class:`CollapseWarning` with the message if the run is collapsing."""

@@ -18,16 +18,16 @@ __all__ = ["Marginal", "marginal", "sliced_wasserstein"]
 
 @dataclass(frozen=True)
 class Marginal:
-    """Distance of re-noised estimates to observations, and the distance between two sets of observations."""
+    """Distance between re-noised estimates and observations, and between two sets of observations."""
 
     distance: float
-    """Sliced Wasserstein distance of re-noised estimates to observations."""
+    """Sliced Wasserstein distance between re-noised estimates and observations."""
     reference: float
-    """The same between two halves of the observations: what chance alone gives."""
+    """Distance between two halves of the observations: the value expected by chance."""
     verdict: Literal["matching", "differing"]
-    """Whether the distance is explained by chance."""
+    """True if chance explains the distance."""
     message: str
-    """The verdict in words."""
+    """Verdict in words."""
 
 
 def sliced_wasserstein(

@@ -20,16 +20,16 @@ class Residual:
     """The removed part ``x1 - E[x1 | x0]`` in units of the noise's standard deviation."""
 
     mean: float
-    """Zero if nothing but noise was removed."""
+    """Mean of the residual; zero if only noise was removed."""
     variance: float
-    """At most one if nothing but noise was removed."""
+    """Variance of the residual; at most one if only noise was removed."""
     structure: float
-    """Mean correlation of neighbouring entries, or for unordered entries the excess of the largest eigenvalue of
-    their correlation matrix over that of white noise, as a share of the total."""
+    """Mean correlation of neighbouring entries. For unordered entries, the excess of the largest eigenvalue of their
+    correlation matrix over that of white noise, as a fraction of the total."""
     verdict: Literal["noise", "signal", "biased"]
     """Removed part."""
     message: str
-    """The verdict in words."""
+    """Verdict in words."""
 
 
 def residual(x1: Tensor, x0: Tensor, noise: NoiseModel, *, spatial: int = 0, tolerance: float = 0.1) -> Residual:

@@ -48,7 +48,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Equivalent:
-    """A chain of channels as one channel applied to a function of ``x0``."""
+    """A chain of channels, written as one channel applied to a function of ``x0``."""
 
     channel: NoiseModel
     function: Callable[[Tensor], Tensor]
@@ -86,21 +86,21 @@ class NoiseModel(nn.Module):
     support_x0: Domain = Domain.REAL
     """Domain of the clean signals."""
     support_x1: Domain = Domain.REAL
-    """Where observations live."""
+    """Domain of the observations."""
     unbiased: bool = True
     """True if ``E[x1 | x0] = x0``."""
     deterministic: bool = False
-    """Whether ``x1`` is a function of ``x0``."""
+    """True if ``x1`` is a function of ``x0``."""
     elementwise: bool | None = None
-    """Whether every entry of ``x1`` depends on its own entry of ``x0`` alone, by the same law up to the parameters,
-    and on no other entry of ``x1``. ``None`` where the class does not say."""
+    """True if every entry of ``x1`` depends only on the same entry of ``x0``, by the same law up to the parameters, and
+    on no other entry of ``x1``. None if unknown."""
     mirrored_split: bool = False
-    """Whether the parts ``a / f`` and ``b / (1 - f)`` of :meth:`split` may be mirrored at the observation: they keep
-    their law and their independence. True of Gaussian noise."""
+    """True if the parts ``a / f`` and ``b / (1 - f)`` of :meth:`split` keep their law and independence when they are
+    mirrored at the observation, as for Gaussian noise."""
     tables: tuple[str, ...] = ()
-    """Names of buffers that are no parameters which broadcast against signals, such as kernels and look-up tables."""
+    """Names of buffers that do not broadcast against signals, such as kernels and look-up tables."""
     moment_draws: int = 256
-    """Number of samples behind :meth:`moments` of a channel without moments of its own, which are estimates."""
+    """Number of samples for estimated :meth:`moments`, if the channel has no closed form."""
     _composition: ClassVar[type[NoiseModel]]
 
     def __init_subclass__(cls, *, composition: bool = False, **options: Any) -> None:

@@ -19,7 +19,7 @@ class LossOutput:
     loss: Tensor
     """The scalar to minimise."""
     terms: Mapping[str, Tensor] = field(default_factory=dict)
-    """Detached scalars worth logging, by name."""
+    """Detached scalars for logging, by name."""
 
 
 class Objective(nn.Module):

@@ -25,7 +25,7 @@ class CleanEstimates:
     x0: Tensor
     """Clean estimates, ``(batch * resamples, ...)``."""
     condition: dict[str, Any]
-    """Conditions of the network by name, repeated likewise."""
+    """Named conditions of the network, repeated in the same way."""
 
 
 class Inverse(Objective):

@@ -26,7 +26,7 @@ class Coefficients:
     d_beta: Tensor
     """Slope of ``beta``."""
     gamma: Tensor | None = None
-    """Weight of the latent noise, if there is any."""
+    """Weight of the latent noise, or None."""
     d_gamma: Tensor | None = None
     """Slope of ``gamma``."""
 

@@ -23,7 +23,7 @@ class Solution:
     x: Tensor
     """State at the last time, ``(batch, ...)``."""
     num_evaluations: int
-    """Number of velocity evaluations that it took."""
+    """Number of velocity evaluations."""
 
 
 def solve(

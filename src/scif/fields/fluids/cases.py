@@ -31,13 +31,13 @@ class FlowCase:
     name: str
     """Name of the case."""
     channel: NavierStokesChannel
-    """The flow, and the measurement of its end."""
+    """Flow and measurement of the final field."""
     spectrum: Callable[[Tensor], Tensor]
     """Energy spectrum of the initial fields, up to a factor."""
     energy: float
-    """Their mean kinetic energy per area."""
+    """Mean kinetic energy per area of the initial fields."""
     cutoff: int
-    """Highest mode of the initial fields, so that these are the same at every resolution."""
+    """Highest mode of the initial fields, which are therefore the same at every resolution."""
 
     def draw(self, n: int, size: int, *, batch_size: int = 64, generator: torch.Generator | None = None) -> FlowPairs:
         """Simulate ``n`` flows on ``size * size`` points.

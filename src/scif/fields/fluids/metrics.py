@@ -31,7 +31,7 @@ class Spectra:
     """Energy and enstrophy per wavenumber shell, ``(..., shells)``; their sums are the totals."""
 
     k: Tensor
-    """Wavenumber of each shell, from the longest wave on."""
+    """Wavenumber of each shell, in units of the longest wave."""
     energy: Tensor
     enstrophy: Tensor
 

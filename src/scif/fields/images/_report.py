@@ -32,30 +32,31 @@ class ImageReport:
     """
 
     noise: str
-    """The channel that the denoiser assumes."""
+    """Noise channel that the denoiser assumes."""
     risk: Mapping[str, float]
-    """Mean squared error against the unseen clean image by method, in squared pixel values. An unbiased estimate, which
-    can be slightly negative; the smallest figure is the best method. Filters have the best of a few strengths."""
+    """Mean squared error relative to the unknown clean image, by method, in squared pixel values. The estimate is
+    unbiased, so it can be slightly negative; the smallest value is the best method. Filters have the best of a few
+    strengths."""
     removed_mean: float
-    """Mean of what was removed, in standard deviations of the noise: near 0."""
+    """Mean of the removed part, in standard deviations of the noise; it should be near 0."""
     removed_variance: float
-    """Variance of what was removed, in units of the noise's: at most 1."""
+    """Variance of the removed part relative to that of the noise; it should be at most 1."""
     autocorrelation: Plane = field(repr=False)
-    """Autocorrelation of what was removed, by lag in rows and columns; 1 in the middle."""
+    """Autocorrelation of the removed part, by lag in rows and columns; 1 in the centre."""
     rings_before: RingCorrelation = field(repr=False)
     """Correlation of two independent halves of the noisy image by spatial frequency."""
     rings_after: RingCorrelation = field(repr=False)
-    """Correlation of one half, denoised, with the other half as it is."""
+    """Correlation of one denoised half with the other, noisy half, by spatial frequency."""
     halves: str
-    """How the halves were made."""
+    """Method that made the halves."""
     means: Plane = field(repr=False)
-    """Brightness of groups of pixels,"""
+    """Mean brightness of groups of pixels."""
     variances: Plane = field(repr=False)
-    """the variance of their noise as the images show it,"""
+    """Measured noise variance of these groups."""
     assumed: Plane = field(repr=False)
-    """and as the channel has it."""
+    """Noise variance of these groups according to the channel."""
     before: Plane = field(repr=False)
-    """A crop as it was."""
+    """A noisy crop."""
     after: Plane = field(repr=False)
     """The same crop, denoised."""
 

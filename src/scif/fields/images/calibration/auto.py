@@ -31,13 +31,13 @@ class Calibration:
     """Kind of noise found in images, with the measurements behind the decision."""
 
     kind: Kind
-    """Kind of noise that was found."""
+    """Detected kind of noise."""
     gaussian: GaussianCalibration
-    """As if it were white and Gaussian."""
+    """Calibration as white Gaussian noise."""
     poisson_gaussian: PoissonGaussianCalibration | None
-    """As if it were a camera's; ``None`` if the images are too small or of one brightness."""
+    """Calibration as camera noise; None if the images are too small or have only one brightness."""
     correlated: CorrelatedCalibration | None
-    """As if it were correlated; ``None`` if the images are too small to tell background from structure."""
+    """Calibration as correlated noise; None if the images are too small to separate background from structure."""
 
     def __str__(self) -> str:
         return self.describe(self.kind)

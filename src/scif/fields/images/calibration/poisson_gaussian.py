@@ -21,18 +21,18 @@ class PoissonGaussianCalibration:
     """The line ``variance = gain * (mean - offset) + read_noise**2``, in the units of the image."""
 
     gain: float
-    """Pixel values for each photon."""
+    """Pixel values per photon."""
     offset: float
     """Offset of the camera in the dark: the value given, else zero, or where the line cuts the axis if that lies
     above zero. (One line has two numbers, a camera three.)"""
     read_noise: float
-    """Standard deviation in the dark."""
+    """Standard deviation of the noise in the dark."""
     intercept: float
-    """Height of the line at mean zero."""
+    """Intercept of the line at mean zero."""
     gain_error: float
     """Standard error of the gain."""
     means: NDArray[np.float64] = field(repr=False)
-    """Means of groups of pixels, through which with their variances the line was drawn."""
+    """Means of groups of pixels, to which the line was fitted."""
     variances: NDArray[np.float64] = field(repr=False)
     """Variances of the same groups."""
 

@@ -76,6 +76,21 @@ def test_the_risk_given_other_frames_is_that_of_the_image(noise: Gaussian) -> No
     assert float(risk.mean()) == pytest.approx(float(truth), abs=4 * float(risk.std()) / len(risk) ** 0.5)
 
 
+def test_noise_that_lasts_makes_the_risk_too_low_by_what_is_copied() -> None:
+    """A weight on another frame whose noise has correlation r is rewarded by 2 r times it: the noise stays."""
+    rng, weight, lasting = torch.Generator().manual_seed(0), 0.4, 0.5
+    x0 = torch.randn(40_000, 1, 2, 2, generator=rng)
+    noise, more = (torch.randn(x0.shape, generator=rng) for _ in range(2))
+    x1, around = x0 + noise, x0 + lasting * noise + (1 - lasting**2) ** 0.5 * more
+
+    def model(x: Tensor, t: Tensor, *, around: Tensor) -> Tensor:
+        return 0.5 * x + weight * around
+
+    risk = UnbiasedRisk(Gaussian(1.0)).pointwise(model, x1, generator=rng, around=around).mean()
+    truth = (model(x1, x1, around=around) - x0).square().mean() + 0.25 / 9  # of the noise that the split adds
+    assert float(truth - risk) == pytest.approx(2 * lasting * weight, abs=0.02)
+
+
 def test_movies_see_neighbours_by_default_and_other_images_do_not() -> None:
     noisy = movie(4)
     assert ImageDenoiser(Gaussian(20.0), **TINY).fit(noisy, axes="TYX", **SHORT).settings.neighbour_frames == 2

@@ -77,7 +77,7 @@ def table(rows: pd.DataFrame) -> str:
             "denoised": rows["psnr"],
         }
     )
-    return markdown(shown, digits=[0, 0, 1, 1, 1, 1, 1, 0, 2, 2])
+    return markdown(shown, digits=[0, 0, 1, 1, 1, 2, 2, 0, 2, 2])
 
 
 def main() -> None:

@@ -74,6 +74,27 @@ def test_correlation_and_spectrum_of_a_known_kernel() -> None:
     assert np.corrcoef(spectrum.ravel(), truth.ravel())[0, 1] > 0.99
 
 
+@pytest.mark.parametrize("span", [0.0, 0.6, 0.8, 1.5])
+@pytest.mark.parametrize("side", [192, 384])
+def test_noise_on_an_empty_field_is_as_strong_as_it_is(span: float, side: int) -> None:
+    """Neither the choice of quiet tiles nor the trend that each of them loses takes noise away: 3 to 18% of it once."""
+    noise = ndimage.gaussian_filter(np.random.default_rng(1).normal(size=(side, side)), span, mode="wrap")
+    noise *= 10 / noise.std()
+    found = calibrate_correlated(100 + np.linspace(0, 3, side) + noise)
+    assert found.sigma == pytest.approx(10, rel=0.03)
+    assert found.autocorrelation[8, 9] == pytest.approx(np.mean(noise * np.roll(noise, 1, axis=1)) / 100, abs=0.03)
+
+
+def test_even_texture_is_no_empty_field() -> None:
+    """Its variance is the same everywhere, its neighbours correlate as those of noise do: its pixels tell it."""
+    rng = np.random.default_rng(0)
+    texture = np.maximum(ndimage.gaussian_filter(rng.normal(size=(256, 256)), 1.5), 0)
+    noise = ndimage.gaussian_filter(rng.normal(size=(256, 256)), 1.5)
+    found = calibrate_correlated(100 + 30 * texture / texture.std() + 5 * noise / noise.std())
+    assert found.tiles == 8
+    assert found.sigma < 30
+
+
 def test_background_is_found(scene: np.ndarray) -> None:
     kernel = np.ones((3, 3)) / 3
     empty = scene.copy()

@@ -15,6 +15,13 @@ from scif.fields.images.calibration._share import noise_share
 
 __all__ = ["CorrelatedCalibration", "calibrate_correlated"]
 
+_ALIKE = 0.9999
+"""Share of empty fields whose tiles differ so little in their variance."""
+_FAR = 4.0
+"""Standard errors by which the skewness and kurtosis of an empty field differ from zero at most."""
+_ROUNDS = 12
+"""Rounds that undo the loss by a trend; each leaves a third of the error of the one before, or less."""
+
 
 @dataclass(frozen=True)
 class CorrelatedCalibration:
@@ -89,8 +96,8 @@ def calibrate_correlated(
         An array ``(..., height, width)`` or a list of such.
     background
         Rows and columns of a region without structure. By default the 5% of all tiles with the lowest variance count as
-        background; this is a guess, so check the plot. The detectable structure in these tiles is subtracted from their
-        variance.
+        background, or all if they look like noise alone; this is a guess, so check the plot. The detectable
+        structure in these tiles is subtracted from their variance.
     reach
         Largest distance in pixels; correlations beyond it count as zero.
 
@@ -111,21 +118,91 @@ def calibrate_correlated(
     planes = as_planes(images, least=side if background is None else 2)
     if background is None:
         candidates = [tile for plane in planes for tile in _tiles(plane, side)]
-        quietest = np.argsort([tile.var() for tile in candidates])
-        tiles = [candidates[k] for k in quietest[: max(len(candidates) // 20, 8)]]
+        empty = _is_empty(candidates, reach)
+        tiles = candidates if empty else _quietest(candidates)
     else:
+        empty = True
         tiles = [_detrend(plane[background]) for plane in planes]
         if min(tiles[0].shape) < 3 * reach:
             msg = f"background covers {tiles[0].shape} pixels; it must be at least {3 * reach} a side, or lower reach."
             raise ValueError(msg)
-    covariance = np.mean([_autocovariance(tile, reach) for tile in tiles], axis=0)
+    covariance = _mean_covariance(tiles, reach)
+    if empty:  # elsewhere trends are of structure, and the quietest tiles show more of it than of noise
+        covariance = _before_trend(covariance, tiles[0].shape)
     variance = float(covariance[reach, reach])
     if not variance > 0:
         msg = "the background is constant, so that it shows no noise; choose another region or give the noise by hand."
         raise ValueError(msg)
-    if background is None:
+    if not empty:
         variance *= noise_share(tiles, covariance)
     return CorrelatedCalibration(float(np.sqrt(variance)), covariance / covariance[reach, reach], len(tiles))
+
+
+def _quietest(tiles: list[Plane]) -> list[Plane]:
+    """The twentieth of the tiles with the least variance."""
+    order = np.argsort([tile.var() for tile in tiles], kind="stable")
+    return [tiles[k] for k in order[: max(len(tiles) // 20, 8)]]
+
+
+def _is_empty(tiles: list[Plane], reach: int) -> bool:
+    r"""Whether all tiles show nothing but Gaussian noise with the correlation of the quietest.
+
+    Then the variances of tiles scatter by :math:`2 \sum \rho^2 / n` (``n`` pixels each, correlations
+    :math:`\rho`), and skewness and excess kurtosis of all pixels are zero, with the variances
+    :math:`6 \sum \rho^3 / N` and :math:`24 \sum \rho^4 / N`. Even texture makes no Gaussian pixels.
+    """
+    from scipy.stats import chi2
+
+    covariance = _before_trend(_mean_covariance(_quietest(tiles), reach), tiles[0].shape)
+    if len(tiles) < 2 or not covariance[reach, reach] > 0:
+        return False
+    powers = [np.abs(covariance / covariance[reach, reach]) ** k for k in (2, 3, 4)]
+    spread, skew, kurtosis = (factor * float(one.sum()) for factor, one in zip((2, 6, 24), powers, strict=True))
+    pixels = np.concatenate([tile.ravel() for tile in tiles])
+    pixels = pixels / pixels.std()
+    if abs(np.mean(pixels**3)) > _FAR * (skew / pixels.size) ** 0.5:
+        return False
+    if abs(np.mean(pixels**4) - 3) > _FAR * (kurtosis / pixels.size) ** 0.5:
+        return False
+    variances = np.array([tile.var() for tile in tiles])
+    seen = float(variances.var(ddof=1)) / float(variances.mean()) ** 2
+    return seen * (len(tiles) - 1) < spread / tiles[0].size * float(chi2.ppf(_ALIKE, len(tiles) - 1))
+
+
+def _mean_covariance(tiles: list[Plane], reach: int) -> Plane:
+    """Mean product of pixels at each distance."""
+    return np.mean([_autocovariance(tile, reach) for tile in tiles], axis=0)
+
+
+def _before_trend(found: Plane, shape: Sequence[int]) -> Plane:
+    """The covariance that tiles of a shape had before each of them lost its linear trend.
+
+    The trend of a tile takes some of the noise with it: with the projection :math:`P` on its three dimensions, the
+    covariance :math:`C` of pixels leaves :math:`C - PC - CP + PCP`, which is solved for :math:`C` by iteration.
+    """
+    from scipy.signal import fftconvolve
+
+    reach = len(found) // 2
+    rows, columns = (np.linspace(-1, 1, n) for n in shape)
+    flat = np.ones(shape)
+    trend = [one / np.linalg.norm(one) for one in (flat, flat * rows[:, None], flat * columns)]
+    centre = tuple(slice(n - 1 - reach, n + reach) for n in shape)
+    pairs = np.outer(*(n - np.abs(np.arange(-reach, reach + 1)) for n in shape))
+
+    def together(a: Plane, b: Plane) -> Plane:
+        result: Plane = fftconvolve(a, b[::-1, ::-1])[centre]
+        return result
+
+    both = [[together(a, b) for b in trend] for a in trend]
+    covariance = found
+    for _ in range(_ROUNDS):
+        images = [fftconvolve(one, covariance, mode="same") for one in trend]
+        lost = np.zeros_like(found)
+        for k, (a, image) in enumerate(zip(trend, images, strict=True)):
+            lost += together(a, image) + together(image, a)
+            lost -= sum(float((a * other).sum()) * both[k][i] for i, other in enumerate(images))
+        covariance = found + lost / pairs
+    return covariance
 
 
 def _tiles(plane: Plane, side: int) -> list[Plane]:

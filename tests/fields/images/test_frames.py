@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from scif.core.noise import Gaussian, Poisson
 from scif.fields.images import ImageDenoiser, psnr
 from scif.fields.images._axes import Axes, ImageStack
 from scif.fields.images._contrast import NoiseContrast
-from scif.fields.images._frames import _steps, read_frames
+from scif.fields.images._frames import _steps, count_frames, read_frames
 from scif.fields.images._risk import UnbiasedRisk
 
 SHORT = {"max_steps": 3, "batch_size": 3, "patch": 16}
@@ -97,6 +98,20 @@ def test_movies_see_neighbours_by_default_and_other_images_do_not() -> None:
     assert ImageDenoiser(Gaussian(20.0), **TINY).fit(noisy, **SHORT).settings.neighbour_frames == 0
     both = ImageDenoiser(Gaussian(20.0), **TINY).fit([noisy, noisy[:1] + 1], axes="TYX", **SHORT)
     assert both.settings.neighbour_frames == 0
+
+
+def test_unrelated_images_are_no_movie() -> None:
+    rng = np.random.default_rng(0)
+    scenes = ndimage.gaussian_filter(rng.normal(size=(12, 96, 96)), (0, 5, 5))
+    scenes = 100 * scenes / scenes.std() + np.linspace(0, 300, 96)  # with one illumination
+    noise = 30 * rng.normal(size=scenes.shape)
+    stack = ImageStack(scenes + noise, Axes("TYX"))
+    assert count_frames("auto", [stack], own_network=False) == 0
+    assert count_frames(1, [stack], own_network=False) == 1
+    moving = np.stack([np.roll(scenes[0], 3 * k, axis=1) for k in range(12)]) + noise
+    assert count_frames("auto", [ImageStack(moving, Axes("TYX"))], own_network=False) == 2
+    blank = ImageStack(np.zeros((3, 32, 32)), Axes("TYX"))
+    assert count_frames("auto", [blank], own_network=False) == 0
 
 
 def test_other_lengths_and_single_images_are_denoised(tmp_path: Path) -> None:

@@ -74,8 +74,9 @@ class ImageDenoiser:
         ``multiple`` gives the period. ``widths``, ``blocks`` and ``factor`` are then ignored.
     neighbour_frames
         Number of frames before and after each image, in the same movie (axis ``T``), that the network also sees.
-        ``"auto"``: 2 for movies. Their noise must be independent of the noise of the image. If it is correlated in
-        time, for example after averaging frames, the network keeps the common part as signal: use 0.
+        ``"auto"``: 2 for movies whose frames resemble one another. Their noise must be independent of the noise of the
+        image. If it is correlated in time, as after averaging frames, the network keeps the common part as signal:
+        use 0.
     seed
         Seed of the weights, the order of the crops and all random draws.
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from scif.core.scaling import Scaling
 from scif.fields.images._axes import ImageStack
+from scif.fields.images._look import frames_resemble
 
 __all__ = ["Movie", "count_frames", "frames_of", "parted", "read_frames", "rows_of"]
 
@@ -26,7 +27,7 @@ def count_frames(asked: int | str, stacks: Sequence[ImageStack], *, own_network:
     Parameters
     ----------
     asked
-        The number, or ``"auto"``.
+        The number, or ``"auto"``: for movies whose frames resemble one another, which unrelated images do not.
     stacks
         The images.
     own_network
@@ -39,7 +40,7 @@ def count_frames(asked: int | str, stacks: Sequence[ImageStack], *, own_network:
     """
     still = [k for k, stack in enumerate(stacks) if stack.frames < 2]
     if asked == "auto":
-        return 0 if still or own_network else _BY_DEFAULT
+        return 0 if still or own_network or not frames_resemble(stacks) else _BY_DEFAULT
     count = int(asked)
     if count and own_network:
         msg = f"neighbour_frames is {count}, but your own network sees one image at a time; omit one of them."

@@ -113,9 +113,10 @@ def _model(path: Path, found: Mapping[str, Any], adata: AnnData) -> ICM:
         msg = f"the counts have other genes, or in another order, than {str(path)!r}; pass those it was trained on."
         raise ModelFileError(msg)
     if len(state["network.batch_shift"]) > 1:
+        key = kept["registry_"]["setup_args"].get("batch_key")
         msg = (
-            f"{str(path)!r} is of a model with {len(state['network.batch_shift'])} batches, whose network has "
-            "changed since; train it again."
+            f"{str(path)!r} is of a model with {len(state['network.batch_shift'])} batches, modelled in another way than "
+            f"now: its network took them as inputs. Train a new model with batch_key={key!r}."
         )
         raise ModelFileError(msg)
     given = kept["init_params_"]["non_kwargs"]

@@ -115,8 +115,8 @@ def _model(path: Path, found: Mapping[str, Any], adata: AnnData) -> ICM:
     if len(state["network.batch_shift"]) > 1:
         key = kept["registry_"]["setup_args"].get("batch_key")
         msg = (
-            f"{str(path)!r} is of a model with {len(state['network.batch_shift'])} batches, modelled in another way than "
-            f"now: its network took them as inputs. Train a new model with batch_key={key!r}."
+            f"{str(path)!r} is of a model with {len(state['network.batch_shift'])} batches, which its "
+            f"network took as inputs, another way than the present one. Train a new model with batch_key={key!r}."
         )
         raise ModelFileError(msg)
     given = kept["init_params_"]["non_kwargs"]

@@ -55,7 +55,7 @@ def fit(
     model
         Consistency function, velocity or head, with its initial weights.
     objective
-        What to minimise.
+        Objective to minimise.
     x1
         Observations ``(n, ...)``, or a mapping with observations as ``"x1"`` and conditions by name, one row per
         observation. Objectives for clean signals take clean data.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import napari
@@ -40,6 +39,7 @@ def test_calibrate_train_denoise(widget, qtbot) -> None:
     widget.buttons["Calibrate"].click()
     wait(qtbot, widget)
     assert "sigma" in widget.message.text()
+    assert not widget.buttons["Stop"].isEnabled()
     assert not widget.buttons["Denoise"].isEnabled()
     widget.buttons["Train"].click()
     assert widget.buttons["Stop"].isEnabled() and not widget.buttons["Train"].isEnabled()
@@ -63,6 +63,24 @@ def test_stop_keeps_what_was_learnt(widget, qtbot) -> None:
     wait(qtbot, widget)
     assert "Stopped early" in widget.message.text()
     assert widget.buttons["Denoise"].isEnabled()
+
+
+def test_axes_are_guessed_and_what_the_user_writes_stays(widget, qtbot) -> None:
+    assert widget.axes.text() == "TYX"
+    widget.axes.setText("CYX")
+    widget.viewer.add_image(noisy()[0], name="one")
+    assert widget.axes.text() == "CYX"
+    widget.buttons["Calibrate"].click()
+    assert not widget.buttons["Stop"].isEnabled()  # there is no training to stop
+    assert "Measuring" in widget.message.text()
+    wait(qtbot, widget)
+    assert widget.message.text().count("sigma") == 3
+    widget.layers.setCurrentText("one")
+    assert widget.axes.text() == "YX"
+    widget.axes.setText("TYX")
+    widget.buttons["Calibrate"].click()
+    wait(qtbot, widget)
+    assert "Refused: axes is 'TYX'" in widget.message.text()
 
 
 def test_a_folder(widget, qtbot, tmp_path: Path) -> None:
@@ -97,19 +115,3 @@ def test_axes_of_layers() -> None:
     assert axes_of(4, rgb=True) == "TYXC"
     with pytest.raises(ValueError, match="9 axes"):
         axes_of(9, rgb=False)
-
-
-@pytest.mark.skipif("NAPARI_SCIF_SHOTS" not in os.environ, reason="set NAPARI_SCIF_SHOTS to a folder for pictures")
-def test_pictures(widget, qtbot) -> None:
-    folder = Path(os.environ["NAPARI_SCIF_SHOTS"])
-    widget.steps.setValue(60)
-    widget.resize(360, 380)
-    widget.show()
-    widget.buttons["Train"].click()
-    qtbot.waitUntil(lambda: widget.bar.value() > 15, timeout=120_000)
-    widget.grab().save(str(folder / "training.png"))
-    wait(qtbot, widget)
-    widget.buttons["Denoise"].click()
-    wait(qtbot, widget)
-    widget.grab().save(str(folder / "done.png"))
-    assert all((folder / name).stat().st_size > 1000 for name in ("training.png", "done.png"))

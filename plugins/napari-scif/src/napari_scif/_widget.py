@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLabel,
+    QLineEdit,
     QProgressBar,
     QPushButton,
     QSpinBox,
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
 __all__ = ["DenoiseWidget"]
 
 _KINDS = ("auto", "gaussian", "correlated_gaussian", "poisson", "poisson_gaussian")
+_TIPS = {
+    "Calibrate": "Measure which noise the layer has, and how strong it is.",
+    "Train": "Learn from the layer alone; minutes for an image of 512 x 512.",
+    "Folder": "Learn from all images of a folder that were taken alike.",
+    "Stop": "End training; what was learnt is kept.",
+    "Denoise": "Add the denoised layer, what was removed, and how far off it may be.",
+}
 
 
 class _Signals(QObject):
@@ -43,16 +51,21 @@ class DenoiseWidget(QWidget):
 
     def __init__(self, viewer: napari.Viewer) -> None:
         super().__init__()
-        self.viewer, self.denoiser, self.folder = viewer, None, None
+        self.viewer, self.denoiser = viewer, None
         self._stop, self._signals, self._worker = threading.Event(), _Signals(), None
         self._signals.stepped.connect(self._show_step)
-        self.layers, self.noise, self.steps = QComboBox(), QComboBox(), QSpinBox()
+        self.layers, self.axes, self.noise, self.steps = QComboBox(), QLineEdit(), QComboBox(), QSpinBox()
+        self.axes.setToolTip("One letter for each axis: T time, Z planes, C channels, Y rows, X columns.")
         self.noise.addItems(_KINDS)
+        self.noise.setToolTip("auto finds the kind; the strength is always measured.")
         self.steps.setRange(0, 100_000)
         self.steps.setSpecialValueText("by size")
-        self.buttons = {name: QPushButton(name) for name in ("Calibrate", "Train", "Folder", "Stop", "Denoise")}
+        self.buttons = {name: QPushButton(name) for name in _TIPS}
         self.buttons["Folder"].setText("Train on folder")
+        for name, tip in _TIPS.items():
+            self.buttons[name].setToolTip(tip)
         self.bar, self.message = QProgressBar(), QLabel("Choose a layer, then train.")
+        self.bar.setValue(0)
         self.message.setWordWrap(True)
         self._lay_out()
         actions = (self.calibrate, self.train, self.choose_folder, self.stop, self.denoise)
@@ -60,6 +73,7 @@ class DenoiseWidget(QWidget):
             button.clicked.connect(lambda _checked=False, action=action: action())
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
             event.connect(self._list_layers)
+        self.layers.currentTextChanged.connect(self._guess_axes)
         self._list_layers()
         self._enable(busy=False)
 
@@ -70,14 +84,18 @@ class DenoiseWidget(QWidget):
         layer = self._layer()
         if layer is None:
             return
-        pixels, axes = _pixels(layer)
-        self._begin(lambda: calibrate_files(pixels, axes=axes), lambda found: self._say("; ".join(map(str, found))))
+        pixels, axes = _pixels(layer), self._axes()
+
+        def tell(found: Any) -> None:
+            self._say("; ".join(map(str, found)))
+
+        self._begin("Measuring the noise ...", lambda: calibrate_files(pixels, axes=axes), tell)
 
     def train(self) -> None:
         """Learn from the layer."""
         layer = self._layer()
         if layer is not None:
-            self._train(*_pixels(layer))
+            self._train(_pixels(layer), self._axes())
 
     def choose_folder(self) -> None:
         """Learn from the images of a folder that the user names."""
@@ -105,8 +123,11 @@ class DenoiseWidget(QWidget):
         if layer is None or self.denoiser is None:
             self._say("Train first.")
             return
-        pixels, axes = _pixels(layer)
-        self._begin(lambda: _work.denoise(self.denoiser, pixels, axes), lambda made: self._add(layer, made))
+        pixels, axes = _pixels(layer), self._axes()
+        self.bar.setRange(0, 0)  # busy: how far denoising is, is not known
+        self._begin(
+            "Denoising ...", lambda: _work.denoise(self.denoiser, pixels, axes), lambda made: self._add(layer, made)
+        )
 
     def _train(self, images: Any, axes: str | None) -> None:
         self._stop.clear()
@@ -116,14 +137,15 @@ class DenoiseWidget(QWidget):
         def work() -> Any:
             return _work.train(images, axes, noise, max_steps=most, tell=self._signals.stepped.emit, stop=self._stop)
 
-        self._begin(work, self._trained)
+        self._begin("Training ...", work, self._trained)
+        self.buttons["Stop"].setEnabled(True)
 
     def _trained(self, denoiser: Any) -> None:
         self.denoiser = denoiser
         self.bar.setValue(self.bar.maximum())
         self._say("Stopped early; what was learnt is kept." if self._stop.is_set() else "Trained.")
 
-    def _begin(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
+    def _begin(self, doing: str, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
         """Run beside the window; warnings and errors are shown in it."""
 
         def watched() -> tuple[Any, str, Exception | None]:
@@ -133,28 +155,35 @@ class DenoiseWidget(QWidget):
                     result, error = work(), None
                 except (ValueError, TypeError, OSError, ImportError, RuntimeError) as refused:
                     result, error = None, refused
-            said = [str(one.message) for one in heard if issubclass(one.category, UserWarning)]
-            return result, said[-1] if said else "", error
+            said = dict.fromkeys(str(one.message) for one in heard if issubclass(one.category, UserWarning))
+            return result, "\n".join(said), error
 
         def finish(result: tuple[Any, str, Exception | None]) -> None:
             made, said, error = result
             self._enable(busy=False)
+            if self.bar.maximum() == 0:
+                self.bar.setRange(0, 1)
+                self.bar.setValue(int(error is None))
             if error is not None:
                 self._say(f"Refused: {error}")
                 return
             then(made)
             if said:
-                self._say(f"{self.message.text()} {said}")
+                self._say(f"{self.message.text()}\n{said}")
 
         self._enable(busy=True)
-        self._say("Working ...")
+        self._say(doing)
         self._worker = create_worker(watched)
         self._worker.returned.connect(finish)
         self._worker.start()
 
     def _add(self, layer: Any, made: Any) -> None:
         for name, pixels in made:
-            options: dict[str, Any] = {"name": f"{layer.name} {name}", "scale": layer.scale}
+            options: dict[str, Any] = {
+                "name": f"{layer.name} {name}",
+                "scale": layer.scale,
+                "translate": layer.translate,
+            }
             if name == "denoised":
                 options |= {"contrast_limits": layer.contrast_limits, "colormap": layer.colormap}
             elif name == "removed":
@@ -165,7 +194,7 @@ class DenoiseWidget(QWidget):
             if layer.rgb:
                 options = {key: value for key, value in options.items() if key not in ("colormap", "contrast_limits")}
                 peak = float(np.iinfo(layer.dtype).max) if np.dtype(layer.dtype).kind in "iu" else 1.0
-                pixels = (pixels / peak).clip(0, 1)
+                pixels = (pixels / peak + (0.5 if name == "removed" else 0.0)).clip(0, 1)
             self.viewer.add_image(pixels, rgb=layer.rgb, **options)
         self._say("Denoised.")
 
@@ -181,10 +210,27 @@ class DenoiseWidget(QWidget):
 
         kept = self.layers.currentText()
         names = [one.name for one in self.viewer.layers if isinstance(one, Image)]
+        blocked = self.layers.blockSignals(True)  # axes that the user wrote stay while the layer does
         self.layers.clear()
         self.layers.addItems(names)
         if kept in names:
             self.layers.setCurrentText(kept)
+        self.layers.blockSignals(blocked)
+        if self.layers.currentText() != kept:
+            self._guess_axes(self.layers.currentText())
+
+    def _guess_axes(self, name: str) -> None:
+        """Letters for a layer that was chosen; the user corrects them where the stack is no movie."""
+        if name in self.viewer.layers:
+            layer = self.viewer.layers[name]
+            try:
+                self.axes.setText(_work.axes_of(_pixels(layer).ndim, rgb=layer.rgb))
+            except ValueError as error:
+                self._say(f"Refused: {error}")
+
+    def _axes(self) -> str | None:
+        """The letters in the panel."""
+        return self.axes.text().strip() or None
 
     def _show_step(self, done: int, total: int) -> None:
         self.bar.setMaximum(max(total, 1))
@@ -192,17 +238,18 @@ class DenoiseWidget(QWidget):
 
     def _enable(self, *, busy: bool) -> None:
         for name, button in self.buttons.items():
-            button.setEnabled(busy if name == "Stop" else not busy)
+            button.setEnabled(not busy and name != "Stop")
         if self.denoiser is None:
             self.buttons["Denoise"].setEnabled(False)
 
     def _say(self, text: str) -> None:
         self.message.setText(text)
-        self.buttons["Denoise"].setEnabled(self.denoiser is not None and not self.buttons["Stop"].isEnabled())
+        self.buttons["Denoise"].setEnabled(self.denoiser is not None and self.buttons["Train"].isEnabled())
 
     def _lay_out(self) -> None:
         form = QFormLayout()
-        for name, part in (("Layer", self.layers), ("Noise", self.noise), ("Steps at most", self.steps)):
+        rows = {"Layer": self.layers, "Axes": self.axes, "Noise": self.noise, "Steps at most": self.steps}
+        for name, part in rows.items():
             form.addRow(name, part)
         layout = QVBoxLayout(self)
         layout.addLayout(form)
@@ -216,8 +263,6 @@ class DenoiseWidget(QWidget):
         layout.addStretch()
 
 
-def _pixels(layer: Any) -> tuple[np.ndarray, str]:
-    """Pixels of a layer at its finest level, and the letters of their axes."""
-    data = layer.data[0] if layer.multiscale else layer.data
-    pixels = np.asarray(data)
-    return pixels, _work.axes_of(pixels.ndim, rgb=layer.rgb)
+def _pixels(layer: Any) -> Any:
+    """Pixels of a layer at its finest level, which may be lazy."""
+    return layer.data[0] if layer.multiscale else layer.data

@@ -63,8 +63,9 @@ def train(
     return ImageDenoiser(noise).fit(images, axes=axes, max_steps=max_steps, callbacks=[Steps(tell, stop)])
 
 
-def denoise(denoiser: Any, pixels: np.ndarray, axes: str) -> Sequence[tuple[str, np.ndarray]]:
+def denoise(denoiser: Any, pixels: Any, axes: str | None) -> Sequence[tuple[str, np.ndarray]]:
     """Layers by name: what is left, what was removed, and the uncertainty where there is one."""
+    pixels = np.asarray(pixels)
     options: dict[str, Any] = {"axes": axes, "dtype": np.float32}
     if "return_std" in inspect.signature(denoiser.denoise).parameters:
         clean, spread = denoiser.denoise(pixels, return_std=True, **options)

@@ -206,6 +206,12 @@ def registered() -> ad.AnnData:
     return adata
 
 
+@pytest.mark.parametrize("given", [counts(), "counts.h5ad", pd.DataFrame(counts())], ids=["array", "path", "frame"])
+def test_what_is_no_anndata(given: Any) -> None:
+    with pytest.raises(TypeError, match="pass an AnnData or MuData"):
+        ICM(given)
+
+
 @pytest.mark.parametrize(("arguments", "says"), [row[1:] for row in MODEL], ids=[row[0] for row in MODEL])
 def test_model(registered: ad.AnnData, arguments: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says):

@@ -123,6 +123,55 @@ def test_what_is_finished_is_not_computed_again(model, tmp_path, monkeypatch):
     assert not (tmp_path / "out.h5ad.parts").exists()
 
 
+@pytest.mark.parametrize("threshold", [None, 0.01])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "missing"])
+def test_damaged_rows_are_computed_again(model, tmp_path, monkeypatch, damage, threshold):
+    path, whole = tmp_path / "out.h5ad", tmp_path / "whole.h5ad"
+    model.denoise_to(whole, threshold=threshold, silent=True)
+    with monkeypatch.context() as patch:
+        stop_after(patch, 4)
+        with pytest.raises(OSError, match="disk full"):
+            model.denoise_to(path, threshold=threshold, silent=True)
+    second = sorted((tmp_path / "out.h5ad.parts").glob("rows-*"))[1]
+    content = bytearray(second.read_bytes())
+    content[-5] ^= 255
+    if damage == "missing":
+        second.unlink()
+    else:
+        second.write_bytes(content if damage == "flipped" else content[:100])
+    with pytest.warns(UserWarning, match="rows from 6 on are computed again"):
+        model.denoise_to(path, threshold=threshold, silent=True)
+    for name in ("data", "indices") if threshold else ():
+        np.testing.assert_array_equal(*(getattr(read(one).layers["denoised"], name) for one in (path, whole)))
+    if threshold is None:
+        np.testing.assert_array_equal(read(path).layers["denoised"], read(whole).layers["denoised"])
+
+
+def test_finished_rows_of_nobody_knows_what_are_refused(model, tmp_path, monkeypatch):
+    path = tmp_path / "out.h5ad"
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2)
+        with pytest.raises(OSError, match="disk full"):
+            model.denoise_to(path, silent=True)
+    (tmp_path / "out.h5ad.parts" / "task.json").write_text("{")
+    with pytest.raises(ValueError, match="resume=False"):
+        model.denoise_to(path, silent=True)
+    model.denoise_to(path, resume=False, silent=True)
+
+
+@pytest.mark.parametrize("threshold", ["0.1", True, -1, float("nan")])
+def test_thresholds_that_are_none_are_refused(model, tmp_path, threshold):
+    with pytest.raises(ValueError, match="threshold is"):
+        model.denoise_to(tmp_path / "out.h5ad", threshold=threshold, silent=True)
+
+
+def test_a_folder_in_place_of_a_file_is_refused_at_once(model, tmp_path):
+    (tmp_path / "out.h5ad").mkdir()
+    with pytest.raises(ValueError, match="is a folder"):
+        model.denoise_to(tmp_path / "out.h5ad", overwrite=True, silent=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.h5ad"]
+
+
 def test_rows_of_another_run_are_never_mixed_in(adata, model, tmp_path, monkeypatch):
     path = tmp_path / "out.h5ad"
     with monkeypatch.context() as patch:

@@ -89,6 +89,9 @@ def registered_modality(data: AnnData | MuData | None) -> AnnData | None:
     ValueError
         If none was.
     """
+    if data is not None and not isinstance(data, AnnData | MuData):
+        msg = f"adata is a {type(data).__name__}; pass an AnnData or MuData that was set up."
+        raise TypeError(msg)
     if not isinstance(data, MuData):
         return data
     name = data.uns.get(_MARK)

@@ -182,7 +182,8 @@ def check_layer(layer: str, estimator: str, threshold: float | None) -> None:
     if estimator not in ("mean", "transport"):
         msg = f"estimator is {estimator!r}; choose 'mean' or 'transport'. Draws come from get_denoised."
         raise ValueError(msg)
-    if threshold is not None and not 0 <= threshold < np.inf:
+    is_number = isinstance(threshold, int | float | np.integer | np.floating) and not isinstance(threshold, bool)
+    if threshold is not None and not (is_number and 0 <= threshold < np.inf):
         msg = f"threshold is {threshold!r}; give a number of counts from zero on, or None to keep all values."
         raise ValueError(msg)
 
@@ -197,6 +198,9 @@ def _work_folder(target: Any, layer: str, work: str | Path | None) -> Path:
         if not path.parent.is_dir():
             msg = f"the folder {path.parent} of target does not exist; create it first."
             raise FileNotFoundError(msg)
+        if path.exists() and path.is_dir() != (path.suffix == ".zarr"):
+            msg = f"target {path} is a {'folder' if path.is_dir() else 'file'}; choose another name."
+            raise ValueError(msg)
         return path.with_name(f"{path.name}.parts") if work is None else Path(work)
     if isinstance(target, h5py.Group):
         if target.file.mode == "r":

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import shutil
+import warnings
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,8 @@ from scipy import sparse
 
 __all__ = ["Parts", "write_whole"]
 
-_NAME = re.compile(r"rows-(\d{12})-(\d{12})\.np[yz]")
+#: First row, row after the last, and checksum of the file.
+_NAME = re.compile(r"rows-(\d{12})-(\d{12})-([0-9a-f]{8})\.np[yz]")
 
 
 class Parts:
@@ -45,7 +49,8 @@ class Parts:
         said = folder / "task.json"
         wanted = json.loads(json.dumps(dict(task)))
         if said.exists():
-            _check_task(folder, json.loads(said.read_text(encoding="utf-8")), wanted)
+            _check_task(folder, _read_task(said), wanted)
+            self._drop_damaged()
         elif folder.exists() and any(folder.iterdir()):
             msg = f"the folder for unfinished rows, {folder}, has other files in it; name another one with work=."
             raise ValueError(msg)
@@ -62,18 +67,15 @@ class Parts:
 
     def add(self, start: int, values: np.ndarray) -> None:
         """Put rows on disk, ``values (rows, genes)`` from row ``start`` on; they are there once this returns."""
-        end = start + len(values)
-        name = self.folder / f"rows-{start:012d}-{end:012d}.{'npy' if self.threshold is None else 'npz'}"
-        part = name.with_name(f"{name.name}.tmp")
-        with part.open("wb") as file:
-            if self.threshold is None:
-                np.save(file, values)
-            else:
-                kept = sparse.csr_matrix(np.where(values >= max(self.threshold, np.nextafter(0, 1)), values, 0))
-                np.savez(file, data=kept.data, indices=kept.indices, indptr=kept.indptr)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(name)
+        end, held = start + len(values), io.BytesIO()
+        if self.threshold is None:
+            np.save(held, values)
+        else:
+            kept = sparse.csr_matrix(np.where(values >= max(self.threshold, np.nextafter(0, 1)), values, 0))
+            np.savez(held, data=kept.data, indices=kept.indices, indptr=kept.indptr)
+        data = held.getbuffer()
+        suffix = "npy" if self.threshold is None else "npz"
+        write_whole(self.folder / f"rows-{start:012d}-{end:012d}-{zlib.crc32(data):08x}.{suffix}", data)
 
     def dense(self) -> Iterator[tuple[int, np.ndarray]]:
         """First row and values of one part after the other."""
@@ -101,6 +103,26 @@ class Parts:
         """Delete the folder and all that is in it."""
         shutil.rmtree(self.folder)
 
+    def _drop_damaged(self) -> None:
+        """Delete files whose content is not what was written, and all rows after them: they are computed again."""
+        whole = 0
+        damaged: list[Path] = []
+        for path in sorted(self.folder.glob("rows-*")):
+            named = _NAME.fullmatch(path.name)
+            is_next = named is not None and int(named[1]) == whole and not damaged
+            if named is not None and is_next and f"{zlib.crc32(path.read_bytes()):08x}" == named[3]:
+                whole = int(named[2])
+            elif path.suffix != ".tmp":
+                damaged.append(path)
+        if damaged:
+            warnings.warn(
+                f"{damaged[0]} is damaged, or rows before it are missing; rows from {whole} on are computed again.",
+                UserWarning,
+                stacklevel=4,
+            )
+        for path in damaged:
+            path.unlink()
+
     def _files(self) -> list[tuple[int, int, Path]]:
         """First row, row after the last, and file, without gaps."""
         named = ((_NAME.fullmatch(path.name), path) for path in self.folder.iterdir())
@@ -111,6 +133,18 @@ class Parts:
             found.append((first, last, path))
             end = last
         return found
+
+
+def _read_task(path: Path) -> dict[str, Any]:
+    """The facts of the run that was stopped."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        msg = f"{path} is damaged, so that nobody knows of which run the finished rows are; pass resume=False."
+        raise ValueError(msg)
+    return found
 
 
 def _check_task(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
@@ -124,7 +158,7 @@ def _check_task(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
     raise ValueError(msg)
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes | memoryview) -> None:
     """A file that is complete or absent."""
     part = path.with_name(f"{path.name}.tmp")
     with part.open("wb") as file:

@@ -57,10 +57,10 @@ class NoiseFound:
         if np.isnan(self.steadiest):
             return "No gene is abundant enough to detect noise beyond Poisson sampling."
         variation = 100 * np.sqrt(self.steadiest)
-        found = f"The steadiest genes vary by at most {variation:.0f}% beyond Poisson sampling"
+        found = f"The least variable genes vary by at most {variation:.0f}% beyond Poisson sampling"
         if self.poisson_is_enough:
             return f"{found}: Poisson noise is enough."
-        return f'{found}: if that is technical, or counts are reads, take noise="nb".'
+        return f'{found}: if this is technical, or if the counts are reads, use noise="nb".'
 
 
 def noise_found(X: Any, *, clusters: Any = None) -> NoiseFound:

@@ -83,8 +83,8 @@ class CountReport:
         ]
         if self.held_out is not None:
             rows += [("held-out loss", name, v) for name, v in self.held_out.to_frame()["poisson_nll"].items()]
-        rows.append(("noise", "overdispersion of the steadiest genes", self.noise.steadiest))
-        rows.append(("noise", "share of abundant genes like Poisson", self.noise.poisson_share))
+        rows.append(("noise", "overdispersion of the least variable genes", self.noise.steadiest))
+        rows.append(("noise", "fraction of abundant genes like Poisson", self.noise.poisson_share))
         if self.coverage is not None:
             for level, row in self.coverage.to_frame().iterrows():
                 rows += [("coverage", f"{level:.0%} intervals, {name}", share) for name, share in row.items()]
@@ -111,7 +111,7 @@ class CountReport:
     def __repr__(self) -> str:
         head = f"CountReport: {self.n_cells:,} cells x {self.n_genes:,} genes, {self.n_molecules:,} molecules"
         lines = [f"  [{'ok' if f.good else 'look'}] {f.text}" for f in self.findings()]
-        return "\n".join([head, *lines, "  to_frame() has the numbers, to_html(path) the page with figures."])
+        return "\n".join([head, *lines, "  to_frame() has the numbers; to_html(path) writes a page with figures."])
 
 
 def count_report(

@@ -80,14 +80,14 @@ def _coverage(report: CountReport) -> Finding | None:
 def _correlation(report: CountReport) -> Finding:
     panel = report.smoothing
     before, after = panel.correlation_observed.mean(), panel.correlation_denoised.mean()
-    text = f"Mean absolute correlation of genes goes from {before:.2f} to {after:.2f}"
+    text = f"The mean absolute correlation of genes changes from {before:.2f} to {after:.2f}"
     if panel.correlation_null is None:
         return Finding(
             "correlation", True, f"{text}; shuffled genes, which would reveal invented correlations, were not denoised."
         )
     null = panel.correlation_null.mean()
     good = bool(null <= _INVENTED * before)
-    verdict = "no correlation is invented" if good else "correlation is invented: do not build networks on it"
+    verdict = "no correlation is invented" if good else "correlations are invented, so do not infer networks"
     return Finding("correlation", good, f"{text}; that of shuffled genes is {null:.2f}: {verdict}.")
 
 
@@ -96,7 +96,7 @@ def _variance(report: CountReport) -> Finding | None:
     if ratio is None:
         return None
     median = float(np.median(ratio))
-    text = f"Within clusters {median:.1%} of a gene's observed variance, noise included, is left in the median."
+    text = f"Within clusters, the median gene keeps {median:.1%} of its observed variance, which includes noise."
     return Finding("variance within clusters", median > _FLAT, text)
 
 

@@ -82,8 +82,8 @@ def _held_out(report: CountReport) -> list[str]:
     if (table["splits"] > 0).any():
         drawn = [_image(pl.molecular_cross_validation(report.held_out, return_fig=True), "Loss by method")]
     note = (
-        "Some molecules of every cell were held out and predicted from the others. A lower loss is closer to the true "
-        "expression on average. Points are splits."
+        "Some molecules of every cell were held out and predicted from the others. On average, a lower loss means "
+        "values closer to the true expression. Points are splits."
     )
     problems = "".join(f"<li>{escape(name)}: {escape(text)}</li>" for name, text in table["problem"].items() if text)
     problems = f"<ul>{problems}</ul>" if problems else ""
@@ -98,7 +98,7 @@ def _coverage(report: CountReport) -> list[str]:
     drawn = []
     if report.pit is not None:
         drawn = [_image(pl.calibration(report.pit, report.coverage, return_fig=True), "Calibration")]
-    note = "Share of values inside their intervals, overall and in quarters of genes by expression and cells by depth."
+    note = "Fraction of values inside their intervals: overall, and by quarter of gene expression and of cell depth."
     return _section(
         "Is the uncertainty right?", note, *drawn, _table(report.coverage.to_frame().T.rename_axis("entries"))
     )
@@ -109,7 +109,7 @@ def _smoothing(report: CountReport) -> list[str]:
 
     note = (
         "Denoised genes correlate more than noisy ones, as true expression does. Genes that were shuffled over the "
-        "cells must not. Variance within clusters falls with the noise in it, but must not vanish."
+        "cells must not. Variance within clusters falls because noise is removed, but it must not vanish."
     )
     figure = _image(pl.over_smoothing(report.smoothing, return_fig=True), "Over-smoothing")
     return _section("Was it smoothed too much?", note, figure, _table(report.smoothing.to_frame()))
@@ -117,8 +117,8 @@ def _smoothing(report: CountReport) -> list[str]:
 
 def _changed(report: CountReport) -> list[str]:
     note = (
-        "Surprise is the distance of the counts from their estimates beyond sampling, in standard deviations; moved is "
-        "the share of the molecules that changed place. Look at these cells (doublets?) and genes first."
+        "Surprise is the distance between counts and estimates beyond sampling noise, in standard deviations. Moved is "
+        "the fraction of molecules that moved. Check these cells (doublets?) and genes first."
     )
     tables = f'<div class="pair">{_table(report.cells)}{_table(report.genes)}</div>'
     return _section("What changed most?", note, tables)

@@ -108,7 +108,7 @@ ROWS = [
     ),
     # pixels
     Row("pixels that are NaN", fit, ValueError, ("NaN", "fix or crop"), spoilt(np.nan)),
-    Row("pixels that are infinite", fit, ValueError, ("infinity", "fix or crop"), spoilt(np.inf)),
+    Row("pixels that are infinite", fit, ValueError, ("infinite", "fix or crop"), spoilt(np.inf)),
     Row("negative counts", partial(fit, noise=Poisson(1.0)), ValueError, ("images", "-3", "offset"), spoilt(-3)),
     Row("counts in halves", partial(fit, noise=Poisson(1.0)), ValueError, ("images", "0.5", "noise"), spoilt(0.5)),
     Row("shares above one", partial(fit, noise=Jacobi()), ValueError, ("images", "noise"), spoilt(2.5)),
@@ -143,7 +143,7 @@ ROWS = [
     # files
     Row("absent file", fit, FileNotFoundError, ("absent.tif",), lambda f: f / "absent.tif"),
     Row("unknown format", fit, ValueError, ("a.doc", "format", ".tif"), file("a.doc", b"x")),
-    Row("text named TIFF", fit, ValueError, ("a.tif", "no TIFF", "copy it again"), file("a.tif", b"text")),
+    Row("text named TIFF", fit, ValueError, ("a.tif", "not a TIFF", "copy it again"), file("a.tif", b"text")),
     Row("empty TIFF", fit, ValueError, ("a.tif", "copy it again"), file("a.tif", b"")),
     Row("TIFF cut short", fit, ValueError, ("a.tif", "cut short", "copy it again"), file("a.tif", cut=3000)),
     Row("TIFF cut by a byte", fit, ValueError, ("a.tif", "copy it again"), file("a.tif", cut=-1)),

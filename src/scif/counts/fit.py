@@ -102,7 +102,7 @@ def fit_dataset(
             if held_out is None:
                 options = replace(options, early_stopping=False)
                 warnings.warn(
-                    f"A share held_out={options.held_out:g} of {totals.sum():,.0f} molecules leaves none for "
+                    f"held_out={options.held_out:g} of {totals.sum():,.0f} molecules leaves none for "
                     "validation, so training runs without early stopping. Raise held_out if there are enough "
                     "molecules.",
                     UserWarning,

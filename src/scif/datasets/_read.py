@@ -228,7 +228,7 @@ def _read_mtx(path: Path) -> AnnData:
     counts = sparse.csr_matrix(scipy.io.mmread(matrix).T)
     if counts.shape != (len(barcodes), len(features)):
         msg = (
-            f"{matrix} holds {counts.shape[0]} cells x {counts.shape[1]} features, but the lists beside it name "
+            f"{matrix} holds {counts.shape[0]} cells x {counts.shape[1]} features, but the lists next to it name "
             f"{len(barcodes)} cells and {len(features)} features; these files do not belong together."
         )
         raise ValueError(msg)

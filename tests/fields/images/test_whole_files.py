@@ -221,7 +221,7 @@ def test_alpha_is_left_out_only_where_it_says_nothing(suffix: str, tmp_path: Pat
     with pytest.raises(ValueError, match="alpha channel"):
         open_image(write(colours))
     colours[..., 3] = 255
-    with pytest.warns(UserWarning, match="left out the alpha"):
+    with pytest.warns(UserWarning, match="ignored the alpha"):
         opened = open_image(write(colours))
     assert (opened.axes, opened.source.shape) == ("YXC", (20, 30, 3))
     np.testing.assert_array_equal(opened.source[2:7, :, 1:2], colours[2:7, :, 1:2])

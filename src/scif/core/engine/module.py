@@ -283,8 +283,8 @@ class Engine(pl.LightningModule):
 
     def _give_up(self, what: str) -> None:
         msg = (
-            f"{what} at step {self.global_step}; the weights are those of the last good step. "
-            "Lower lr, clip gradients (gradient_clip_val), or look for bad values in the data."
+            f"{what} at step {self.global_step}; the weights are those of the last valid step. Lower lr, clip "
+            "gradients (gradient_clip_val), or look for invalid values in the data."
         )
         raise NonFiniteLoss(msg)
 

@@ -251,10 +251,10 @@ def _tell(engine: Engine, trainer: pl.Trainer, checkpoint: Checkpoint | None) ->
     """Say what was kept, if there is anything."""
     if int(engine.ema.n_averaged) == 0:
         raise KeyboardInterrupt
-    again = "" if checkpoint is None else f" Call it again with the same arguments to go on from {checkpoint.path}."
+    again = "" if checkpoint is None else f" Call it again with the same arguments to resume from {checkpoint.path}."
     warnings.warn(
-        f"Training was interrupted after {trainer.global_step} of {trainer.max_steps} steps; the network is kept as "
-        f"it is now, and checks of the result are left out.{again}",
+        f"Training was interrupted after {trainer.global_step} of {trainer.max_steps} steps; the current network is "
+        f"kept, and checks of the result are skipped.{again}",
         UserWarning,
         stacklevel=4,
     )

@@ -148,8 +148,7 @@ def _judge(
     count = int(detectable.sum())
     if count == 0:
         return "undecided", (
-            f"none of {len(survival)} principal directions has signal that stands clear of the sampling error; "
-            "pass more samples."
+            f"none of {len(survival)} principal directions has signal above the sampling error; pass more samples."
         )
     low = torch.where(detectable, survival + 2.0 * error, torch.inf)
     high = torch.where(detectable, survival - 2.0 * error, -torch.inf)

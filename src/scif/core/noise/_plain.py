@@ -23,7 +23,7 @@ def accept_generator(sample: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def without(self: Any, x0: Tensor, *, generator: torch.Generator | None = None) -> Tensor:
         if generator is not None:
             msg = (
-                f"{type(self).__name__}.sample takes no generator, so that its draws cannot be repeated; write "
+                f"{type(self).__name__}.sample takes no generator, so its draws cannot be repeated; write "
                 "`def sample(self, x0, *, generator=None)` and draw with it, as in "
                 "torch.randn(x0.shape, generator=generator, dtype=x0.dtype, device=x0.device)."
             )

@@ -85,7 +85,7 @@ class Binomial(NoiseModel):
             Entries that share a probability: ``"all"``, each ``"channel"`` (axis 1), or each ``"entry"``.
         """
         if x0 is None:
-            msg = "Binomial.fit needs x0, since captured counts do not tell how many molecules were lost; pass x0=."
+            msg = "Binomial.fit needs x0, since captured counts do not show how many molecules were lost; pass x0=."
             raise ValueError(msg)
         check_same_shape(x1, x0, names=("x1", "x0"))
         return cls(pool(x1, per) / pool(x0, per))

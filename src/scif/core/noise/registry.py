@@ -95,7 +95,7 @@ def register_channel(name: str, channel: _Channel | None = None) -> Any:
         msg = f"channel is {channel!r}; register the class itself, a subclass of NoiseModel."
         raise TypeError(msg)
     if not name.isidentifier() or name != name.lower() or name in _RESERVED:
-        msg = f"name is {name!r}; take letters of lower case, digits and underscores, and none of {_RESERVED}."
+        msg = f"name is {name!r}; use lower-case letters, digits and underscores, but none of {_RESERVED}."
         raise ValueError(msg)
     other = _CHANNELS.get(name, channel)
     if _path(other) != _path(channel):  # a module that is loaded anew brings its class again

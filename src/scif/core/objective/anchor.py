@@ -68,8 +68,8 @@ class Anchor(Objective):
             raise TypeError(msg)
         if not noise.splittable:
             msg = (
-                f"{type(noise).__name__} cannot be split into independent parts, so there is no anchor for it; "
-                "leave the anchor out (anchor_weight=0), take many time steps, and watch the collapse monitor."
+                f"{type(noise).__name__} cannot be split into independent parts, so there is no anchor for it; omit "
+                "the anchor (anchor_weight=0), use many time steps, and watch the collapse monitor."
             )
             raise NotSplittable(msg)
         low, high = fraction if isinstance(fraction, tuple) else (fraction, fraction)

@@ -75,7 +75,8 @@ def check_counts(
         raise ValueError(msg)
     if np.dtype(data.dtype) == np.float16:
         msg = (
-            f"{name} has dtype float16, which holds whole numbers up to 2048 alone and is no type of sparse matrices; "
+            f"{name} has dtype float16, which holds whole numbers only up to 2048 and is not supported by sparse "
+            "matrices; "
             "read the counts again as float32, or use .astype('float32') if none is larger."
         )
         raise ValueError(msg)

@@ -56,7 +56,7 @@ class BatchOffsets:
         if alone:
             warnings.warn(
                 f"Batches {', '.join(map(repr, alone))} share few or no cell types with the others: most of their "
-                "cells are in clusters of their own. Batch effect and biology cannot be told apart there; "
+                "cells are in separate clusters. Batch effect and biology cannot be distinguished there; "
                 "transform_batch may remove too much or too little.",
                 UserWarning,
                 stacklevel=3,

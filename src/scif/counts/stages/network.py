@@ -148,7 +148,7 @@ def fit_network(
             trainer.fit(plan, datamodule=data, ckpt_path=path, weights_only=True)
             back.take_up()
         if trainer.world_size == 1 and trainer.global_step == 0:
-            msg = "the trainer made no step, so that nothing is trained; allow one (max_steps, limit_train_batches)."
+            msg = "the trainer made no step, so nothing is trained; allow one (max_steps, limit_train_batches)."
             raise ValueError(msg)
     except (KeyboardInterrupt, SystemExit):  # Lightning turns the former into the latter
         if checkpoint is not None and trainer.received_sigterm:  # a scheduler ends the job: it goes on from the file

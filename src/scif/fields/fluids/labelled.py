@@ -109,7 +109,7 @@ def read_fields(path: str | Path, *, variable: str | None = None) -> Any:
         with xr.open_dataset(path, engine="h5netcdf", phony_dims="sort") as file:
             data = file.load()
     except (OSError, ValueError, KeyError) as error:
-        msg = f"{str(path)!r} is damaged or no NetCDF 4 or HDF5 file ({error}); copy or write it again."
+        msg = f"{str(path)!r} is damaged or not a NetCDF 4 or HDF5 file ({error}); copy or write it again."
         raise ValueError(msg) from None
     if variable is not None:
         if variable not in data:

@@ -57,7 +57,7 @@ class March:
             left = left - left / number
             if not bool((number > 1).any()):
                 return state
-        msg = f"the flow has no bounded speed after {taken} steps; shorten the duration, or limit what grows."
+        msg = f"the flow has no bounded speed after {taken} steps; shorten the duration, or reduce the forcing."
         raise UnstableStep(msg)
 
     def steps_needed(self, rate: Tensor, left: Tensor) -> Tensor:

@@ -93,7 +93,7 @@ class FlowConsistency(nn.Module):
         """Initial fields for observations at times in [0, 1], one or ``(batch,)``."""
         t = batch_times(t, x)
         if self.observed and bool((t < 1).any()):
-            msg = f"t has {float(t.min()):g}, but this channel's observations are no fields and exist at time 1 only."
+            msg = f"t has {float(t.min()):g}, but this channel's observations are not fields and exist at time 1 only."
             raise ValueError(msg)
         rough = self.rough(x)
         base = self._base(x, t, rough)

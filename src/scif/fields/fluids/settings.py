@@ -56,7 +56,7 @@ def check_choices(channel: NoiseModel, *, method: str, start: str, path: str, nu
         msg = "the channel's viscosity or duration is a tensor; an inverter needs one number for all samples."
         raise TypeError(msg)
     if observed and num_steps not in (None, 1):
-        msg = f"num_steps is {num_steps}, but observations that are no fields have no path; take 1."
+        msg = f"num_steps is {num_steps}, but observations that are not fields have no path; use 1."
         raise ValueError(msg)
 
 

@@ -117,7 +117,7 @@ def _refuse_different_gains(kind: str, stacks: Sequence[ImageStack], *, most: in
         return
     said = ", ".join(f"{gain:.3g} (image {k})" for k, gain in gains.items())
     msg = (
-        f"the images have different gains: {said}, so that no one noise={kind!r} fits them. Divide each by its own, "
+        f"the images have different gains: {said}, so no single noise={kind!r} fits them. Divide each by its own, "
         "image / calibrate(image).poisson_gaussian.gain, after subtracting the camera's offset; or fit a denoiser each."
     )
     raise ValueError(msg)
@@ -170,8 +170,8 @@ def _by_default(name: str, kind: type[NoiseModel]) -> NoiseModel:
         channel = kind()
     except TypeError as error:
         msg = (
-            f"noise is {name!r}, but {kind.__name__} has parameters and no classmethod measure(images) that finds them "
-            f"in noisy images ({error}); pass the channel itself, as in noise_channel({name!r}, ...)."
+            f"noise is {name!r}, but {kind.__name__} has parameters but no classmethod measure(images) to measure "
+            f"them in noisy images ({error}); pass the channel itself, as in noise_channel({name!r}, ...)."
         )
         raise ValueError(msg) from error
     if channel.arguments():

@@ -66,8 +66,8 @@ def frames_of(count: int, stacks: Sequence[ImageStack]) -> int:
         return count
     if count and any(len(stack) > 1 for stack in stacks):
         warnings.warn(
-            f"no axis of the images (axes {stacks[0].axes.text!r}) is time, so that each is denoised by itself. If "
-            "they are a movie, name its axis T, as in axes='TYX': the network has learnt to see neighbouring frames.",
+            f"no axis of the images (axes {stacks[0].axes.text!r}) is time, so each image is denoised separately. If "
+            "they are a movie, name its axis T, as in axes='TYX': the network was trained with neighbouring frames.",
             UserWarning,
             stacklevel=3,
         )

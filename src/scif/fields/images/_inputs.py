@@ -115,7 +115,7 @@ def _check_finite(number: int, one: Input) -> None:
                 name = f" {str(one.file.path)!r}" if one.file else ""
                 plane = f" in plane {index} of {len(stack)}" if len(stack) > 1 else ""
                 msg = (
-                    f"image {number}{name} holds {bad} values that are NaN or infinite{plane}; mend or crop them, or "
+                    f"image {number}{name} holds {bad} values that are NaN or infinite{plane}; fix or crop them, or "
                     "set them to 0."
                 )
                 raise ValueError(msg)

@@ -168,7 +168,10 @@ def read_noise(path: str | Path, *, ndim: int = 2) -> NoiseModel:
             raise KeyError("schema")
         return known_noise(**about, ndim=ndim)
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
-        msg = f"{str(path)!r} is no calibration file of this scif ({error}); `scif image calibrate --out` writes one."
+        msg = (
+            f"{str(path)!r} is not a calibration file of this version of scif ({error}); `scif image calibrate "
+            "--out` writes one."
+        )
         raise ValueError(msg) from None
 
 

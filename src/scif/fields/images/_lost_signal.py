@@ -46,8 +46,8 @@ def lost_signal(restorer: Restorer, x1: Tensor, **condition: Tensor) -> str | No
     found, expected = (rest.structure * rest.variance for rest in rests)  # where little is removed, little is lost
     if found - expected > _MOST_STRUCTURE:
         return (
-            f"Neighbouring pixels of the removed part have a covariance of {found:.2g} times the variance of the "
-            f"noise, those of the noise one of {expected:.2g}, so that signal goes with it."
+            f"Neighbouring pixels of the removed part have a covariance of {found:.2g} times the noise variance, "
+            f"but those of the noise have {expected:.2g}, so denoising also removes signal."
         )
     return None
 

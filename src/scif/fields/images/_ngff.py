@@ -35,7 +35,7 @@ def read_zarr(path: Path) -> ImageFile:
     try:
         node = zarr.open(path, mode="r")
     except (ValueError, KeyError, FileNotFoundError) as error:
-        msg = f"{str(path)!r} is no zarr array or group that can be read ({error})."
+        msg = f"{str(path)!r} is not a readable zarr array or group ({error})."
         raise ValueError(msg) from None
     if isinstance(node, zarr.Array):
         names = getattr(node.metadata, "dimension_names", None) or ()

@@ -29,7 +29,7 @@ def read_png(path: Path) -> ImageFile:
     """
     head = path.read_bytes()[:26]
     if len(head) < 26 or head[:8] != _SIGNATURE:
-        msg = f"{str(path)!r} is cut short or no PNG; copy it again from where it was written."
+        msg = f"{str(path)!r} is cut short or not a PNG; copy it again from where it was written."
         raise ValueError(msg)
     depth, colour = struct.unpack("BB", head[24:26])
     if colour == _PALETTE:

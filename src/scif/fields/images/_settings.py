@@ -61,7 +61,10 @@ class Settings:
             msg = f"anchor_weight is {weights[0]} and consistency_weight {weights[1]}; give finite numbers."
             raise ValueError(msg)
         if min(weights) < 0 or sum(weights) == 0:
-            msg = f"anchor_weight is {weights[0]} and consistency_weight {weights[1]}; none negative, one positive."
+            msg = (
+                f"anchor_weight is {weights[0]} and consistency_weight {weights[1]}; neither may be negative, and "
+                "one must be positive."
+            )
             raise ValueError(msg)
         if self.own_network is None:
             with torch.device("meta"):  # refuses wrong sizes, without drawing weights

@@ -74,7 +74,7 @@ def _watched(path: Path) -> Iterator[TiffFile]:
                 raise tifffile.TiffFileError(heard.messages[0])
             yield tif
     except (tifffile.TiffFileError, IndexError, KeyError, struct.error) as error:
-        msg = f"{str(path)!r} is cut short or no TIFF ({error}); copy it again from where it was written."
+        msg = f"{str(path)!r} is cut short or not a TIFF ({error}); copy it again from where it was written."
         raise ValueError(msg) from None
     finally:
         log.removeHandler(heard)
@@ -100,7 +100,7 @@ def _chosen(path: Path, tif: TiffFile, series: int | None) -> list[TiffPageSerie
         return [every[series]]
     small = [one for one in every if getattr(one.keyframe, "is_reduced", False)]
     if small and len(small) < len(every):
-        warnings.warn(f"{str(path)!r}: left out the preview {_listed(small)}.", stacklevel=6)
+        warnings.warn(f"{str(path)!r}: ignored the preview {_listed(small)}.", stacklevel=6)
         every = [one for one in every if one not in small]
     if len({(one.shape, one.axes, str(one.dtype)) for one in every}) > 1:
         msg = (
@@ -133,13 +133,13 @@ def _check_planes(path: Path, tif: TiffFile, series: TiffPageSeries) -> None:
         files = f"; missing beside it: {', '.join(absent)}" if absent else ""
         msg = (
             f"{missing} of {len(pages)} planes of {str(path)!r} are not in the file{files}. Put the missing files "
-            "beside it, or write what there is as a file of its own."
+            "beside it, or write the existing planes to a new file."
         )
         raise ValueError(msg)
     key = series.keyframe
     colours = _photometric(key)
     if colours in _UNREAD:
-        msg = f"{str(path)!r} holds colours as {colours}, which are no brightness; convert it to RGB."
+        msg = f"{str(path)!r} holds colours as {colours}, which are not brightness; convert it to RGB."
         raise ValueError(msg)
     try:
         TIFF.DECOMPRESSORS[key.compression]
@@ -196,7 +196,7 @@ def without_alpha(path: Path, source: Any, axis: int, keep: dict[str, Any]) -> A
             f"to {alpha.max()}. Flatten the image, or write its samples as channels (axis C)."
         )
         raise ValueError(msg)
-    warnings.warn(f"{str(path)!r}: left out the alpha channel, which is {alpha.max()} everywhere.", stacklevel=5)
+    warnings.warn(f"{str(path)!r}: ignored the alpha channel, which is {alpha.max()} everywhere.", stacklevel=5)
     keep["photometric"] = "rgb" if count == 4 else "minisblack"
     if count == 2:
         return Colours(source, axis, count=1)
@@ -240,8 +240,8 @@ def _ramp(path: Path, page: TiffPage) -> Any:
     table = page.colormap
     if table is None or (np.diff(table.astype(np.int64), axis=1) < 0).any():
         msg = (
-            f"the pixels of {str(path)!r} are indices into a colour table, which is no ramp from dark to bright, so "
-            "that they are no brightness; convert it to grey or RGB."
+            f"the pixels of {str(path)!r} are indices into a colour table, which is not a ramp from dark to bright, "
+            "so they are not brightness; convert it to grey or RGB."
         )
         raise ValueError(msg)
     return table

@@ -131,7 +131,7 @@ def calibrate_correlated(
         covariance = _before_trend(covariance, tiles[0].shape)
     variance = float(covariance[reach, reach])
     if not variance > 0:
-        msg = "the background is constant, so that it shows no noise; choose another region or give the noise by hand."
+        msg = "the background is constant, so it shows no noise; choose another region or specify the noise."
         raise ValueError(msg)
     if not empty:
         variance *= noise_share(tiles, covariance)

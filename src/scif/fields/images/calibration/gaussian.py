@@ -62,7 +62,7 @@ def calibrate_gaussian(images: ArrayLike | Sequence[ArrayLike]) -> GaussianCalib
     planes = as_planes(images)
     sigma = float(np.sqrt(noise_power(finest(planes))))
     if not sigma > 1e-9 * max(float(np.abs(plane).max()) for plane in planes):
-        msg = "the images hold no noise that can be seen (their finest details are all zero); give the noise by hand."
+        msg = "the images have no detectable noise (their finest details are all zero); specify the noise."
         raise ValueError(msg)
     details = np.concatenate([pywt.dwt2(plane, "db2")[1][2].ravel() for plane in planes])
     return GaussianCalibration(sigma, details[:: max(len(details) // 100_000, 1)].astype(np.float32))

@@ -109,7 +109,7 @@ def calibrate_poisson_gaussian(
 def check_offset(offset: float | None) -> None:
     """Raise ``ValueError`` unless an offset is a number or not given."""
     if offset is not None and not np.isfinite(offset):
-        msg = f"offset is {offset!r}; give what the camera reports in the dark, in pixel values."
+        msg = f"offset is {offset!r}; give the pixel value that the camera records in the dark."
         raise ValueError(msg)
 
 
@@ -161,7 +161,9 @@ def _line(means: Plane, variances: Plane, counts: Plane) -> tuple[float, float, 
 
     spread = float(np.ptp(means))
     if not spread > 0 or not variances.max() > 0:
-        msg = "the images have one brightness or no noise; variance cannot be related to mean, give the noise by hand."
+        msg = (
+            "the images have one brightness or no noise; variance cannot be related to the mean, so specify the noise."
+        )
         raise ValueError(msg)
     centre, floor = float(means.mean()), 1e-3 * float(variances.mean())
     scaled = (means - centre) / spread

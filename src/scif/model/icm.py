@@ -54,10 +54,10 @@ class ICM(SurfaceMixin, DenoiseMixin, SaveMixin, BaseModelClass):
 
     **Inverse consistency in this model.** Inverse consistency requires a prior of clean signals that reproduces the
     observed counts when it is passed through the noise channel. The estimate is the posterior mean under this prior. A
-    default run does not train the published objective by gradients. It solves the same condition by expectation
-    maximisation on the latent factors (``consistency="em"``), and averages the result with the estimate of the network.
-    On 15 data sets, EM adds 0.2 to 0.8% to the gain of the anchor in held-out likelihood. The gradient term adds at
-    most 0.05%; both take 1.07 to 1.37 times as long and gain no more.
+    default run does not train the published objective by gradients. It solves the same condition by EM on the latent
+    factors (``consistency="em"``), and averages the result with the network's estimate. On 15 data sets, EM adds 0.2 to
+    0.8% to the gain of the anchor in held-out likelihood. The gradient term adds at most 0.05%; both take 1.07 to 1.37
+    times as long.
 
     Parameters
     ----------

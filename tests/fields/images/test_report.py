@@ -61,6 +61,7 @@ def test_a_channel_of_a_camera(channels: str) -> None:
     report = denoiser.report(noisy, axes="TCYX", channel=1)
     np.testing.assert_allclose(report.assumed, 2 * (report.means - 100) + 9, rtol=1e-3)
     assert report.before.shape == report.after.shape == (64, 64)
+    assert report.noise.endswith("after subtraction of the offset 100")  # the channel of the network has none
     with pytest.raises(ValueError, match="channel is 2"):
         denoiser.report(noisy, axes="TCYX", channel=2)
 

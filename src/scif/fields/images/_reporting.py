@@ -66,7 +66,7 @@ def make_report(restorer: Restorer, stacks: Sequence[ImageStack], *, channel: in
     halves, rings = _rings(restorer, model, x1, x0, channel)
     middle = len(before) // len(pixels) // 2
     return ImageReport(
-        noise=repr(restorer.noise.noise),
+        noise=_described(restorer, channel),
         risk=_risks(restorer, model, x1, channel, scale),
         removed_mean=float(z.mean()),
         removed_variance=float(z.square().mean()),
@@ -133,6 +133,17 @@ def _autocorrelation(planes: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(covariance / max(covariance[lags, lags], 1e-300))
 
 
+def _pedestal(restorer: Restorer, channel: int) -> float:
+    return float(restorer.pedestal.expand(restorer.noise.scale.shape)[channel].flatten()[0])
+
+
+def _described(restorer: Restorer, channel: int) -> str:
+    """The noise channel as text; the network never sees the camera's offset, so that its channel has none."""
+    pedestal = _pedestal(restorer, channel)
+    after = f" after subtraction of the offset {pedestal:.4g}" if pedestal else ""
+    return f"{restorer.noise.noise!r}{after}"
+
+
 def _calibration(
     restorer: Restorer, planes: NDArray[np.float64], channel: int, full: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -143,7 +154,7 @@ def _calibration(
     except ValueError:  # too few pixels, or one brightness: one group
         means = np.array([planes.mean()])
         variances = np.array([calibrate_gaussian(planes).sigma ** 2])
-    pedestal = float(restorer.pedestal.expand(restorer.noise.scale.shape)[channel].flatten()[0])
+    pedestal = _pedestal(restorer, channel)
     channel_noise = restorer.noise.noise
     levels = torch.tensor((means - pedestal) / full, dtype=torch.float32)
     shape = (1, restorer.noise.scale.shape[0], *[1] * (restorer.noise.scale.ndim - 2), len(means))

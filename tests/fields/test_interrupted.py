@@ -128,7 +128,7 @@ def test_the_first_ctrl_c_ends_training_and_keeps_the_network(kind: str, tmp_pat
     said, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     assert said.endswith("done\n")
-    assert "of 100000 steps; the network is kept" in errors.replace("100_000", "100000")
+    assert "of 100000 steps; the current network is" in errors.replace("100_000", "100000")
     found = result(tmp_path)["result"]
     assert all(np.isfinite(np.asarray(one)).all() for one in (found if isinstance(found, tuple) else (found,)))
 

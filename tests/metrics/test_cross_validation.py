@@ -152,7 +152,7 @@ def test_every_scale_is_told_from_counts(simulated, denoise, change, scale):
     values = denoise(X)
     values = values.toarray() if sparse.issparse(values) else values
     found = wrong_scale(change(values, values.sum(axis=1, keepdims=True)), X)
-    assert found is None if scale is None else f"read as {scale!r}" in found
+    assert found is None if scale is None else f"better as {scale!r}" in found
 
 
 def test_true_expectations_are_on_the_right_scale(simulated):

@@ -43,7 +43,7 @@ def test_findings_say_what_is_good_and_what_is_not(report):
     assert found["coverage"].good
     assert found["noise"].good
     assert not found["correlation"].good  # two components invent correlation of shuffled genes
-    assert "do not build networks" in found["correlation"].text
+    assert "do not infer networks" in found["correlation"].text
     assert found["collapse"].good
     loss = report.held_out.to_frame()["poisson_nll"]
     assert found["held-out molecules"].good == (loss["SVD"] < loss.drop("SVD").min())

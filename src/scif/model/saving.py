@@ -230,7 +230,8 @@ def _check_batches(data: AnnData, registry: dict[str, Any], key: str | None) -> 
         return
     state = registry["field_registries"][REGISTRY_KEYS.BATCH_KEY]["state_registry"]
     known = [str(name) for name in state["categorical_mapping"]]
-    unseen = sorted(set(data.obs[key].dropna().astype(str)) - set(known))
+    column = pd.Series(np.asarray(data.obs[key]))  # of a data frame, or of the table of read_lazy
+    unseen = sorted(set(column.dropna().astype(str)) - set(known))
     if unseen:
         msg = f"adata.obs[{key!r}] has batches the model has not seen: {named(unseen)}; it knows {named(known)}."
         raise ValueError(msg)

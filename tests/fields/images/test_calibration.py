@@ -140,7 +140,7 @@ def test_bad_input_is_named() -> None:
         calibrate(np.zeros((8, 8)))
     with pytest.raises(ValueError, match="1 values that are NaN"):
         calibrate(np.where(np.eye(64) * np.arange(64) == 5, np.nan, 0))
-    with pytest.raises(ValueError, match="no noise"):
+    with pytest.raises(ValueError, match="no detectable noise"):
         calibrate_gaussian(np.ones((64, 64)))
     with pytest.raises(ValueError, match="two or more"):
         calibrate_poisson_gaussian(np.zeros((64, 64)), repeats=True)

@@ -285,7 +285,7 @@ def test_wrong_settings_and_wrong_order_are_refused(noisy: np.ndarray, fitted: I
     for options, named in [
         ({"method": "gan"}, "'gan'"),
         ({"channels": "mixed"}, "'mixed'"),
-        ({"anchor_weight": 0, "consistency_weight": 0}, "one positive"),
+        ({"anchor_weight": 0, "consistency_weight": 0}, "one must be positive"),
         ({"ndim": 4}, "ndim"),
         ({"factor": (2, 2, 2)}, "factor"),
     ]:

@@ -121,7 +121,7 @@ def test_a_named_channel_without_parameters_needs_no_measurement() -> None:
 
     register_channel("plain", Plain)
     assert type(find_noise("plain", stacks).noise) is Plain
-    with pytest.raises(ValueError, match=r"Gamma has parameters and no classmethod measure"):
+    with pytest.raises(ValueError, match=r"Gamma has parameters but no classmethod measure"):
         find_noise("gamma", stacks)
     with pytest.warns(UserWarning, match="noise='rayleigh' is taken as Rayleigh"):
         find_noise("rayleigh", stacks)

@@ -66,7 +66,7 @@ def _line(name: str, rows: pd.DataFrame) -> dict[str, object]:
         "set": name,
         "group": rows["group"].iloc[0],
         "cells": held_out["cells"].iloc[0],
-        "genes": held_out["genes"].iloc[0],
+        "genes": int(held_out["genes"].iloc[0]),
         "splits": int(ours.notna().sum()),
         "others": frozenset(others),
         "best peer": METHODS[best].label,

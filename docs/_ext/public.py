@@ -36,7 +36,7 @@ def overrides() -> dict[str, str]:
 
 
 def public_object(full_name: str) -> object:
-    """What a full public name stands for."""
+    """Object with a full public name."""
     module, _, name = full_name.rpartition(".")
     return getattr(importlib.import_module(module), name)
 
@@ -71,7 +71,7 @@ def members(full_name: str) -> set[str]:
 
 
 def group_errors() -> list[str]:
-    """What the groups by use lack, or list without being public."""
+    """Errors of the groups by use: names that are missing, and names that are not public."""
     errors = []
     for module, groups in MODULE_GROUPS.items():
         listed = [name for names in groups.values() for name in names]

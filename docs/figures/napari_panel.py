@@ -42,7 +42,7 @@ def wait(application: QApplication, until: Callable[[], bool], *, seconds: float
 
 
 def picture(panel: DenoiseWidget, application: QApplication) -> np.ndarray:
-    """What the panel looks like."""
+    """Draw the panel."""
     application.processEvents()
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "panel.png")

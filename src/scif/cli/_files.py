@@ -1,27 +1,27 @@
-"""Files of a command: what it writes is nothing that it reads."""
+"""Checks of the files that a command writes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-__all__ = ["check_apart"]
+__all__ = ["check_apart", "check_free"]
 
 
 def check_apart(written: Mapping[str, Path | None], read: Iterable[Path | None]) -> None:
-    """Raise where a file to be written is one that is read, or would be written twice; ``--overwrite`` or not.
+    """Raise if an output is also an input, or if two outputs are one file. ``--overwrite`` does not change this.
 
     Parameters
     ----------
     written
-        Files by the option that names them.
+        Output files, by the option that names them.
     read
-        Files that stay as they are.
+        Input files.
 
     Raises
     ------
     FileExistsError
-        If two are one file, by another name or link, too.
+        If two paths are the same file, also under another name or link.
     """
     inputs = {_place(path) for path in read if path is not None}
     seen: dict[object, str] = {}
@@ -38,8 +38,40 @@ def check_apart(written: Mapping[str, Path | None], read: Iterable[Path | None])
         seen[place] = name
 
 
+def check_free(path: Path | None, *, overwrite: bool) -> None:
+    """Raise if a file that will be written already exists, or if its folder does not.
+
+    Parameters
+    ----------
+    path
+        The file; None if the option was not given.
+    overwrite
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    IsADirectoryError
+        If the path is a folder.
+    FileExistsError
+        If the file exists and must not be replaced.
+    FileNotFoundError
+        If the folder does not exist.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        msg = f"{path} is a folder; give the name of a file."
+        raise IsADirectoryError(msg)
+    if path.exists() and not overwrite:
+        msg = f"{path} exists already; move it, choose another name or pass --overwrite."
+        raise FileExistsError(msg)
+    if not path.parent.is_dir():
+        msg = f"the folder {path.parent} of {path.name} does not exist; create it first."
+        raise FileNotFoundError(msg)
+
+
 def _place(path: Path) -> object:
-    """What two names of one file have in common."""
+    """Identity of a file, the same under all its names and links."""
     try:
         found = path.stat()
     except OSError:

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from scif.cli._files import check_apart
+from scif.cli._files import check_apart, check_free
 
 __all__ = ["add_arguments", "run"]
 
@@ -57,17 +57,6 @@ def run(arguments: Namespace) -> None:
     {"simulate": _simulate, "invert": _invert, "evaluate": _evaluate}[arguments.action](arguments)
 
 
-def _refuse(arguments: Namespace, *paths: Path | None) -> None:
-    """Refuse before any work is done."""
-    for path in paths:
-        if path is not None and path.exists() and not arguments.overwrite:
-            msg = f"{path} exists already; move it, choose another name or pass --overwrite."
-            raise FileExistsError(msg)
-        if path is not None and not path.parent.is_dir():
-            msg = f"the folder {path.parent} of {path.name} does not exist; create it first."
-            raise FileNotFoundError(msg)
-
-
 def _check_numbers(arguments: Namespace, *names: str) -> None:
     """Refuse before any work is done."""
     for name in names:
@@ -79,7 +68,7 @@ def _check_numbers(arguments: Namespace, *names: str) -> None:
 
 def _simulate(arguments: Namespace) -> None:
     _check_numbers(arguments, "fields", "size")
-    _refuse(arguments, arguments.output)
+    check_free(arguments.output, overwrite=arguments.overwrite)
     import numpy as np
     import torch
     import xarray as xr
@@ -107,22 +96,22 @@ def _invert(arguments: Namespace) -> None:
     _check_numbers(arguments, "max_steps")
     written = {"output": arguments.output, "--save-model": arguments.save_model}
     check_apart(written, [arguments.input, arguments.simulated])
-    _refuse(arguments, arguments.output, arguments.save_model)
+    for path in written.values():
+        check_free(path, overwrite=arguments.overwrite)
     from scif.fields.fluids import FluidInverter, NavierStokes2D, NavierStokesChannel, read_fields, write_fields
 
     if arguments.simulated is not None and not arguments.spread:
         msg = f"--simulated is {arguments.simulated}, but the spread was not asked for; add --spread."
         raise ValueError(msg)
     fields = _fields(read_fields(arguments.input, variable=arguments.variable), "final")
-    simulated = None
-    if arguments.simulated is not None:  # refused before training if they do not fit
-        from scif.fields.fluids.inputs import as_observations, as_simulated
-
-        simulated = _fields(read_fields(arguments.simulated), "initial")
     solver = NavierStokes2D(arguments.viscosity, length=_sides(fields))
     channel = NavierStokesChannel(solver, arguments.duration, sigma=arguments.sigma)
-    if simulated is not None:
-        simulated = as_simulated(simulated, like=as_observations(fields, channel, arguments.boundary))
+    simulated = None
+    if arguments.simulated is not None:  # refused before training if they are on another grid
+        from scif.fields.fluids.inputs import as_observations, as_simulated
+
+        initial = _fields(read_fields(arguments.simulated), "initial")
+        simulated = as_simulated(initial, like=as_observations(fields, channel, arguments.boundary))
     inverter = FluidInverter(channel, width=arguments.width, boundary=arguments.boundary, seed=arguments.seed)
     progress = arguments.output_to.progress
     how = {"progress": progress, "checkpoint_dir": arguments.checkpoint}

@@ -20,6 +20,8 @@ __all__ = [
     "check_time",
     "check_whole",
     "expand_time",
+    "is_number",
+    "is_whole",
 ]
 
 
@@ -99,6 +101,16 @@ def check_whole(value: Any, *, name: str, least: int = 1) -> int:
         msg = f"{name} is {value!r}; give a whole number of at least {least}."
         raise ValueError(msg)
     return number
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a value is an integer of Python or NumPy; True and False are not."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is one real number of Python or NumPy; True and False are not."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def _range(value: Any, name: str) -> tuple[float, float, str]:

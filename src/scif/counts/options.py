@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from scif.core._check import is_number
+
 __all__ = ["Consistency", "FitOptions"]
 
 Consistency = Literal["em", "gradient", "both", "none"]
@@ -38,7 +40,7 @@ class FitOptions:
     def __post_init__(self) -> None:
         for name in ("max_epochs", "batch_size", "num_steps"):
             value = getattr(self, name)
-            if value is not None and not (_is_number(value) and math.isfinite(value) and value >= 1 and value % 1 == 0):
+            if value is not None and not (is_number(value) and math.isfinite(value) and value >= 1 and value % 1 == 0):
                 msg = f"{name} is {value!r}; it must be a whole number of at least 1."
                 raise ValueError(msg)
         for name in ("early_stopping", "progress"):
@@ -48,13 +50,13 @@ class FitOptions:
                 raise ValueError(msg)
         for name in ("anchor_weight", "consistency_weight"):
             weight = getattr(self, name)
-            if not (_is_number(weight) and math.isfinite(weight) and weight >= 0):
+            if not (is_number(weight) and math.isfinite(weight) and weight >= 0):
                 msg = f"{name} is {weight!r}; it must be finite and not negative."
                 raise ValueError(msg)
         if self.consistency not in (None, "em", "gradient", "both", "none"):
             msg = f"consistency is {self.consistency!r}; choose 'em', 'gradient', 'both' or 'none'."
             raise ValueError(msg)
-        if not (_is_number(self.held_out) and 0 < self.held_out < 1):
+        if not (is_number(self.held_out) and 0 < self.held_out < 1):
             msg = f"held_out is {self.held_out!r}; it must lie between 0 and 1."
             raise ValueError(msg)
         if self.anchor_weight == 0 and self.consistency_weight == 0:
@@ -92,7 +94,3 @@ class FitOptions:
         if self.mode not in ("em", "both"):
             return 0.0
         return self.consistency_weight / (self.consistency_weight + self.anchor_weight)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)

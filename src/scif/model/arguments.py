@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from scif.core._check import is_number, is_whole
 from scif.core.noise import Multinomial, NegativeBinomial, Poisson
 from scif.counts.config import NetworkConfig
 
@@ -47,11 +48,11 @@ def check_model(
         msg = f"noise has gain {float(noise.gain.flatten()[0]):g}; counts have gain 1. Divide them by the gain."
         raise ValueError(msg)
     for name, count in (("n_latent", n_latent), ("n_hidden", n_hidden)):
-        if count is not None and (not _is_whole(count) or count < 1):
+        if count is not None and (not is_whole(count) or count < 1):
             msg = f"{name} is {count!r}; it must be a whole number of at least 1."
             raise ValueError(msg)
     check_seed(seed)
-    if not _is_number(dropout_rate) or not 0.0 <= dropout_rate < 1.0:
+    if not is_number(dropout_rate) or not 0.0 <= dropout_rate < 1.0:
         msg = f"dropout_rate is {dropout_rate!r}; it must be at least 0 and below 1."
         raise ValueError(msg)
     if encoder is not None and not callable(encoder):
@@ -80,10 +81,10 @@ def check_getter(estimator: str, library_size: Any, n_samples: int, out: Any, re
         msg = f"estimator is {estimator!r}; choose 'mean', 'transport' or 'sample'."
         raise ValueError(msg)
     named = library_size is None or (isinstance(library_size, str) and library_size in ("observed", "latent"))
-    if not named and not (_is_number(library_size) and LEAST < float(library_size) < MOST):
+    if not named and not (is_number(library_size) and LEAST < float(library_size) < MOST):
         msg = f"library_size is {library_size!r}; choose None, 'observed', 'latent' or a positive number."
         raise ValueError(msg)
-    if not _is_whole(n_samples) or n_samples < 1 or (n_samples > 1 and estimator != "sample"):
+    if not is_whole(n_samples) or n_samples < 1 or (n_samples > 1 and estimator != "sample"):
         msg = f"n_samples is {n_samples!r}; it must be a whole number of at least 1, and 1 unless estimator='sample'."
         raise ValueError(msg)
     if out is not None and not return_numpy:
@@ -93,14 +94,14 @@ def check_getter(estimator: str, library_size: Any, n_samples: int, out: Any, re
 
 def check_batch_size(batch_size: Any) -> None:
     """Refuse a number of cells at a time that is none."""
-    if batch_size is not None and (not _is_whole(batch_size) or batch_size < 1):
+    if batch_size is not None and (not is_whole(batch_size) or batch_size < 1):
         msg = f"batch_size is {batch_size!r}; it must be a whole number of at least 1."
         raise ValueError(msg)
 
 
 def check_seed(seed: Any) -> None:
     """Refuse a seed that no generator takes."""
-    if not _is_whole(seed) or not 0 <= seed < 2**63:
+    if not is_whole(seed) or not 0 <= seed < 2**63:
         msg = f"seed is {seed!r}; it must be a whole number from 0 to 2**63 - 1."
         raise ValueError(msg)
 
@@ -149,14 +150,6 @@ def names_of(values: Any, argument: str) -> list[str]:
         msg = f"{argument} is the {what} {values!r}; pass a list of names."
         raise ValueError(msg)
     return [str(value) for value in values]
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def row_numbers(indices: Any, num_cells: int) -> np.ndarray:

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FORMATS", "add_common", "check_free", "check_positive", "files_of", "opened", "say"]
+__all__ = ["FORMATS", "add_common", "check_positive", "files_of", "opened", "say"]
 
 FORMATS = "TIFF, OME-TIFF, zarr, OME-Zarr, PNG; CZI, ND2, LIF with scif-tools[bioio]"
 
@@ -37,21 +37,6 @@ def check_positive(arguments: Namespace, *names: str) -> None:
         if value is not None and not value > 0:
             msg = f"--{name.replace('_', '-')} is {value}; give a positive number."
             raise ValueError(msg)
-
-
-def check_free(path: Path | None, *, overwrite: bool) -> None:
-    """Raise where a file that is to be written exists already, or its folder does not."""
-    if path is None:
-        return
-    if path.is_dir():
-        msg = f"{path} is a folder; give the name of a file."
-        raise IsADirectoryError(msg)
-    if path.exists() and not overwrite:
-        msg = f"{path} exists already; move it, choose another name or pass --overwrite."
-        raise FileExistsError(msg)
-    if not path.parent.is_dir():
-        msg = f"the folder {path.parent} of {path.name} does not exist; create it first."
-        raise FileNotFoundError(msg)
 
 
 def say(text: str) -> None:

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scif.cli._files import check_apart
-from scif.cli.image.common import FORMATS, add_common, check_free, check_positive, files_of, opened, say
+from scif.cli._files import check_apart, check_free
+from scif.cli.image.common import FORMATS, add_common, check_positive, files_of, opened, say
 
 if TYPE_CHECKING:
     from scif.core.noise import NoiseModel

@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from scif.cli._files import check_apart
-from scif.cli.image.common import FORMATS, add_common, check_free, files_of, opened, say
+from scif.cli._files import check_apart, check_free
+from scif.cli.image.common import FORMATS, add_common, files_of, opened, say
 
 __all__ = ["add_arguments", "run"]
 

@@ -76,8 +76,7 @@ def check_counts(
     if np.dtype(data.dtype) == np.float16:
         msg = (
             f"{name} has dtype float16, which holds whole numbers only up to 2048 and is not supported by sparse "
-            "matrices; "
-            "read the counts again as float32, or use .astype('float32') if none is larger."
+            "matrices; read the counts again as float32, or use .astype('float32') if none is larger."
         )
         raise ValueError(msg)
     num_cells, num_genes = (int(n) for n in data.shape)

@@ -17,6 +17,7 @@ import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping
 
+from scif.core._check import is_whole
 from scif.core.engine.chatter import without_chatter
 from scif.core.noise import NoiseModel
 from scif.core.objective import Objective
@@ -248,13 +249,13 @@ def check_devices(devices: Any, accelerator: str) -> None:
     """
     count: Any = devices.strip() if isinstance(devices, str) else devices
     count = int(count) if isinstance(count, str) and count.isdecimal() else count
-    is_number = isinstance(count, int) and not isinstance(count, bool)
-    names_some = count if isinstance(count, str | list | tuple) else (is_number and count != 0 and count >= -1)
-    if not names_some or (accelerator == "cpu" and count != "auto" and not (is_number and count > 0)):
+    number = is_whole(count)
+    names_some = count if isinstance(count, str | list | tuple) else (number and count != 0 and count >= -1)
+    if not names_some or (accelerator == "cpu" and count != "auto" and not (number and count > 0)):
         msg = f"devices is {devices!r}; give a number of devices from 1 on, or 'auto'; of a GPU also their list."
         raise ValueError(msg)
     cores = os.cpu_count() or 1
-    if accelerator == "cpu" and is_number and count > cores:
+    if accelerator == "cpu" and number and count > cores:
         msg = f"devices is {devices!r}, but this machine has {cores} cores; give {cores} at most."
         raise ValueError(msg)
 

@@ -80,7 +80,7 @@ def find_noise(noise: NoiseModel | str, stacks: Sequence[ImageStack]) -> Found:
 
 
 def _measured(stacks: Sequence[ImageStack], channel: int, noise: str) -> Calibration:
-    """What differences of frames show; the frames themselves, where these are too few to show a gain asked for."""
+    """Calibration by differences of frames; by frames themselves if the differences do not show the gain asked for."""
     found = measure_noise(stacks, channel)
     camera = found.poisson_gaussian
     if noise.startswith("poisson") and (camera is None or camera.gain <= 0):

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from scif.core._check import expand_time
 from scif.core.scaling import Scaling
+from scif.fields.images._seeing import Seeing
 
 __all__ = ["NoiseContrast", "is_bright"]
 
@@ -21,35 +22,16 @@ _EARLIEST = 0.05
 """Times below are taken for this one: at time 0 there is no noise to measure contrast in."""
 
 
-class NoiseContrast(nn.Module):
+class NoiseContrast(Seeing):
     r"""Shows a network the contrast to the surroundings in units of the noise, besides the image itself.
 
     In units of the data, noise of one strength is invisible among frames whose brightness differs a hundredfold. The
     network's further channels are :math:`\mathrm{asinh}((x - \bar x) / (t \sigma))` with means :math:`\bar x` over
     small squares: linear where contrast is as weak as the noise, compressed where it is much stronger. What it removes
     is damped where contrast is so strong that an error would weigh more than the noise.
-
-    Parameters
-    ----------
-    net
-        Called ``net(x, t)`` with ``channels * inputs`` channels; returns ``channels``.
-    scaling
-        Scales by which its input was normalised.
-    frames
-        Number of frames around an image that the network sees, too (:class:`~scif.fields.images._frames.Movie`).
     """
 
     inputs = 1 + len(_WINDOWS)
-
-    def __init__(self, net: nn.Module, scaling: Scaling, *, frames: int = 0) -> None:
-        super().__init__()
-        self.net, self.scaling, self.frames = net, scaling, frames
-
-    @property
-    def multiple(self) -> int | tuple[int, ...]:
-        """Period of the network's grid."""
-        period: int | tuple[int, ...] = getattr(self.net, "multiple", 1)
-        return period
 
     def forward(self, x: Tensor, t: Tensor, around: Tensor | None = None) -> Tensor:
         """Run the network.

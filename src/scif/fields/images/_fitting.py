@@ -47,7 +47,7 @@ class Fitted:
     history: dict[str, list[float]]
     interrupted: bool = False
     lost: str | None = None
-    """What says that signal was removed with the noise."""
+    """Evidence that signal was removed with the noise; None if there is none."""
 
 
 def fit_restorer(

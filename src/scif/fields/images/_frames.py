@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from scif.core.scaling import Scaling
 from scif.fields.images._axes import ImageStack
 from scif.fields.images._look import frames_resemble
+from scif.fields.images._seeing import Seeing
 
 __all__ = ["Movie", "count_frames", "frames_of", "parted", "read_frames", "rows_of"]
 
@@ -109,31 +109,12 @@ def rows_of(condition: Mapping[str, Any], rows: slice) -> dict[str, Any]:
     return {name: value[rows] for name, value in condition.items()}
 
 
-class Movie(nn.Module):
+class Movie(Seeing):
     """Shows a network the frames around an image besides the image itself.
 
     The frames are observations, and stay so at every time: what is known of them does not depend on how noisy the image
     is made. An image alone has zeros for them, the mean of the data.
-
-    Parameters
-    ----------
-    net
-        Called ``net(x, t)`` with the channels of all frames; returns those of one.
-    scaling
-        Scales by which its input was normalised.
-    frames
-        Number of frames around an image.
     """
-
-    def __init__(self, net: nn.Module, scaling: Scaling, *, frames: int) -> None:
-        super().__init__()
-        self.net, self.scaling, self.frames = net, scaling, frames
-
-    @property
-    def multiple(self) -> int | tuple[int, ...]:
-        """Period of the network's grid."""
-        period: int | tuple[int, ...] = getattr(self.net, "multiple", 1)
-        return period
 
     def forward(self, x: Tensor, t: Tensor, around: Tensor | None = None) -> Tensor:
         """Run the network on normalised images, and on the frames around them in the units of the data, if any."""

@@ -67,7 +67,7 @@ def frames_resemble(stacks: Sequence[ImageStack], *, side: int = 512, planes: in
 
 
 def _structure(plane: NDArray[Any]) -> NDArray[np.float64]:
-    """What is larger than the noise and smaller than the illumination."""
+    """Structures that are larger than the noise and smaller than the illumination."""
     from scipy.ndimage import gaussian_filter
 
     plane = plane.astype(np.float64)

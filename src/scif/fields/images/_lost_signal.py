@@ -28,7 +28,7 @@ on it is signal."""
 
 @torch.no_grad()
 def lost_signal(restorer: Restorer, x1: Tensor, **condition: Tensor) -> str | None:
-    """What says that more than noise is removed from observations, if anything does.
+    """Evidence that denoising removes more than noise, as text; None if there is none.
 
     The removed part is judged beside a draw of the channel at the estimates, which has the correlation of the noise.
     """

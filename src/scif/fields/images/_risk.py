@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from scif.core._check import check_fraction
 from scif.core.noise.base import NoiseModel
 from scif.core.objective import LossOutput, Objective
+from scif.fields.images._frames import rows_of
 
 Model = Callable[..., Tensor]
 """Anything called ``model(x, t)`` that returns clean estimates of the shape of ``x``: a network, or a filter."""
@@ -122,8 +123,8 @@ class OnPart(Objective):
     ) -> LossOutput:
         """The other objective's loss on ``x1[:n]``, and on as many rows of the conditions."""
         rows = slice(max(round(self.share * len(x1)), 1))
-        condition = {name: value[rows] for name, value in condition.items()}
-        loss: LossOutput = self.objective(model, x1[rows], teacher=teacher, generator=generator, **condition)
+        some = rows_of(condition, rows)
+        loss: LossOutput = self.objective(model, x1[rows], teacher=teacher, generator=generator, **some)
         return loss
 
 

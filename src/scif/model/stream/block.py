@@ -28,7 +28,7 @@ _ONE = threading.Lock()
 
 @dataclass(frozen=True)
 class BlockTask:
-    """What a worker needs besides the block.
+    """Everything that a worker needs besides the block.
 
     Attributes
     ----------

@@ -13,6 +13,7 @@ import zarr
 from anndata import AnnData
 from scvi import REGISTRY_KEYS
 
+from scif.core._check import is_number
 from scif.model.record import record
 from scif.model.stream.layer import check_group, link, local_folder
 from scif.model.stream.parts import Parts
@@ -182,8 +183,7 @@ def check_layer(layer: str, estimator: str, threshold: float | None) -> None:
     if estimator not in ("mean", "transport"):
         msg = f"estimator is {estimator!r}; choose 'mean' or 'transport'. Draws come from get_denoised."
         raise ValueError(msg)
-    is_number = isinstance(threshold, int | float | np.integer | np.floating) and not isinstance(threshold, bool)
-    if threshold is not None and not (is_number and 0 <= threshold < np.inf):
+    if threshold is not None and not (is_number(threshold) and 0 <= threshold < np.inf):
         msg = f"threshold is {threshold!r}; give a number of counts from zero on, or None to keep all values."
         raise ValueError(msg)
 
